@@ -1,0 +1,1 @@
+"""Conclude: over the tables of a whole capture, what no single message can say."""
