@@ -7,7 +7,6 @@ capture, reference data and libraries give the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
@@ -378,14 +377,6 @@ def mask(secret: Secret, data_type: str) -> str:
         return dots
     shown = 4 if len(value) >= 32 else 2 if len(value) >= 16 else 1
     return value[:shown] + _DOT * min(len(value) - 2 * shown, _MAX_DOTS) + value[-shown:]
-
-
-def file_key(head: bytes) -> bytes:
-    """Key of the keyed hash for a capture that has no manifest: SHA-256 over a label and the file's bytes.
-
-    ``head`` is the file's own SHA-256 state input, given in parts by :class:`FileKey`; not to be had from the
-    file's published hash, because the label comes first."""
-    return hashlib.sha256(b"lintas value key 1\0" + head).digest()
 
 
 def value_key(key: bytes, data_type: str, same: Secret) -> str:

@@ -1,0 +1,341 @@
+"""Assemble: rows in flight become tables.
+
+Rows come with keys ``(source, unit)`` in whatever batches a capture arrived in. Here they are held as columns, and
+at the end every key becomes an integer in manifest order, so that the same capture gives the same tables however it
+was cut. Personal values become masks and keyed hashes on the way in; none is held.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.model import Exchange, Key, Loss, Message, Reading
+from analysis.sources import Batch
+from analysis.tables import TABLES, TIME, Tables, mask, value_key
+
+_CHUNK = 16_384
+_UNIT_BITS = 40
+_LEAST_SEGMENT = 8
+"""Characters of a path's segment or a host's label that is compared with the values found elsewhere: shorter ones
+would hide words like ``search`` that happen to be somebody's value."""
+
+# Columns in flight that no table has: composite keys, made into integers at the end.
+_KEYED = {
+    "flows": ("flow",),
+    "exchanges": ("exchange", "flow"),
+    "messages": ("message", "flow", "exchange"),
+    "transmissions": ("message", "exchange", "flow"),
+    "clues": ("flow",),
+}
+
+
+class _Columns:
+    """Rows of one table, turned into Arrow by the chunk, so that they cost what the table costs."""
+
+    def __init__(self, names: Sequence[str], types: Sequence[pa.DataType]) -> None:
+        self.schema = pa.schema(list(zip(names, types, strict=True)))
+        self._rows: list[tuple[Any, ...]] = []
+        self._chunks: list[pa.RecordBatch] = []
+        self.count = 0
+
+    def append(self, *row: Any) -> None:
+        self._rows.append(row)
+        self.count += 1
+        if len(self._rows) >= _CHUNK:
+            self._flush()
+
+    def extend(self, batch: pa.RecordBatch) -> None:
+        self._flush()
+        self._chunks.append(batch)
+        self.count += batch.num_rows
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = zip(*self._rows, strict=True)
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, self.schema, strict=True)]
+            self._chunks.append(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
+            self._rows = []
+
+    def table(self) -> pa.Table:
+        self._flush()
+        return pa.Table.from_batches(self._chunks, self.schema)
+
+
+def _columns(table: str, *names: str) -> _Columns:
+    """Columns of a table as they are held in flight: times as they come, keys as one integer each."""
+    declared = TABLES[table].schema
+    keys = _KEYED.get(table, ())
+    types = [pa.int64() if n in keys or declared.field(n).type == TIME else declared.field(n).type for n in names]
+    return _Columns(names, types)
+
+
+class Assembler:
+    """Takes batches and readings, in the order of the sources; gives the tables before ``conclude``.
+
+    ``key``: of the keyed hash. ``scrub``: writes planted values in a name or text of the capture as ‹type›.
+    ``reveal``: transmissions keep their values."""
+
+    def __init__(self, sources: Sequence[str], key: bytes, scrub: Callable[[str], str], reveal: bool) -> None:
+        self._order = {name: n for n, name in enumerate(sources)}
+        self._key, self._scrub, self._reveal = key, scrub, reveal
+        self._scrubbed: dict[str, str] = {}
+        self._found: set[bytes] = set()
+        self._flows: list[pa.RecordBatch] = []
+        self._names: list[pa.RecordBatch] = []
+        self._losses: dict[tuple[str, str, str], list[int]] = {}
+        self._exchanges = _columns(
+            "exchanges",
+            *("exchange flow started protocol method scheme host path status request_bytes response_bytes origin").split(),
+        )
+        self._messages = _columns(
+            "messages", *"message flow exchange direction index at kind bytes decoded origin".split()
+        )
+        self._transmissions = _columns(
+            "transmissions",
+            *(
+                "message exchange flow direction data_type method also certainty endpoint path via position "
+                "masked value_key value origin"
+            ).split(),
+        )
+        self._evidence = _columns("evidence", *"transmission excerpt request_line chain origin".split())
+        self._clues = _columns("clues", *"flow kind text at origin".split())
+
+    # ------------------------------------------------------------------------------------------- coming in
+
+    def add(self, batch: Batch, readings: Iterable[Reading]) -> None:
+        """One batch, and what ``read`` understood of its messages, in their order."""
+        if batch.flows is not None and batch.flows.num_rows:
+            self._flows.append(batch.flows)
+        if batch.names is not None and batch.names.num_rows:
+            self._names.append(batch.names)
+        for loss in batch.losses:
+            self.lose(loss)
+        for clue in batch.clues:
+            self._clues.append(self._id(clue.flow), clue.kind, self.clean(clue.text), clue.at, str(clue.origin))
+        seen: dict[Key, Reading] = {}
+        for message, reading in zip(batch.messages, readings, strict=True):
+            self._message(message, reading)
+            if message.kind == "request" and message.exchange is not None:
+                seen[message.exchange] = reading
+        for exchange in batch.exchanges:
+            self._exchange(exchange, seen.get(exchange.key))
+
+    def lose(self, loss: Loss) -> None:
+        """Count a loss. The same kind at the same place adds up to one row."""
+        total = self._losses.setdefault((loss.source, loss.kind, loss.where), [0, 0])
+        total[0] += loss.count
+        total[1] += loss.bytes
+
+    def clean(self, text: str) -> str:
+        """A string of the capture without the values that were planted."""
+        cleaned = self._scrubbed.get(text)
+        if cleaned is None:
+            cleaned = self._scrub(text)
+            if len(self._scrubbed) < 100_000:
+                self._scrubbed[text] = cleaned
+        return cleaned
+
+    def _id(self, key: Key | None) -> int | None:
+        return None if key is None else self._order[key.source] << _UNIT_BITS | key.unit
+
+    def _exchange(self, e: Exchange, reading: Reading | None) -> None:
+        host = reading.host if reading is not None and reading.host is not None else self.clean(e.host)
+        path = reading.path if reading is not None and reading.path is not None else self.clean(e.path)
+        self._exchanges.append(
+            *(self._id(e.key), self._id(e.flow), e.started, e.protocol or None, e.method or None, e.scheme or None),
+            *(host or None, path, e.status, e.request_bytes, e.response_bytes, str(e.origin)),
+        )
+
+    def _message(self, m: Message, reading: Reading) -> None:
+        self._messages.append(
+            *(self._id(m.key), self._id(m.flow), self._id(m.exchange), m.direction, m.index, m.at, m.kind),
+            *(m.size, reading.decoded, str(m.origin)),
+        )
+        for loss in reading.losses:
+            self.lose(loss)
+        for clue in reading.clues:
+            self._clues.append(self._id(clue.flow), clue.kind, self.clean(clue.text), clue.at, str(clue.origin))
+        first = self._transmissions.count
+        position_base = (self._id(m.key) or 0) << 8
+        for t in reading.transmissions:
+            value = t.value.expose()
+            if len(value) >= _LEAST_SEGMENT:
+                self._found.add(self._segment_key(value))
+            self._transmissions.append(
+                *(self._id(t.message), self._id(t.exchange), self._id(t.flow), t.direction, t.data_type, t.method),
+                *(list(t.also), t.certainty, t.endpoint, t.path, " > ".join(t.via)),
+                None if t.position is None else position_base | min(t.position, 255),
+                *(mask(t.value, t.data_type), value_key(self._key, t.data_type, t.same)),
+                *(value if self._reveal else "", str(t.origin)),
+            )
+        for e in reading.evidence:
+            self._evidence.append(first + e.transmission, e.excerpt, e.request_line, e.chain, str(e.origin))
+
+    def _segment_key(self, text: str) -> bytes:
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")[:8]
+
+    # ------------------------------------------------------------------------------------------- going out
+
+    def tables(self, sources: pa.Table) -> Tables:
+        """The tables, keys as integers. ``sources`` is complete but for its times."""
+        flows = self._flow_table()
+        exchanges, messages = self._exchanges.table(), self._messages.table()
+        transmissions, evidence = self._transmissions.table(), self._evidence.table()
+        ids = {
+            "flow": _ranks(flows["flow"]),
+            "exchange": _ranks(exchanges["exchange"]),
+            "message": _ranks(messages["message"]),
+        }
+        order = np.argsort(transmissions["message"].to_numpy(), kind="stable")
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        transmissions = transmissions.take(pa.array(order)).append_column(
+            "transmission", pa.array(np.arange(len(order)))
+        )
+        if evidence.num_rows:
+            moved = place[evidence["transmission"].to_numpy()]
+            evidence = evidence.set_column(0, "transmission", pa.array(moved)).sort_by("transmission")
+        positions = _ranks(transmissions["position"])
+        transmissions = transmissions.set_column(
+            transmissions.schema.get_field_index("position"), "position", _numbered(transmissions["position"], positions)
+        )
+        made = {
+            "flows": _with_ids(flows, ids).sort_by("flow"),
+            "exchanges": _with_ids(exchanges, ids).sort_by("exchange"),
+            "messages": _with_ids(messages, ids).sort_by("message"),
+            "transmissions": _with_ids(transmissions, ids),
+            "clues": _with_ids(self._clues.table(), ids),
+            "evidence": evidence,
+            "names": self._name_table(),
+            "losses": self._loss_table(),
+        }
+        made["exchanges"] = self._hide(self._hide(made["exchanges"], "path", "/"), "host", ".")
+        made["transmissions"] = self._hide(made["transmissions"], "path", ".")
+        made["flows"] = self._hide(made["flows"], "host", ".")
+        made["names"] = self._hide(made["names"], "name", ".")
+        made["clues"] = made["clues"].sort_by([("flow", "ascending"), ("kind", "ascending"), ("text", "ascending")])
+        made["sources"] = _with_times(sources, made["flows"])
+        return {name: _complete(name, made.get(name)) for name in TABLES}
+
+    def _flow_table(self) -> pa.Table:
+        declared = TABLES["flows"].schema
+        if not self._flows:
+            return declared.empty_table()
+        table = pa.Table.from_batches(self._flows)
+        order = np.array([self._order[s] for s in table["source"].to_pylist()], np.int64)
+        key = pa.array(order << _UNIT_BITS | table["unit"].to_numpy())
+        table = table.drop_columns(["unit"]).set_column(0, "source", pa.array(order)).append_column("flow", key)
+        return self._cleaned(table, "host")
+
+    def _name_table(self) -> pa.Table:
+        declared = TABLES["names"].schema
+        if not self._names:
+            return declared.empty_table()
+        table = self._cleaned(pa.Table.from_batches(self._names), "name")
+        grouped = table.group_by(["address", "name", "from", "resolver"]).aggregate([("first", "min"), ("last", "max")])
+        grouped = grouped.rename_columns(
+            [{"first_min": "first", "last_max": "last"}.get(n, n) for n in grouped.column_names]
+        )
+        return grouped.select(declared.names).sort_by(
+            [(n, "ascending") for n in ("first", "address", "name", "from", "resolver")]
+        )
+
+    def _loss_table(self) -> pa.Table:
+        rows = [
+            {"source": self._order.get(source), "kind": kind, "where": where, "count": total[0], "bytes": total[1]}
+            for (source, kind, where), total in self._losses.items()
+        ]
+        rows.sort(key=lambda r: (r["source"] is None, r["source"] or 0, r["kind"], r["where"]))
+        return TABLES["losses"].from_rows(rows)
+
+    def _cleaned(self, table: pa.Table, column: str) -> pa.Table:
+        return _mapped(table, column, self.clean)
+
+    def _hide(self, table: pa.Table, column: str, separator: str) -> pa.Table:
+        """Write the segments that equal a value found anywhere in this capture as ‹value›."""
+        if not self._found:
+            return table
+
+        def hide(text: str) -> str:
+            if len(text) < _LEAST_SEGMENT:
+                return text
+            parts = text.split(separator)
+            return separator.join("‹value›" if self._is_found(p) else p for p in parts)
+
+        return _mapped(table, column, hide)
+
+    def _is_found(self, segment: str) -> bool:
+        if len(segment) < _LEAST_SEGMENT:
+            return False
+        return self._segment_key(segment) in self._found or (
+            "%" in segment and self._segment_key(unquote(segment)) in self._found
+        )
+
+
+# ----------------------------------------------------------------------------------------- keys to integers
+
+
+def _ranks(keys: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The distinct keys in order: a key's place in it is its integer."""
+    return np.unique(keys.drop_null().to_numpy().astype(np.int64))
+
+
+def _numbered(keys: pa.ChunkedArray, ranks: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
+    """Each key's integer; null stays null, and so does a key that no row has."""
+    values = keys.to_numpy(zero_copy_only=False) if keys.null_count == 0 else keys.fill_null(-1).to_numpy()
+    values = values.astype(np.int64)
+    places = np.searchsorted(ranks, values)
+    known = places < len(ranks)
+    known[known] = ranks[places[known]] == values[known]
+    return pa.array(places.astype(np.int64), mask=~known)
+
+
+def _with_ids(table: pa.Table, ids: dict[str, np.ndarray[Any, np.dtype[np.int64]]]) -> pa.Table:
+    for name, ranks in ids.items():
+        if name in table.column_names:
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, name, _numbered(table[name], ranks))
+    return table
+
+
+def _mapped(table: pa.Table, column: str, change: Callable[[str], str]) -> pa.Table:
+    """A text column with ``change`` applied once to each distinct text."""
+    coded = pc.dictionary_encode(table[column].combine_chunks())
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    changed = pa.array([change(t) for t in coded.dictionary.to_pylist()], pa.string())
+    return table.set_column(table.schema.get_field_index(column), column, changed.take(coded.indices))
+
+
+def _with_times(sources: pa.Table, flows: pa.Table) -> pa.Table:
+    """The sources with the earliest and latest time of their flows."""
+    times = flows.group_by("source").aggregate([("first", "min"), ("last", "max")]).to_pylist()
+    by_source = {row["source"]: row for row in times}
+    rows = sources.to_pylist()
+    for row in rows:
+        found = by_source.get(row["source"])
+        if found:
+            row["first"], row["last"] = found["first_min"], found["last_max"]
+    return TABLES["sources"].from_rows(rows)
+
+
+def _complete(name: str, table: pa.Table | None) -> pa.Table:
+    """All declared columns in their order and type; those that only ``conclude`` fills are null."""
+    declared = TABLES[name].schema
+    if table is None:
+        return declared.empty_table()
+    columns = [
+        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+        for f in declared
+    ]
+    return pa.table(columns, schema=declared)
+
+
+

@@ -1,0 +1,301 @@
+"""A capture on disk: a folder with its manifest, a folder without one, or a single file.
+
+``capture.yaml`` says what was tested, from where, in which phases, and names the files with their hashes. What it
+does not say stays unknown; nothing here guesses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import yaml
+
+from analysis.model import InputError, Loss, Micros
+
+FORMAT = 1
+MANIFEST = "capture.yaml"
+_LABEL = b"lintas value key 1\0"
+_CHUNK = 1 << 20
+
+PHASES = (
+    "idle install first_launch consent_asked consent_refused consent_accepted login browse search chat buy "
+    "background logout deleted uninstalled"
+).split()
+"""Phases with a fixed meaning. Any other name is a mark of the auditor's own and carries none."""
+
+
+class _Struct(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    pass
+
+
+class App(_Struct):
+    """What was tested. ``vendor`` is an operator's id in the reference data, or a name."""
+
+    id: str | None = None
+    name: str | None = None
+    version: str | None = None
+    platform: Literal["android", "ios"] | None = None
+    build_sha256: str | None = None
+    vendor: str | None = None
+    domains: list[str] = []
+
+
+class Device(_Struct):
+    model: str | None = None
+    system: str | None = None
+    address: str | None = None
+    """The phone's address in the packets, where more than one device speaks."""
+    by_system: bool | None = None
+    """True: a certificate of the system's store was tried, so that a refusal of it is a pin."""
+
+
+class Vantage(_Struct):
+    """Where the capture point stood. ``line`` other than ``direct`` voids every round-trip time."""
+
+    country: str | None = None
+    city: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    line: Literal["direct", "vpn", "unknown"] = "direct"
+    on_phone: bool = False
+    """The capture was made on the phone by a VPN that ends TCP there: its handshakes say nothing about distance."""
+
+
+class Phase(_Struct):
+    phase: str
+    start: datetime
+    end: datetime | None = None
+    note: str | None = None
+
+
+class File(_Struct):
+    name: str
+    sha256: str | None = None
+    leg: Literal["phone", "upstream", "wire"] | None = None
+
+
+class Manifest(_Struct):
+    """``capture.yaml``. A capture without one has the default of every field."""
+
+    format: int = FORMAT
+    name: str | None = None
+    sample: bool = False
+    made: str | None = None
+    """How the capture was made, in words for the head of the report."""
+    app: App = msgspec.field(default_factory=App)
+    device: Device = msgspec.field(default_factory=Device)
+    user_country: str | None = None
+    vantage: Vantage = msgspec.field(default_factory=Vantage)
+    timezone: str | None = None
+    persona: str | None = None
+    phases: list[Phase] = []
+    opened_by: Literal["user_certificate", "system_certificate", "keys", "hooks", "none"] | None = None
+    date: str | None = None
+    tools: dict[str, str] = {}
+    salt: str | None = None
+    operators_named: dict[str, str] = {}
+    """A sample's own operators by domain suffix, named "in the shape of": they accuse nobody."""
+    files: list[File] = []
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFile:
+    """One file of the capture. ``name`` is what origins call it."""
+
+    name: str
+    path: Path
+    leg: str | None
+    stated_sha256: str | None
+
+
+@dataclass(slots=True)
+class Capture:
+    """A capture that was found on disk, before any of its files is read."""
+
+    path: Path
+    manifest: Manifest
+    files: list[CaptureFile]
+    persona: Path | None = None
+    reference: Path | None = None
+    """A ``reference`` folder of the capture's own (a sample brings its invented operators)."""
+    losses: list[Loss] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name or self.path.resolve().name
+
+
+_IGNORED_SUFFIXES = (".md", ".txt", ".html", ".py", ".png", ".jpg", ".mp4")
+
+
+def open_capture(path: Path) -> Capture:
+    """The capture at ``path``. Raises InputError when there is none, or when its manifest cannot be used."""
+    try:
+        if path.is_dir():
+            return _open_folder(path)
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give a capture file or a capture folder.")
+        if not path.is_file():
+            raise InputError(f"{path} is no regular file; copy it into a file first.")
+        with path.open("rb"):
+            pass
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read; change its permissions or copy it.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+    return Capture(path, Manifest(), [CaptureFile(path.name, path, None, None)])
+
+
+def _open_folder(path: Path) -> Capture:
+    place = path / MANIFEST
+    if not place.exists():
+        files = [CaptureFile(p.name, p, None, None) for p in _candidates(path, set())]
+        if not files:
+            raise InputError(f"{path} holds no capture: neither {MANIFEST} nor a file that could be one.")
+        return Capture(path, Manifest(), files)
+    manifest = read_manifest(place)
+    losses = []
+    files = []
+    for entry in manifest.files:
+        inside = _inside(path, entry.name)
+        if inside is None:
+            raise InputError(f"{place}: the file {entry.name!r} lies outside of the capture folder.")
+        if inside.is_file():
+            files.append(CaptureFile(entry.name, inside, entry.leg, entry.sha256))
+        else:
+            losses.append(Loss(entry.name, "file_missing", 1, 0, "named in the manifest, not in the folder"))
+    named = {entry.name for entry in manifest.files}
+    if manifest.persona is not None:
+        named.add(manifest.persona)
+    others = _candidates(path, named)
+    if not manifest.files:
+        files = [CaptureFile(p.name, p, None, None) for p in others]
+    else:
+        losses += [
+            Loss(p.name, "file_not_named", 1, p.stat().st_size, "in the folder, not named in the manifest; not read")
+            for p in others
+        ]
+    if not files:
+        raise InputError(f"{path} holds none of the files that its {MANIFEST} names; look for them beside it.")
+    persona = None
+    if manifest.persona is not None:
+        persona = path / manifest.persona
+    reference = path / "reference"
+    return Capture(path, manifest, files, persona, reference if reference.is_dir() else None, losses)
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    found = (folder / name).resolve()
+    return found if found.is_relative_to(folder.resolve()) else None
+
+
+def _candidates(folder: Path, named: set[str]) -> list[Path]:
+    """Files that may hold a capture, by name, without what is plainly something else."""
+    found = []
+    for entry in sorted(folder.iterdir(), key=lambda p: p.name):
+        if entry.name.startswith(".") or entry.name in named or not entry.is_file():
+            continue
+        if entry.suffix.lower() in _IGNORED_SUFFIXES or entry.name in (MANIFEST, "keys.log"):
+            continue
+        if entry.suffix.lower() in (".yaml", ".yml"):
+            continue
+        found.append(entry)
+    return found
+
+
+def read_manifest(place: Path) -> Manifest:
+    """A manifest. Raises InputError with file, field and what was expected."""
+    try:
+        raw = place.read_bytes()
+        if len(raw) > 4 << 20:
+            raise InputError(f"{place} is larger than 4 MB and no manifest.")
+        data = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark is not None else ""
+        raise InputError(f"{place} is no YAML{line}; mend it, or move it away to audit the files alone.") from error
+    except OSError as error:
+        raise InputError(f"{place} cannot be read ({error.strerror}).") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{place} is no manifest: it must be a mapping that begins with format: {FORMAT}.")
+    if data.get("format") != FORMAT:
+        raise InputError(f"{place} has format {data.get('format')!r}; this Lintas reads format {FORMAT}.")
+    try:
+        manifest = msgspec.convert(data, Manifest, strict=False)
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        raise InputError(f"{place}: {error}.") from error
+    if manifest.timezone is not None:
+        check_timezone(manifest.timezone, str(place))
+    return manifest
+
+
+def check_timezone(name: str, where: str) -> ZoneInfo:
+    """The time zone of that name. Raises InputError when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise InputError(f"{where}: {name!r} is no time zone; write one like Asia/Jakarta.") from error
+
+
+def micros(time: datetime, zone: ZoneInfo | None) -> Micros:
+    """A manifest's time as microseconds; a time without zone is the capture's zone, else UTC."""
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=zone or ZoneInfo("UTC"))
+    return round(time.timestamp() * 1_000_000)
+
+
+# --------------------------------------------------------------------------------------------- hashes
+
+
+def digests(path: Path, progress: Callable[[int], None] | None = None) -> tuple[str, bytes, int]:
+    """A file's SHA-256 (hex), its private digest and its size in octets, in one pass.
+
+    The private digest is SHA-256 over a label and then the file: it keys the hashes of values for a capture that
+    has no salt, and cannot be had from the file's published hash."""
+    public, private, size = hashlib.sha256(), hashlib.sha256(_LABEL), 0
+    with path.open("rb") as file:
+        for chunk in _chunks(file):
+            public.update(chunk)
+            private.update(chunk)
+            size += len(chunk)
+            if progress is not None:
+                progress(len(chunk))
+    return public.hexdigest(), private.digest(), size
+
+
+def _chunks(file: Any) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+def study_key(path: Path) -> bytes:
+    """The key that a study over many captures shares: SHA-256 of a label and the file's bytes.
+
+    Raises InputError when the file is missing or too short to be a secret."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The study key {path} cannot be read ({error.strerror}).") from error
+    if len(raw) < 16:
+        raise InputError(f"The study key {path} is shorter than 16 bytes; make one with: openssl rand 32 > {path}")
+    return hashlib.sha256(_LABEL + raw).digest()
+
+
+def salt_key(manifest: Manifest, private: list[bytes]) -> bytes:
+    """The key of a capture's value hashes: the manifest's salt, else the private digests of its files."""
+    if manifest.salt is not None:
+        return hashlib.sha256(_LABEL + manifest.salt.encode()).digest()
+    return hashlib.sha256(_LABEL + b"".join(private)).digest()
+
+
+def new_salt() -> str:
+    """A salt for a new ``capture.yaml``: 32 random octets as hex."""
+    return secrets.token_hex(32)
