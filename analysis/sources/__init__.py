@@ -36,7 +36,9 @@ NAME_SCHEMA = TABLES["names"].schema
 
 @dataclass(slots=True)
 class Batch:
-    """What one step of a source hands over. Flows and names as Arrow record batches, the rest as objects."""
+    """What one step of a source hands over. Flows and names as Arrow record batches, the rest as objects.
+
+    An exchange comes in one batch with its request and its response."""
 
     flows: pa.RecordBatch | None = None
     exchanges: list[Exchange] = field(default_factory=list)

@@ -1,0 +1,460 @@
+"""The one road: sources, read, tables, conclude, an audit folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import date as Date
+from datetime import datetime, timezone
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis import folder, tables
+from analysis.assemble import Assembler
+from analysis.conclude import Settings, conclude
+from analysis.model import InputError, Loss, Message, Micros, Reading
+from analysis.persona import Persona, load_persona
+from analysis.reference import Reference
+from analysis.sources import Batch, Options
+
+if TYPE_CHECKING:
+    from analysis.read import Detector
+
+POOL_FROM = 6 << 20
+"""Octets of bodies from which on all cores read: below, starting them costs more than they save."""
+_WINDOW = 4
+"""Batches in flight for each core."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage (``hash``, ``read``, ``conclude``), what is done of it and how much there is, in octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """What the user said beside the capture; each of it outranks the manifest."""
+
+    persona: Path | None = None
+    app: str | None = None
+    vendor: str | None = None
+    device: str | None = None
+    user_country: str | None = None
+    vantage: folder.Vantage | None = None
+    timezone: str | None = None
+    date: Date | None = None
+    study_key: Path | None = None
+    reveal: bool = False
+    reference: Path | None = None
+    geo_country: tuple[Path, ...] = ()
+    geo_asn: tuple[Path, ...] = ()
+    batch: int = 256
+    workers: int | None = None
+    """Processes that read; None: one for each core, once there is enough to read."""
+
+
+def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> tuple[tables.Tables, dict[str, Any]]:
+    """Audit the capture at ``path``: its tables and the content of ``audit.json``.
+
+    Raises InputError when the capture, or anything that the options name, cannot be used at all. What can be read
+    in part is read in part, and the rest counted in the table ``losses``."""
+    tell = progress or (lambda stage, done, total: None)
+    capture = folder.open_capture(path)
+    manifest = _with_options(capture.manifest, options)
+    reference = Reference.load(_overlays(capture, options))
+    persona = _persona(capture, options, reference)
+    from analysis.read import Detector
+
+    detector = Detector(persona, reference, manifest.user_country)
+    total = sum(f.path.stat().st_size for f in capture.files)
+    hashed, opened = _open_files(capture, options, manifest, tell, total)
+    key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, hashed.private)
+    assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
+    for loss in (*capture.losses, *hashed.losses):
+        assembler.lose(loss)
+    events = _read_all(opened, assembler, detector, options, tell, total)
+    raw = assembler.tables(_source_table(capture, hashed, opened))
+    tell("conclude", 0, 1)
+    day, day_from = _capture_date(raw, manifest, options, reference)
+    settings = Settings(
+        date=day,
+        events=events,
+        geo_country=options.geo_country,
+        geo_asn=options.geo_asn,
+    )
+    concluded = conclude(raw, manifest, reference, settings)
+    tell("conclude", 1, 1)
+    about = _about(capture, manifest, persona, reference, options, concluded, hashed, (day, day_from))
+    return concluded, about
+
+
+def prepare(out: Path) -> None:
+    """Make ``out`` ready for an audit: a new or empty folder, or an earlier audit, which is cleared.
+
+    Raises InputError for a folder that holds anything else."""
+    try:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"{out} is a file; name a folder with --out.")
+        out.mkdir(parents=True, exist_ok=True)
+        held = [p for p in out.iterdir() if not p.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{out} cannot be made or read ({error.strerror}); name another folder with --out.") from error
+    ours = {f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"}
+    foreign = sorted(p.name for p in held if p.name not in ours)
+    if foreign or (held and not any(p.name in ("audit.json", "sources.parquet") for p in held)):
+        name = foreign[0] if foreign else held[0].name
+        raise InputError(f"{out} holds {name!r}, which is no part of an audit; name an empty folder with --out.")
+    for name in ("audit.json", *sorted(ours)):
+        place = out / name
+        if place.is_file():
+            place.unlink()
+    for place in sorted((out / "csv").glob("*.csv")):
+        place.unlink()
+
+
+def audit(path: Path, out: Path, options: AuditOptions, progress: Progress | None = None) -> dict[str, Any]:
+    """Audit the capture at ``path`` into the folder ``out``; returns the content of ``audit.json``.
+
+    Raises InputError as :func:`run` and :func:`prepare` do. Nothing in ``out`` is touched before the capture
+    could be read."""
+    if out.resolve() == path.resolve() or (path.is_dir() and out.resolve() == path.resolve().parent):
+        raise InputError(f"{out} is the capture itself; name another folder with --out.")
+    made, about = run(path, options, progress)
+    prepare(out)
+    try:
+        tables.write(out, made, about)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); free space or name another folder.") from error
+    return about
+
+
+# --------------------------------------------------------------------------------------------- what was asked
+
+
+def _with_options(manifest: folder.Manifest, options: AuditOptions) -> folder.Manifest:
+    app = manifest.app
+    if options.app is not None:
+        app = folder.App(id=options.app) if options.app != app.id else app
+    if options.vendor is not None:
+        app = _replace(app, vendor=options.vendor)
+    device = manifest.device
+    if options.device is not None:
+        device = _replace(device, address=options.device)
+    changes: dict[str, Any] = {"app": app, "device": device}
+    if options.user_country is not None:
+        changes["user_country"] = options.user_country
+    if options.vantage is not None:
+        changes["vantage"] = options.vantage
+    if options.timezone is not None:
+        folder.check_timezone(options.timezone, "--timezone")
+        changes["timezone"] = options.timezone
+    return _replace(manifest, **changes)
+
+
+def _replace[T](struct: T, **changes: Any) -> T:
+    import msgspec
+
+    return msgspec.structs.replace(struct, **changes)
+
+
+def _overlays(capture: folder.Capture, options: AuditOptions) -> list[Path]:
+    found = [capture.reference] if capture.reference is not None else []
+    return found + ([options.reference] if options.reference is not None else [])
+
+
+def _persona(capture: folder.Capture, options: AuditOptions, reference: Reference) -> Persona | None:
+    place = options.persona or capture.persona
+    if place is None:
+        return None
+    return load_persona(place, reference.data_type_aliases())
+
+
+# ------------------------------------------------------------------------------------------- the files' bytes
+
+
+@dataclass(slots=True)
+class _Hashed:
+    sha256: list[str]
+    private: list[bytes]
+    sizes: list[int]
+    losses: list[Loss]
+
+
+@dataclass(slots=True)
+class _Opened:
+    name: str
+    kind: str
+    leg: str | None
+    batches: Iterator[Batch]
+
+
+def _open_files(
+    capture: folder.Capture,
+    options: AuditOptions,
+    manifest: folder.Manifest,
+    tell: Progress,
+    total: int,
+) -> tuple[_Hashed, list[_Opened]]:
+    """Hash every file and tell what it is. A file of a folder that cannot be read is a loss; where none can, or
+    the only one cannot, that is said."""
+    from analysis.sources.identify import open_source
+
+    hashed = _Hashed([], [], [], [])
+    opened: list[_Opened] = []
+    refusals: list[InputError] = []
+    done = 0
+    for file in capture.files:
+
+        def advance(octets: int) -> None:
+            nonlocal done
+            done += octets
+            tell("hash", done, total)
+
+        try:
+            sha256, private, size = folder.digests(file.path, advance)
+        except OSError as error:
+            raise InputError(f"{file.path} cannot be read ({error.strerror}).") from error
+        hashed.sha256.append(sha256)
+        hashed.private.append(private)
+        hashed.sizes.append(size)
+        if file.stated_sha256 is not None and file.stated_sha256 != sha256:
+            where = "its SHA-256 is not the one that the manifest names: it was changed after the manifest was written"
+            hashed.losses.append(Loss(file.name, "file_changed", 1, size, where))
+        told = Options(batch=options.batch, leg=file.leg, device=manifest.device.address)
+        try:
+            kind, batches = open_source(file.path, file.name, told)
+            opened.append(_Opened(file.name, kind, file.leg, batches))
+        except InputError as error:
+            refusals.append(error)
+            opened.append(_Opened(file.name, "other", file.leg, iter(())))
+            hashed.losses.append(Loss(file.name, "file_not_read", 1, size, str(error).replace(str(file.path), file.name)))
+    if len(refusals) == len(capture.files):
+        if len(refusals) == 1:
+            raise refusals[0]
+        raise InputError(f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {refusals[0]}")
+    return hashed, opened
+
+
+def _source_table(capture: folder.Capture, hashed: _Hashed, opened: list[_Opened]) -> pa.Table:
+    rows = []
+    for n, (file, one) in enumerate(zip(capture.files, opened, strict=True)):
+        leg = file.leg or ("wire" if one.kind in ("pcap", "pcapng") else "phone")
+        row = {"source": n, "file": file.name, "kind": one.kind, "leg": leg}
+        rows.append(row | {"sha256": hashed.sha256[n], "bytes": hashed.sizes[n]})
+    return tables.TABLES["sources"].from_rows(rows)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+_detector: Detector | None = None
+
+
+def _start_worker(spec: Any) -> None:
+    import signal
+
+    from analysis.read import Detector
+
+    # Ctrl-C is for the parent, which ends the pool.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    global _detector
+    _detector = Detector.from_spec(spec)
+
+
+def _read_in_worker(messages: list[Message]) -> list[Reading]:
+    assert _detector is not None
+    return read_messages(_detector, messages)
+
+
+def read_messages(detector: Detector, messages: Iterable[Message]) -> list[Reading]:
+    """``read`` on each message. A message that breaks the reader is a counted loss and not the audit's end."""
+    readings = []
+    for message in messages:
+        try:
+            reading = detector.read(message)
+        except Exception as error:  # noqa: BLE001 - hostile bytes must not end an audit; counted below
+            reading = Reading(message.key, decoded=not message.body)
+            where = f"{type(error).__name__} while a {message.kind} was read"
+            reading.losses.append(Loss(message.key.source, "reader_failed", 1, len(message.body), where))
+        readings.append(reading)
+    return readings
+
+
+class _Readers:
+    """Reads messages here, or, once there is enough to read, on all cores. Answers come in the order asked."""
+
+    def __init__(self, detector: Detector, workers: int | None) -> None:
+        self._detector = detector
+        self._workers = workers or os.cpu_count() or 1
+        self._octets = 0
+        self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def window(self) -> int:
+        return self._workers * _WINDOW if self._pool is not None else 0
+
+    def submit(self, messages: list[Message]) -> Future[list[Reading]]:
+        self._octets += sum(len(m.body) for m in messages)
+        if self._pool is None and self._workers > 1 and self._octets > POOL_FROM:
+            self._pool = ProcessPoolExecutor(
+                self._workers, get_context("spawn"), initializer=_start_worker, initargs=(self._detector.spec(),)
+            )
+        if self._pool is not None and messages:
+            try:
+                return self._pool.submit(_read_in_worker, messages)
+            except (BrokenProcessPool, RuntimeError):
+                self._pool = None
+                self._workers = 1
+        here: Future[list[Reading]] = Future()
+        here.set_result(read_messages(self._detector, messages))
+        return here
+
+    def result(self, messages: list[Message], future: Future[list[Reading]]) -> list[Reading]:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            # A worker was killed (memory): what it had is read here, one core, nothing lost.
+            self._pool = None
+            self._workers = 1
+            return read_messages(self._detector, messages)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _read_all(
+    opened: list[_Opened],
+    assembler: Assembler,
+    detector: Detector,
+    options: AuditOptions,
+    tell: Progress,
+    total: int,
+) -> list[dict[str, Any]]:
+    readers = _Readers(detector, options.workers)
+    waiting: deque[tuple[Batch, Future[list[Reading]]]] = deque()
+    events: list[dict[str, Any]] = []
+    done = 0
+
+    def take() -> None:
+        batch, future = waiting.popleft()
+        assembler.add(batch, readers.result(batch.messages, future))
+
+    try:
+        for one in opened:
+            reached = 0
+            for batch in one.batches:
+                events += batch.events
+                waiting.append((batch, readers.submit(batch.messages)))
+                while len(waiting) > readers.window:
+                    take()
+                reached = max(reached, batch.done)
+                tell("read", done + reached, total)
+            done += reached
+        while waiting:
+            take()
+    finally:
+        readers.close()
+    tell("read", total, total)
+    return events
+
+
+# ------------------------------------------------------------------------------------------- what it was about
+
+
+def _capture_date(
+    raw: tables.Tables, manifest: folder.Manifest, options: AuditOptions, reference: Reference
+) -> tuple[Date, str]:
+    """The day whose ownership and law hold: as asked, as the manifest says, as the first flow says; else the day
+    of the reference data, and the report says that the capture has no date."""
+    if options.date is not None:
+        return options.date, "option"
+    if manifest.date is not None:
+        try:
+            return Date.fromisoformat(manifest.date), "manifest"
+        except ValueError as error:
+            raise InputError(f"{folder.MANIFEST}: date {manifest.date!r} is no day; write it as 2026-11-24.") from error
+    first = pc.min(raw["flows"]["first"]).cast(pa.int64()).as_py()
+    if first is not None and first > 0:
+        return _day(first), "capture"
+    return reference.as_of, "reference"
+
+
+def _day(at: Micros) -> Date:
+    return datetime.fromtimestamp(at / 1_000_000, timezone.utc).date()
+
+
+_LIBRARIES = ("mitmproxy", "scapy", "pyarrow", "msgspec", "cryptography", "hyperscan", "phonenumbers", "jinja2")
+
+
+def _about(
+    capture: folder.Capture,
+    manifest: folder.Manifest,
+    persona: Persona | None,
+    reference: Reference,
+    options: AuditOptions,
+    made: tables.Tables,
+    hashed: _Hashed,
+    date: tuple[Date, str],
+) -> dict[str, Any]:
+    """The content of ``audit.json``. It names no path of this machine and holds no salt and no value."""
+    import msgspec
+
+    told = msgspec.to_builtins(manifest)
+    told.pop("salt", None)
+    told.pop("files", None)
+    return {
+        "format": tables.FORMAT,
+        "lintas": _version("lintas"),
+        "name": capture.name,
+        "made": manifest.made,
+        "sample": manifest.sample,
+        "manifest": told,
+        "capture_date": date[0].isoformat(),
+        "capture_date_from": date[1],
+        "options": {
+            "persona": None if persona is None else sorted(persona.data_types()),
+            "reveal": options.reveal,
+            "study_key": options.study_key is not None,
+            "reference": list(reference.overlays),
+            "geo_country": [p.name for p in options.geo_country],
+            "geo_asn": [p.name for p in options.geo_asn],
+            "given": sorted(
+                f.name
+                for f in dataclasses.fields(options)
+                if f.name not in ("batch", "workers") and getattr(options, f.name) != f.default
+            ),
+        },
+        "counts": _counts(made),
+        "reference": reference.versions(),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "files": [
+            {"file": f.name, "sha256": h, "bytes": s}
+            for f, h, s in zip(capture.files, hashed.sha256, hashed.sizes, strict=True)
+        ],
+    }
+
+
+def _counts(made: tables.Tables) -> dict[str, int]:
+    flows = made["flows"]
+    packets = sum(pc.sum(flows[c]).as_py() or 0 for c in ("packets_out", "packets_in"))
+    losses = made["losses"]
+    skipped = losses.filter(pc.starts_with(losses["kind"], "packet_"))
+    counts = {name: table.num_rows for name, table in made.items()}
+    counts["packets_in_flows"] = packets
+    counts["packets_skipped"] = pc.sum(skipped["count"]).as_py() or 0
+    return counts
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
