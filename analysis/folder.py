@@ -101,8 +101,8 @@ class Manifest(_Struct):
     date: str | None = None
     tools: dict[str, str] = {}
     salt: str | None = None
-    operators_named: dict[str, str] = {}
-    """A sample's own operators by domain suffix, named "in the shape of": they accuse nobody."""
+    app_only: bool = False
+    """Nothing but the app under test entered the capture (it alone was in the tunnel)."""
     files: list[File] = []
 
 

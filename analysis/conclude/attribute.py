@@ -1,0 +1,86 @@
+"""Attribute: in which phase of the session something was sent, and by which app."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from analysis.folder import Manifest, micros
+from analysis.tables import TABLES, Tables
+
+
+def phase_marks(manifest: Manifest, events: Iterable[Mapping[str, Any]]) -> list[tuple[int, int | None, str]]:
+    """The phases as (start, end or None, name), in order of time.
+
+    Marks in ``events.jsonl`` are the record; the manifest's phases count only where there is none. A phase without an
+    end lasts until the next begins."""
+    marked = [(e["at"], e.get("end"), str(e["phase"])) for e in events if e.get("type") == "phase" and e.get("at")]
+    if not marked:
+        zone = ZoneInfo(manifest.timezone) if manifest.timezone else None
+        marked = [
+            (micros(p.start, zone), micros(p.end, zone) if p.end is not None else None, p.phase)
+            for p in manifest.phases
+        ]
+    marked.sort(key=lambda m: m[0])
+    return marked
+
+
+def phases(tables: Tables, manifest: Manifest, events: Iterable[Mapping[str, Any]]) -> Tables:
+    """Tables whose ``phase`` says in which phase a flow began, a request started, a message was sent."""
+    marks = phase_marks(manifest, events)
+    made = dict(tables)
+    made["flows"] = _phased("flows", made["flows"], made["flows"]["first"], marks)
+    made["exchanges"] = _phased("exchanges", made["exchanges"], made["exchanges"]["started"], marks)
+    at = dict(zip(made["messages"]["message"].to_pylist(), _micros(made["messages"]["at"]), strict=True))
+    times = [at.get(m) for m in made["transmissions"]["message"].to_pylist()]
+    made["transmissions"] = _phased("transmissions", made["transmissions"], pa.array(times, pa.int64()), marks)
+    return made
+
+
+def _micros(column: Any) -> list[int | None]:
+    found: list[int | None] = column.cast(pa.int64()).to_pylist()
+    return found
+
+
+def _phased(name: str, table: pa.Table, times: Any, marks: list[tuple[int, int | None, str]]) -> pa.Table:
+    starts = [m[0] for m in marks]
+    values = []
+    for at in _micros(times):
+        place = bisect_right(starts, at) - 1 if at is not None else -1
+        inside = place >= 0 and (marks[place][1] is None or at is None or at < (marks[place][1] or 0))
+        values.append(marks[place][2] if inside else None)
+    index = table.schema.get_field_index("phase")
+    return table.set_column(index, "phase", pa.array(values, TABLES[name].schema.field("phase").type))
+
+
+def apps(tables: Tables, manifest: Manifest) -> Tables:
+    """Tables whose ``app`` says who spoke: as the capture states it for a flow; else the app under test, where the
+    manifest states that nothing else entered the capture and the destination is not the phone's own system."""
+    made = dict(tables)
+    flows = made["flows"]
+    noise = dict(
+        zip(
+            made["destinations"]["destination"].to_pylist(), made["destinations"]["system_noise"].to_pylist(), strict=True
+        )
+    )
+    app, app_from = flows["app"].to_pylist(), flows["app_from"].to_pylist()
+    for n, destination in enumerate(flows["destination"].to_pylist()):
+        if app[n] is not None:
+            continue
+        if noise.get(destination) is not None:
+            app_from[n] = "system"
+        elif manifest.app_only and manifest.app.id is not None:
+            app[n], app_from[n] = manifest.app.id, "stated"
+    for name, values in (("app", app), ("app_from", app_from)):
+        flows = flows.set_column(flows.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    made["flows"] = flows
+    of_flow = dict(zip(flows["flow"].to_pylist(), app, strict=True))
+    exchanges = made["exchanges"]
+    spoke = [of_flow.get(f) for f in exchanges["flow"].to_pylist()]
+    index = exchanges.schema.get_field_index("app")
+    made["exchanges"] = exchanges.set_column(index, "app", pa.array(spoke, pa.string()))
+    return made

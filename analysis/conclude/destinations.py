@@ -1,0 +1,206 @@
+"""Destinations: every pair of host and address that something went to, and what is known of it on four axes.
+
+The axes stay apart. WHERE comes from ``locate``, WHO from the names and networks of the reference data, WHOSE LAW
+from the companies' seats and owners on the day of the capture; WHAT stands in the transmissions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from analysis.conclude.locate.level import Place, Stance, place
+from analysis.conclude.locate.time import RoundTrip, round_trips
+from analysis.conclude.locate.witnesses import Witnesses
+from analysis.conclude.who import Who, identify
+from analysis.folder import Manifest
+from analysis.tables import TABLES, Tables
+
+if TYPE_CHECKING:
+    from analysis.conclude import Settings
+    from analysis.reference import Reference
+
+_Pair = tuple[str | None, str | None]
+
+
+def gather(tables: Tables, reference: Reference) -> Tables:
+    """Tables in which flows, exchanges and transmissions name their destination, and the destinations themselves,
+    numbered by host and address, with flows and octets that count and the class of system noise."""
+    made = dict(tables)
+    flows, exchanges = made["flows"], made["exchanges"]
+    pair_of_flow = dict(
+        zip(
+            flows["flow"].to_pylist(),
+            zip(flows["host"].to_pylist(), flows["dst"].to_pylist(), strict=True),
+            strict=True,
+        )
+    )
+    pairs_of_exchanges = [
+        (host if host is not None else pair_of_flow.get(flow, (None, None))[0], pair_of_flow.get(flow, (None, None))[1])
+        for flow, host in zip(exchanges["flow"].to_pylist(), exchanges["host"].to_pylist(), strict=True)
+    ]
+    # A flow whose own name is not known is for the host that its requests name.
+    for flow, pair in zip(exchanges["flow"].to_pylist(), pairs_of_exchanges, strict=True):
+        if flow in pair_of_flow and pair_of_flow[flow][0] is None and pair[0] is not None:
+            pair_of_flow[flow] = pair
+    numbers = {
+        pair: n
+        for n, pair in enumerate(
+            sorted({*pair_of_flow.values(), *pairs_of_exchanges}, key=lambda p: (p[0] is None, p[0] or "", p[1] or ""))
+        )
+    }
+    of_flow = {f: numbers[p] for f, p in pair_of_flow.items()}
+    of_exchange = dict(
+        zip(exchanges["exchange"].to_pylist(), (numbers[p] for p in pairs_of_exchanges), strict=True)
+    )
+    made["flows"] = _set(flows, "destination", [of_flow[f] for f in flows["flow"].to_pylist()])
+    made["exchanges"] = _set(exchanges, "destination", [numbers[p] for p in pairs_of_exchanges])
+    sent = made["transmissions"]
+    made["transmissions"] = _set(
+        sent,
+        "destination",
+        [
+            of_exchange[e] if e is not None else of_flow.get(f)
+            for e, f in zip(sent["exchange"].to_pylist(), sent["flow"].to_pylist(), strict=True)
+        ],
+    )
+    made["destinations"] = _rows(made, numbers, reference)
+    return made
+
+
+def _set(table: pa.Table, name: str, values: list[int | None]) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.int64()))
+
+
+def _rows(tables: Tables, numbers: dict[_Pair, int], reference: Reference) -> pa.Table:
+    totals: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    flows, exchanges = tables["flows"], tables["exchanges"]
+    counts = {}
+    columns = (flows[c].to_pylist() for c in ("flow", "destination", "same_as", "bytes_out", "bytes_in"))
+    for flow, destination, same_as, out, back in zip(*columns, strict=True):
+        counts[flow] = (same_as is None, destination)
+        if same_as is None:
+            total = totals[destination]
+            total[0] += 1
+            total[1] += out or 0
+            total[2] += back or 0
+    paths: dict[int, set[str]] = defaultdict(set)
+    columns = (exchanges[c].to_pylist() for c in ("flow", "destination", "path", "request_bytes", "response_bytes"))
+    for flow, destination, path, out, back in zip(*columns, strict=True):
+        paths[destination].add(path or "")
+        counted, of_flow = counts.get(flow, (False, None))
+        if counted and of_flow is not None and of_flow != destination:
+            # One connection served several names: the octets go with the request, not with the first name.
+            for n, octets in ((1, out or 0), (2, back or 0)):
+                moved = min(octets, totals[of_flow][n])
+                totals[of_flow][n] -= moved
+                totals[destination][n] += moved
+    rows = []
+    for (host, address), number in numbers.items():
+        total = totals[number]
+        rows.append(
+            {
+                "destination": number,
+                "host": host,
+                "address": address,
+                "system_noise": _noise(reference, host, paths.get(number)),
+                "level": 0,
+                "flows": total[0],
+                "bytes_out": total[1],
+                "bytes_in": total[2],
+            }
+        )
+    return TABLES["destinations"].from_rows(rows)
+
+
+def _noise(reference: Reference, host: str | None, paths: set[str] | None) -> str | None:
+    """The class of system noise, where everything that went there is of it: a host that serves other things too is
+    noise only with its paths, and with paths that were not seen it is not known as such."""
+    if host is None:
+        return None
+    classes = {reference.noise_class(host, path) for path in (paths or {None})}
+    return classes.pop() if len(classes) == 1 else None
+
+
+# ------------------------------------------------------------------------------------------- what is known
+
+
+def describe(tables: Tables, manifest: Manifest, reference: Reference, settings: Settings) -> pa.Table:
+    """The destinations with place, network, operator and law of each."""
+    flows = tables["flows"]
+    times = round_trips(flows, manifest.vantage)
+    witnesses = Witnesses(reference, settings, tables)
+    vantage = manifest.vantage
+    nearest = None
+    if vantage.latitude is not None and vantage.longitude is not None:
+        nearest = reference.distance.nearest_km(vantage.latitude, vantage.longitude)
+    rows = tables["destinations"].to_pylist()
+    for row in rows:
+        address, host = row["address"], row["host"]
+        who = identify(host, witnesses.network(address), manifest, reference, settings.date)
+        time = times.get(address) or RoundTrip(None)
+        found = place(
+            witnesses.of(row["destination"], address, host),
+            time.ms,
+            nearest,
+            vantage.country,
+            known_anycast=who.content_network and not witnesses.has_region(address),
+        )
+        if address is None or witnesses.reserved(address):
+            found.reason = "no_address" if address is None else "reserved"
+        _place(row, found, time)
+        _who(row, who)
+        row["registered_country"] = witnesses.registered(address)
+        row["law_links"] = who.law_links(found.country, found.level)
+        row["law_reach"] = sorted({l["state"] for l in row["law_links"] if _reaches(l)})
+    return TABLES["destinations"].from_rows(rows)
+
+
+def _reaches(link: dict[str, Any]) -> bool:
+    """A link counts when its facts were read and are of the capture's date, and for a machine when two sources of
+    place agree (level 2): a weaker one is shown as a link and said weakly."""
+    return link["confidence"] == "verified" and link["as_of"] is None and (link["level"] is None or link["level"] >= 2)
+
+
+def _place(row: dict[str, Any], found: Place, time: RoundTrip) -> None:
+    row |= {
+        "country": found.country,
+        "level": found.level,
+        "reason": found.reason if time.void is None or found.level == 4 else f"{found.reason}+{time.void}",
+        "witnesses": [_witness(s) for s in found.stances],
+        "refuted": found.refuted,
+        "doubtful": found.doubtful,
+        "best_level_here": found.best_level_here,
+        "round_trip_ms": time.ms,
+        "within_km": found.within_km,
+        "nearest_km": found.nearest_km,
+        "anycast": found.anycast,
+    }
+
+
+def _witness(stance: Stance) -> dict[str, Any]:
+    w = stance.witness
+    return {"kind": w.kind, "source": w.source, "country": w.country, "text": w.text, "stance": stance.stance}
+
+
+def _who(row: dict[str, Any], who: Who) -> None:
+    row |= {
+        "asn": who.asn,
+        "network": who.network,
+        "operator": who.operator,
+        "operator_name": who.operator_name,
+        "operator_from": who.operator_from,
+        "operator_confidence": who.operator_confidence,
+        "operator_country": who.operator_country,
+        "operator_as_of": who.as_of,
+        "rented_from": who.rented_from,
+        "rented_from_name": who.rented_from_name,
+        "parent": who.parent,
+        "parent_name": who.parent_name,
+        "parent_country": who.parent_country,
+        "parent_confidence": who.parent_confidence,
+        "parent_share_percent": who.parent_share_percent,
+        "party": who.party,
+    }

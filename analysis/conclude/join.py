@@ -1,0 +1,173 @@
+"""Join: the same traffic seen twice, in two files or on two legs, counts once.
+
+Only ``flows.same_as`` is written here: the flow that counts stands in it, and the other keeps all its columns. The
+flow that could be read counts before one that could not; of two that could, the one of the earlier file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+_SLACK = 2_000_000
+"""Microseconds that two views of one conversation may differ by: clocks of one laptop, written by two programs."""
+
+
+@dataclass(slots=True)
+class _Flow:
+    number: int
+    source: int
+    leg: str
+    transport: str
+    near: tuple[str | None, int | None]
+    far: tuple[str | None, int | None]
+    host: str | None
+    first: int | None
+    last: int | None
+    decrypted: bool
+    proxied: bool
+
+
+def same_traffic(flows: pa.Table, exchanges: pa.Table, sources: pa.Table) -> pa.Table:
+    """The flows with ``same_as`` set where another flow is the same traffic and counts.
+
+    Three grounds, from the strongest: two files with the same bytes; the same 5-tuple (or, beside a proxy's dump, the
+    same near or far end of it) at the same time in another file; the same requests (method, host, path) to the second
+    in another file."""
+    same: dict[int, int] = {}
+    if sources.num_rows > 1:
+        rows = _flows(flows, sources)
+        _equal_files(rows, sources, same)
+        _tuples(rows, same)
+        _requests(rows, exchanges, same)
+    values = [_root(n, same) for n in flows["flow"].to_pylist()]
+    index = flows.schema.get_field_index("same_as")
+    return flows.set_column(index, "same_as", pa.array(values, pa.int64()))
+
+
+def counted(flows: pa.Table) -> pa.Table:
+    """The flows that count: each conversation once."""
+    return flows.filter(pa.compute.is_null(flows["same_as"]))
+
+
+def _root(flow: int, same: dict[int, int]) -> int | None:
+    if flow not in same:
+        return None
+    seen = {flow}
+    while same.get(flow) is not None and same[flow] not in seen:
+        flow = same[flow]
+        seen.add(flow)
+    return flow
+
+
+def _flows(flows: pa.Table, sources: pa.Table) -> list[_Flow]:
+    kinds = dict(zip(sources["source"].to_pylist(), sources["kind"].to_pylist(), strict=True))
+    wanted = ["flow", "source", "leg", "transport", "src", "sport", "dst", "dport", "host", "decrypted"]
+    columns = [flows[c].to_pylist() for c in wanted]
+    times = [flows[c].cast(pa.int64()).to_pylist() for c in ("first", "last")]
+    made = []
+    for f, s, leg, transport, src, sport, dst, dport, host, dec, first, last in zip(*columns, *times, strict=True):
+        proxied = kinds.get(s) in ("mitmproxy", "events", "messages")
+        made.append(_Flow(f, s, leg or "", transport or "", (src, sport), (dst, dport), host, first, last, bool(dec), proxied))
+    return made
+
+
+def _equal_files(rows: list[_Flow], sources: pa.Table, same: dict[int, int]) -> None:
+    """A file that is there twice is one file: its n-th flow is the first one's n-th."""
+    first_of: dict[str, int] = {}
+    twin: dict[int, int] = {}
+    for source, sha256 in zip(sources["source"].to_pylist(), sources["sha256"].to_pylist(), strict=True):
+        if sha256 in first_of:
+            twin[source] = first_of[sha256]
+        else:
+            first_of[sha256] = source
+    if not twin:
+        return
+    by_source: dict[int, list[_Flow]] = defaultdict(list)
+    for row in rows:
+        by_source[row.source].append(row)
+    for source, original in twin.items():
+        for copy, one in zip(by_source[source], by_source[original], strict=False):
+            same[copy.number] = one.number
+
+
+def _tuples(rows: list[_Flow], same: dict[int, int]) -> None:
+    """The same conversation by its ends. A proxy's dump knows the phone's end of one leg and the server's of the
+    other, so beside a dump one end that agrees is enough; a server's end needs the name or no phone's end."""
+    near: dict[Any, list[_Flow]] = defaultdict(list)
+    far: dict[Any, list[_Flow]] = defaultdict(list)
+    for row in rows:
+        if row.number in same:
+            continue
+        if row.near[0] is not None and row.near[1] is not None:
+            near[(row.transport, *row.near)].append(row)
+        if row.far[0] is not None and row.far[1] is not None:
+            far[(row.transport, *row.far)].append(row)
+    for group in near.values():
+        _pair(group, same, lambda a, b: a.far == b.far or a.proxied != b.proxied)
+    for group in far.values():
+        _pair(group, same, lambda a, b: a.proxied != b.proxied and a.near[0] != b.near[0] and _names_agree(a, b))
+
+
+def _names_agree(a: _Flow, b: _Flow) -> bool:
+    return a.host is None or b.host is None or a.host == b.host
+
+
+def _pair(group: list[_Flow], same: dict[int, int], agree: Any) -> None:
+    if len(group) < 2 or len({r.source for r in group}) < 2:
+        return
+    group = sorted(group, key=lambda r: (not r.decrypted, r.source, r.number))
+    taken: set[tuple[int, int]] = set()
+    for place, other in enumerate(group):
+        if other.number in same:
+            continue
+        for one in group[:place]:
+            # One conversation stands at most once in another file.
+            if one.number in same or one.source == other.source or (one.number, other.source) in taken:
+                continue
+            if agree(one, other) and _overlap(one, other):
+                same[other.number] = one.number
+                taken.add((one.number, other.source))
+                break
+
+
+def _overlap(a: _Flow, b: _Flow) -> bool:
+    if a.first is None or b.first is None:
+        return False
+    a_last, b_last = a.last or a.first, b.last or b.first
+    return a.first <= b_last + _SLACK and b.first <= a_last + _SLACK and abs(a.first - b.first) <= 60 * _SLACK
+
+
+def _requests(rows: list[_Flow], exchanges: pa.Table, same: dict[int, int]) -> None:
+    """A flow all of whose requests stand, to the second, in one other file, is those."""
+    by_number = {r.number: r for r in rows}
+    wanted = ["flow", "method", "host", "path"]
+    columns = [exchanges[c].to_pylist() for c in wanted]
+    started = exchanges["started"].cast(pa.int64()).to_pylist()
+    requests: dict[int, list[tuple[Any, int]]] = defaultdict(list)
+    for flow, method, host, path, at in zip(*columns, started, strict=True):
+        if flow in by_number and flow not in same and at is not None and host is not None:
+            requests[flow].append(((method, host, path), at))
+    seen: dict[Any, list[tuple[int, _Flow]]] = defaultdict(list)
+    for number in sorted(requests):
+        row = by_number[number]
+        matches = [_match(seen.get(what, []), at, row) for what, at in requests[number]]
+        if matches and all(m is not None for m in matches):
+            found = matches[0]
+            assert found is not None
+            same[number] = found.number
+        else:
+            for what, at in requests[number]:
+                seen[what].append((at, row))
+
+
+def _match(candidates: list[tuple[int, _Flow]], at: int, row: _Flow) -> _Flow | None:
+    for when, one in candidates:
+        if one.source != row.source and abs(when - at) <= _SLACK and (
+            one.far[0] is None or row.far[0] is None or one.far[0] == row.far[0]
+        ):
+            return one
+    return None

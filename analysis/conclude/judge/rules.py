@@ -1,0 +1,222 @@
+"""The rules. A finding is about a state or a phase of the session; it counts transmissions that were sent, each
+conversation once, the phone's own system apart.
+
+REACH, for a state: personal data reached machines or companies that its law can compel on paper (the per-state
+records ``*-REACH`` of ``regimes.yaml`` are cases of it). DEST, for a state: personal data went to a machine that is
+placed there (records ``*-DEST``). CONSENT, for a phase: personal data left before the question of consent was
+answered, or after it was refused. A fact from memory about a company, a statute or an endpoint's field carries none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from analysis.conclude.attribute import phase_marks
+from analysis.conclude.join import counted
+from analysis.folder import Manifest
+from analysis.tables import TABLES, Tables
+
+if TYPE_CHECKING:
+    from analysis.conclude import Settings
+    from analysis.reference import Reference
+
+LINKS = ("machine", "operator", "machine_owner", "parent")
+
+REACH_CANNOT_SHOW = ("cannot.demand", "cannot.parent_access", "cannot.behind_server")
+DEST_CANNOT_SHOW = ("cannot.storage", "cannot.behind_server")
+CONSENT_CANNOT_SHOW = ("cannot.legal_basis", "cannot.behind_server")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    number: int
+    data_type: str
+    destination: int
+    phase: str | None
+    sure: bool
+    """Not only by a weak sign."""
+
+
+def findings(tables: Tables, manifest: Manifest, reference: Reference, settings: Settings) -> pa.Table:
+    """What the rules say, sorted by rule and state."""
+    sent = _sent(tables, reference)
+    destinations = {row["destination"]: row for row in tables["destinations"].to_pylist()}
+    rows = [
+        *_reach(sent, destinations, manifest),
+        *_placed(sent, destinations, manifest),
+        *_consent(sent, manifest, settings),
+    ]
+    rows.sort(key=lambda r: r["finding"])
+    return TABLES["findings"].from_rows(rows)
+
+
+def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
+    """Transmissions that may carry a finding."""
+    flows = set(counted(tables["flows"])["flow"].to_pylist())
+    apart = {
+        d
+        for d, noise in zip(
+            tables["destinations"]["destination"].to_pylist(),
+            tables["destinations"]["system_noise"].to_pylist(),
+            strict=True,
+        )
+        if noise is not None
+    }
+    table = tables["transmissions"]
+    wanted = ("transmission", "data_type", "destination", "phase", "flow", "direction", "method", "also", "endpoint")
+    found = []
+    columns = (table[c].to_pylist() for c in (*wanted, "certainty"))
+    for number, kind, place, phase, flow, direction, method, also, endpoint, certainty in zip(*columns, strict=True):
+        if direction != "sent" or flow not in flows or place is None or place in apart:
+            continue
+        if kind not in reference.personal_types and kind in reference.data_types:
+            continue
+        if method == "endpoint" and not also and not reference.endpoint_field_verified(endpoint):
+            continue
+        found.append(_Sent(number, kind, place, phase, certainty != "low"))
+    return found
+
+
+def _finding(
+    rule: str, regime: str, state: str | None, wording: str, sent: Iterable[_Sent], args: Mapping[str, Any], **more: Any
+) -> dict[str, Any]:
+    sent = list(sent)
+    types = sorted({s.data_type for s in sent})
+    weak = sorted({t for t in types if not any(s.sure for s in sent if s.data_type == t)})
+    told = {"types": ",".join(types), "type_count": len(types), "weak_types": ",".join(weak), **args}
+    return {
+        "finding": f"{rule}-{state}" if state is not None else rule,
+        "rule": rule.split("-")[0],
+        "regime": regime,
+        "state": state,
+        "severity": "notice",
+        "wording": wording,
+        "args": [{"name": k, "value": str(v)} for k, v in told.items()],
+        "transmissions": sorted(s.number for s in sent),
+        "destinations": sorted({s.destination for s in sent}),
+        **more,
+    }
+
+
+# ------------------------------------------------------------------------------------------- reach of law
+
+
+def _reach(sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest) -> list[dict[str, Any]]:
+    by_state: dict[str, dict[str, set[int]]] = defaultdict(lambda: {link: set() for link in LINKS})
+    levels: dict[str, int] = {}
+    statutes: dict[str, set[str]] = defaultdict(set)
+    for number, row in destinations.items():
+        for link in row["law_links"] or ():
+            if link["confidence"] != "verified" or link["as_of"] is not None:
+                continue
+            by_state[link["state"]][link["link"]].add(number)
+            statutes[link["state"]].update(link["statutes"])
+            if link["level"] is not None:
+                levels[link["state"]] = max(levels.get(link["state"], 0), link["level"])
+    rows = []
+    for state, links in by_state.items():
+        if state == manifest.user_country:
+            continue
+        places = set().union(*links.values())
+        reached = [s for s in sent if s.destination in places]
+        if not reached:
+            continue
+        args: dict[str, Any] = {"state": state, "statutes": ",".join(sorted(statutes[state]))}
+        for link in LINKS:
+            args[link] = len({s.data_type for s in sent if s.destination in links[link]})
+        level = levels.get(state) if any(s.destination in links["machine"] for s in sent) else None
+        researched = bool(statutes[state])
+        rows.append(
+            _finding(
+                "REACH",
+                "law-reach",
+                state,
+                "finding.reach" if researched else "finding.reach_not_researched",
+                reached,
+                args,
+                level=level,
+                missing=[] if researched else ["missing.statute"],
+                cannot_show=list(REACH_CANNOT_SHOW),
+            )
+        )
+    return rows
+
+
+# ------------------------------------------------------------------------------------------- destinations
+
+
+def _placed(sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest) -> list[dict[str, Any]]:
+    by_state: dict[str, set[int]] = defaultdict(set)
+    for number, row in destinations.items():
+        if row["country"] is not None and row["level"] > 0:
+            by_state[row["country"]].add(number)
+    rows = []
+    for state, places in by_state.items():
+        went = [s for s in sent if s.destination in places]
+        if state == manifest.user_country or not went:
+            continue
+        levels = [destinations[s.destination]["level"] for s in went]
+        best = max(levels)
+        args = {"state": state, "level": best}
+        for level in (1, 2, 3, 4):
+            args[f"hosts_{level}"] = len({s.destination for s in went if destinations[s.destination]["level"] == level})
+        missing = {1: ["missing.second_database", "missing.second_kind"], 2: ["missing.second_kind"]}.get(best, [])
+        rows.append(
+            _finding(
+                "DEST",
+                "destination",
+                state,
+                f"finding.destination.level{best}",
+                went,
+                args,
+                level=best,
+                missing=missing,
+                cannot_show=list(DEST_CANNOT_SHOW),
+            )
+        )
+    return rows
+
+
+# ------------------------------------------------------------------------------------------------ consent
+
+
+def _consent(sent: list[_Sent], manifest: Manifest, settings: Settings) -> list[dict[str, Any]]:
+    """Before the answer: what left in phases that began before the first consent_refused or consent_accepted. After a
+    refusal: what left from consent_refused on, until consent was accepted."""
+    marks = [name for _, _, name in phase_marks(manifest, settings.events)]
+    answers = [n for n, name in enumerate(marks) if name in ("consent_refused", "consent_accepted")]
+    rows = []
+    if answers or "consent_asked" in marks:
+        until = answers[0] if answers else len(marks)
+        # A phase that comes again after the answer is told apart by nothing here, so it counts as after.
+        before = set(marks[:until]) - set(marks[until:]) - {"idle", "install"}
+        rows += _phase_finding("before", [s for s in sent if s.phase in before])
+    if "consent_refused" in marks:
+        refused = marks.index("consent_refused")
+        accepted = next((n for n, m in enumerate(marks) if m == "consent_accepted" and n > refused), len(marks))
+        after = set(marks[refused:accepted]) - set(marks[:refused]) - set(marks[accepted:])
+        rows += _phase_finding("refused", [s for s in sent if s.phase in after])
+    return rows
+
+
+def _phase_finding(kind: str, sent: list[_Sent]) -> list[dict[str, Any]]:
+    if not sent:
+        return []
+    args = {"hosts": len({s.destination for s in sent}), "phases": ",".join(sorted({s.phase or "" for s in sent}))}
+    made = _finding(
+        f"CONSENT-{kind}",
+        "consent",
+        None,
+        f"finding.consent.{kind}",
+        sent,
+        args,
+        level=None,
+        missing=["missing.consent_text"],
+        cannot_show=list(CONSENT_CANNOT_SHOW),
+    )
+    return [made]

@@ -1,0 +1,92 @@
+"""The witnesses of an address: databases, published ranges, and what machines say of themselves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from analysis.conclude.locate.level import Witness
+from analysis.conclude.who import Network
+from analysis.tables import Tables
+
+if TYPE_CHECKING:
+    from analysis.conclude import Settings
+    from analysis.reference import Reference
+
+
+class Witnesses:
+    """Looks up what is said of the addresses of one capture; each address once."""
+
+    def __init__(self, reference: Reference, settings: Settings, tables: Tables) -> None:
+        self._reference = reference
+        self._geo = reference.geo(settings.geo_country, settings.geo_asn)
+        self._addresses: dict[str, list[Witness]] = {}
+        self._clues: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        destination = dict(
+            zip(tables["flows"]["flow"].to_pylist(), tables["flows"]["destination"].to_pylist(), strict=True)
+        )
+        clues = tables["clues"]
+        for flow, kind, text in zip(*(clues[c].to_pylist() for c in ("flow", "kind", "text")), strict=True):
+            if flow in destination and (kind, text) not in self._clues[destination[flow]]:
+                self._clues[destination[flow]].append((kind, text))
+
+    def of(self, destination: int, address: str | None, host: str | None) -> list[Witness]:
+        """Everything that is said of the place of a destination, strongest kinds last."""
+        if address is None or self.reserved(address):
+            return []
+        return [*self._of_address(address), *self._said_by_itself(destination, address, host)]
+
+    def _of_address(self, address: str) -> list[Witness]:
+        found = self._addresses.get(address)
+        if found is None:
+            found = [
+                Witness("database", c.source, c.country, c.maker, f"{c.source}, {c.date}")
+                for c in self._geo.lookup(address)
+                if c.kind == "location"
+            ]
+            for hit in self._reference.cloud_ranges(address):
+                text = f"{hit.provider} {hit.region}".strip()
+                anycast = hit.country is None
+                found.append(Witness("ranges", hit.source, hit.country, hit.provider, text, anycast))
+            self._addresses[address] = found
+        return found
+
+    def _said_by_itself(self, destination: int, address: str, host: str | None) -> list[Witness]:
+        """Node codes in response headers, host and reverse names. Anyone can write a header: it counts only from an
+        address of its writer, and only where its reading was confirmed and it names the machine itself."""
+        made = []
+        owner = self._reference.operator_by_asn(self.network(address).asn)
+        said = list(self._clues.get(destination, ()))
+        if host is not None:
+            said.append(("host", host))
+        for kind, text in said:
+            for reading in self._reference.node_places(kind, text):
+                by_writer = owner is not None and reading.operator is not None and owner.id == reading.operator
+                holds = reading.shows == "edge" and reading.confidence == "verified" and by_writer
+                made.append(
+                    Witness("node", reading.id, reading.country, reading.writer, f"{text} ({reading.shows})", False, holds)
+                )
+        return made
+
+    def has_region(self, address: str | None) -> bool:
+        """True when the operator's own list gives this address a country."""
+        return address is not None and any(
+            w.kind == "ranges" and w.country is not None for w in self._of_address(address)
+        )
+
+    def network(self, address: str | None) -> Network:
+        """The network that announces an address."""
+        if address is None or self.reserved(address):
+            return Network()
+        found = self._geo.asn(address)
+        return Network() if found is None else Network(found.number, found.name)
+
+    def registered(self, address: str | None) -> str | None:
+        """Country in which the network of an address is registered; no witness of place."""
+        if address is None or self.reserved(address):
+            return None
+        return next((c.country for c in self._geo.lookup(address) if c.kind == "registration"), None)
+
+    def reserved(self, address: str) -> bool:
+        """True for addresses that no public network has: private, documentation, loopback, multicast."""
+        return self._geo.reserved(address)

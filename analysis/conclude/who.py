@@ -1,0 +1,183 @@
+"""Who: the company that operates a host, the one that rents the machine out, and the owners on the capture's day.
+
+A domain names its operator. A network names who owns the address: the operator itself where no name is known and the
+company hosts nobody else, otherwise only the one that the machine is rented from. Ownership is that of the day; what
+is known for a later day only is given "as of" that day and carries no finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from analysis.folder import Manifest
+
+if TYPE_CHECKING:
+    from analysis.reference import Reference
+
+HOSTING = frozenset({"cloud", "CDN", "telecom"})
+"""Kinds of company whose networks carry other companies' machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The network of an address: its number, its registered name, and its operator where the reference knows it."""
+
+    asn: int | None = None
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class Who:
+    """What is known of the companies behind one destination."""
+
+    asn: int | None = None
+    network: str | None = None
+    operator: str | None = None
+    operator_name: str | None = None
+    operator_from: str | None = None
+    operator_confidence: str | None = None
+    operator_country: str | None = None
+    as_of: str | None = None
+    rented_from: str | None = None
+    rented_from_name: str | None = None
+    parent: str | None = None
+    parent_name: str | None = None
+    parent_country: str | None = None
+    parent_confidence: str | None = None
+    parent_share_percent: float | None = None
+    party: str = "unknown"
+    content_network: bool = False
+    """The address lies in a network that serves others' content from many places."""
+    seats: list[dict[str, Any]] = field(default_factory=list)
+    """Links of companies to states: state, link, company, share_percent, as_of, confidence, touches."""
+    reference: Reference | None = None
+
+    def law_links(self, country: str | None, level: int) -> list[dict[str, Any]]:
+        """Every link from this destination to a state, by one rule for all states: the machine that stands there, the
+        operator, the owner of the machine and the parents formed or established there. Each names those statutes of
+        the state that reach by this kind of link."""
+        links = []
+        if country is not None and level > 0:
+            links.append(self._link(country, "machine", None, None, None, "verified", {"data-stored"}, level))
+        for s in self.seats:
+            links.append(
+                self._link(
+                    s["state"], s["link"], s["company"], s["share_percent"], s["as_of"], s["confidence"], s["touches"]
+                )
+            )
+        return links
+
+    def _link(
+        self,
+        state: str,
+        link: str,
+        company: str | None,
+        share: float | None,
+        as_of: str | None,
+        confidence: str,
+        touches: set[str],
+        level: int | None = None,
+    ) -> dict[str, Any]:
+        assert self.reference is not None
+        statutes = [s for s in self.reference.statutes_of(state) if touches & set(s.reaches)]
+        return {
+            "state": state,
+            "link": link,
+            "company": company,
+            "share_percent": share,
+            "as_of": as_of,
+            "level": level,
+            "statutes": [s.id for s in statutes],
+            "confidence": confidence,
+        }
+
+
+def identify(host: str | None, network: Network, manifest: Manifest, reference: Reference, day: date) -> Who:
+    """The companies behind a host at an address in ``network`` on ``day``."""
+    who = Who(asn=network.asn, network=network.name, reference=reference)
+    by_host = reference.operator_by_host(host) if host is not None else None
+    by_network = reference.operator_by_asn(network.asn) if network.asn is not None else None
+    owner = by_network.operator if by_network is not None else None
+    who.content_network = owner is not None and "CDN" in owner.kind and "cloud" not in owner.kind
+    operator = None
+    if by_host is not None:
+        operator, who.operator_from, who.operator_confidence = by_host.operator, "domain", by_host.confidence
+    elif host is None and by_network is not None and owner is not None and not HOSTING & set(owner.kind):
+        operator, who.operator_from, who.operator_confidence = owner, "network", by_network.confidence
+    if operator is not None:
+        who.operator, who.operator_name = operator.id, operator.name
+        who.operator_country = operator.country_of_incorporation
+        _companies(who, "operator", operator, who.operator_confidence or "recalled", reference, day)
+    if owner is not None and by_network is not None and HOSTING & set(owner.kind):
+        if operator is None or not same_group(owner.id, operator.id, reference, day):
+            who.rented_from, who.rented_from_name = owner.id, owner.name
+            _seats(who, "machine_owner", owner, by_network.confidence, None, None)
+    who.party = _party(host, operator.id if operator is not None else None, manifest, reference, day)
+    return who
+
+
+def _companies(who: Who, link: str, operator: Any, confidence: str, reference: Reference, day: date) -> None:
+    """The operator's own seats, then those of each owner above it."""
+    _seats(who, link, operator, confidence, None, None)
+    chain = reference.ownership_chain(operator.id, day)
+    for owner in chain:
+        weakest = "verified" if confidence == owner.confidence == "verified" else "recalled"
+        if owner.country is not None:
+            who.seats.append(
+                {
+                    "state": owner.country,
+                    "link": "parent",
+                    "company": owner.id or owner.name,
+                    "share_percent": owner.share_percent,
+                    "as_of": owner.as_of,
+                    "confidence": weakest,
+                    "touches": {"parent-controlled", "incorporated", "established"},
+                }
+            )
+    if chain:
+        top = chain[-1]
+        who.parent, who.parent_name, who.parent_country = top.id or top.name, top.name, top.country
+        who.parent_confidence, who.parent_share_percent = top.confidence, top.share_percent
+        who.as_of = next((o.as_of for o in chain if o.as_of is not None), None)
+
+
+def _seats(who: Who, link: str, company: Any, confidence: str, share: float | None, as_of: str | None) -> None:
+    """The states in which a company was formed or has a seat."""
+    sure = "verified" if confidence == company.corporate_confidence == "verified" else "recalled"
+    states = {company.country_of_incorporation: {"incorporated", "established"}} if company.country_of_incorporation else {}
+    for state in company.established_in:
+        states.setdefault(state, {"established"})
+    for state, touches in states.items():
+        who.seats.append(
+            {
+                "state": state,
+                "link": link,
+                "company": company.id,
+                "share_percent": share,
+                "as_of": as_of,
+                "confidence": sure,
+                "touches": touches,
+            }
+        )
+
+
+def same_group(one: str, other: str, reference: Reference, day: date) -> bool:
+    """True when two companies have a company in common among themselves and their owners on that day."""
+
+    def names(operator: str) -> set[str]:
+        return {operator} | {o.id for o in reference.ownership_chain(operator, day) if o.id is not None}
+
+    return bool(names(one) & names(other))
+
+
+def _party(host: str | None, operator: str | None, manifest: Manifest, reference: Reference, day: date) -> str:
+    """``first`` for the maker of the app under test and its group, ``third`` for anybody else that is known."""
+    vendor, domains = reference.vendor_of(manifest.app.id, manifest.app.platform, manifest.app.vendor)
+    domains = [*domains, *manifest.app.domains]
+    if host is not None and any(host == d or host.endswith("." + d) for d in domains):
+        return "first"
+    if vendor is None or operator is None:
+        return "unknown"
+    return "first" if operator == vendor or same_group(operator, vendor, reference, day) else "third"
