@@ -131,9 +131,22 @@ def audit(path: Path, out: Path, options: AuditOptions, progress: Progress | Non
     prepare(out)
     try:
         tables.write(out, made, about)
+        (out / _REMEMBERED).write_text(str(path.resolve()), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}); free space or name another folder.") from error
     return about
+
+
+_REMEMBERED = ".capture-path"
+"""Where the capture lay, for this machine alone: no table, report or export holds it."""
+
+
+def remembered_capture(out: Path) -> Path | None:
+    """Where the capture of an audit lay when it was made, if the audit folder still says so."""
+    try:
+        return Path((out / _REMEMBERED).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 # --------------------------------------------------------------------------------------------- what was asked

@@ -1,0 +1,237 @@
+"""The command line. Each command reads its words, calls one room, and says what came of it.
+
+Exit codes: 0 done, also with losses or findings; 2 refused, with one line that says why; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lintas.terminal import Progress, emit, fail, guarded
+
+app = typer.Typer(
+    name="lintas",
+    help="Where does an app's user data go, to whom, under whose law, and how sure is that?\n\n"
+    "Lintas audits captures of an app's traffic: HAR, mitmproxy dumps, pcap and pcapng, or a folder of them.",
+    epilog="Exit codes: 0 done, also with losses or findings; 2 refused, with one line why; 130 stopped by Ctrl-C.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.callback(invoke_without_command=True)
+def main_options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if version:
+        import importlib.metadata
+
+        print(f"lintas {importlib.metadata.version('lintas')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        fail("no command was given; see lintas --help.")
+
+
+@app.command(epilog="Example: lintas info session.har")
+def info(
+    file: Annotated[Path, typer.Argument(help="A capture file or folder.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Say what is in a capture: which devices, when, what can be read, what would open the rest."""
+    with guarded():
+        from lintas.info import describe, show
+
+        about = describe(file)
+        emit(about) if as_json else show(about)
+
+
+@app.command(
+    epilog="Examples:\n\n  lintas audit session.har --persona me.yaml --app com.example.shop --user-country ID\n\n"
+    "  lintas audit captures/demo-shop --out /tmp/demo"
+)
+def audit(
+    path: Annotated[Path, typer.Argument(help="A capture file or a capture folder.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the audit: empty, or an earlier audit.", show_default="audits/<name of the capture>"),
+    ] = None,
+    persona: Annotated[
+        Path | None, typer.Option(help="YAML of the values that were planted on the phone.", show_default=False)
+    ] = None,
+    app_id: Annotated[str | None, typer.Option("--app", help="App under test, by package or bundle id.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="Its maker: an operator's id, where the app is not known.")] = None,
+    device: Annotated[str | None, typer.Option(help="Address of the phone, where several devices speak.")] = None,
+    user_country: Annotated[str | None, typer.Option(help="Country that the user is set up in, like ID.")] = None,
+    vantage: Annotated[
+        str | None,
+        typer.Option(help="Where the capture point stood: LAT,LON[,COUNTRY[,vpn]], like -6.2,106.8,ID."),
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(help="Time zone of the capture, like Asia/Jakarta.")] = None,
+    day: Annotated[
+        str | None, typer.Option("--date", help="Day whose ownership and law hold, instead of the capture's.")
+    ] = None,
+    study_key: Annotated[
+        Path | None, typer.Option(help="Secret file of a study: equal values get equal keys in all its audits.")
+    ] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Keep the personal values in tables and report.")] = False,
+    reference: Annotated[
+        Path | None, typer.Option(help="Folder with operators and endpoints of your own, laid over ours.")
+    ] = None,
+    geo_country: Annotated[
+        list[Path] | None, typer.Option(help="Your own country database (MMDB: MaxMind, IPinfo, DB-IP).")
+    ] = None,
+    geo_asn: Annotated[list[Path] | None, typer.Option(help="Your own network database (MMDB).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Audit a capture: tables, findings and one HTML report. The last line printed is the report's path."""
+    with guarded():
+        from analysis.audit import AuditOptions
+        from analysis.audit import audit as run
+        from analysis.folder import open_capture
+        from lintas.summary import show
+
+        options = AuditOptions(
+            persona=persona,
+            app=app_id,
+            vendor=vendor,
+            device=device,
+            user_country=_country(user_country, "--user-country"),
+            vantage=_vantage(vantage),
+            timezone=timezone,
+            date=_day(day),
+            study_key=study_key,
+            reveal=reveal,
+            reference=reference,
+            geo_country=tuple(geo_country or ()),
+            geo_asn=tuple(geo_asn or ()),
+        )
+        if out is None:
+            out = Path("audits") / open_capture(path).path.resolve().stem
+        progress = Progress()
+        try:
+            about = run(path, out, options, progress)
+        finally:
+            progress.end()
+        page = _report(out)
+        if as_json:
+            emit({"audit": str(out), "report": str(page), **about})
+            return
+        show(out, about)
+        print(page)
+
+
+@app.command(epilog="Example: lintas report audits/demo-shop")
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="AUDIT", help="An audit folder.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="report.html in the audit")] = None,
+) -> None:
+    """Write the HTML report of an audit again. The last line printed is its path."""
+    with guarded():
+        print(_report(folder, out))
+
+
+@app.command(epilog="Example: lintas show audits/demo-shop 'flows.mitm#12!http-request-body>gzip:18+36'")
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="AUDIT", help="An audit folder.", show_default=False)],
+    origin: Annotated[str, typer.Argument(help="An origin, as tables and report give it.", show_default=False)],
+    capture: Annotated[
+        Path | None, typer.Option(help="Where the capture is now.", show_default="where it was when audited")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Write the bytes alone to standard output.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the bytes that something was read from. They are personal data: they come from the capture itself."""
+    with guarded():
+        from lintas.show import find, print_found
+
+        found = find(folder, origin, capture)
+        if raw:
+            sys.stdout.buffer.write(found.wanted)
+        elif as_json:
+            emit(found.told())
+        else:
+            print_found(found)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this installation: Python, libraries, reference data, what it can read and draw."""
+    with guarded():
+        from lintas.doctor import examine, print_checks
+
+        checks = examine()
+        emit(checks) if as_json else print_checks(checks)
+        if any(not c["ok"] for c in checks):
+            raise typer.Exit(1)
+
+
+def _report(folder: Path, out: Path | None = None) -> Path:
+    from reports import build
+
+    return build(folder, out)
+
+
+# ------------------------------------------------------------------------------------------------ options
+
+
+def _country(code: str | None, option: str) -> str | None:
+    if code is None:
+        return None
+    code = code.strip().upper()
+    if len(code) != 2 or not code.isascii() or not code.isalpha():
+        fail(f"{option} {code!r} is no country code; write the two letters of ISO 3166, like ID.")
+    return code
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"--date {text!r} is no day; write it as 2026-11-24.")
+
+
+def _vantage(text: str | None) -> Any:
+    """``LAT,LON[,COUNTRY[,vpn]]`` as a manifest's vantage."""
+    if text is None:
+        return None
+    from analysis.folder import Vantage
+
+    parts = [p.strip() for p in text.split(",")]
+    try:
+        latitude, longitude = float(parts[0]), float(parts[1])
+        if not (-90 <= latitude <= 90 and -180 <= longitude <= 180) or len(parts) > 4:
+            raise ValueError
+    except (ValueError, IndexError):
+        fail(f"--vantage {text!r} is no place; write latitude and longitude in degrees, like -6.2,106.8,ID.")
+    line = "direct"
+    if len(parts) == 4:
+        if parts[3] not in ("vpn", "direct"):
+            fail(f"--vantage {text!r}: the line is direct or vpn.")
+        line = parts[3]
+    country = _country(parts[2], "--vantage") if len(parts) > 2 and parts[2] else None
+    return Vantage(latitude=latitude, longitude=longitude, country=country, line="vpn" if line == "vpn" else "direct")
+
+
+def main() -> None:
+    """Entry point of the command ``lintas``."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

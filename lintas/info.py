@@ -1,0 +1,139 @@
+"""What is in a capture, told in about a second: kinds, times, devices, what can be read and what would open the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from lintas.terminal import printable, table
+
+LOOKED_AT = 24 << 20
+"""Octets of each file that are looked at: what is larger is told from its beginning, and that is said."""
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Kinds, times, devices and readability of a capture, as plain data. Raises InputError as an audit would."""
+    from analysis.folder import open_capture
+    from analysis.model import InputError
+
+    capture = open_capture(path)
+    files = []
+    refused: list[InputError] = []
+    for file in capture.files:
+        try:
+            files.append(_file(file.path, file.name))
+        except InputError as error:
+            refused.append(error)
+            files.append({"file": file.name, "kind": "other", "bytes": file.path.stat().st_size, "note": str(error)})
+    if len(refused) == len(capture.files):
+        raise refused[0]
+    m = capture.manifest
+    return {
+        "capture": capture.name,
+        "made": m.made,
+        "app": m.app.id or m.app.name,
+        "user_country": m.user_country,
+        "persona": None if capture.persona is None else capture.persona.name,
+        "files": files,
+    }
+
+
+def _file(path: Path, name: str) -> dict[str, Any]:
+    from analysis.sources import Options
+    from analysis.sources.identify import open_source
+
+    size = path.stat().st_size
+    kind, batches = open_source(path, name, Options())
+    seen: Counter[str] = Counter()
+    hosts: set[str] = set()
+    devices: Counter[str] = Counter()
+    losses: Counter[str] = Counter()
+    unread: Counter[tuple[str, str]] = Counter()
+    times: list[int] = []
+    keys = 0
+    whole = True
+    for batch in batches:
+        seen["exchanges"] += len(batch.exchanges)
+        seen["messages"] += len(batch.messages)
+        keys += batch.keys
+        for e in batch.exchanges:
+            hosts.add(e.host)
+            if e.started is not None:
+                times.append(e.started)
+        for row in batch.flows.to_pylist() if batch.flows is not None else ():
+            seen["flows"] += 1
+            devices[row["src"] or "not stated"] += 1
+            hosts.update([row["host"]] if row["host"] else [])
+            times += [int(t.timestamp() * 1_000_000) for t in (row["first"], row["last"]) if t is not None]
+            for part in row["unread"] or ():
+                unread[(part["kind"], part["cause"])] += part["bytes"] or 0
+        for loss in batch.losses:
+            losses[loss.kind] += loss.count
+        if batch.done > LOOKED_AT:
+            whole = False
+            break
+    return {
+        "file": name,
+        "kind": kind,
+        "bytes": size,
+        "whole": whole,
+        "first": _time(min(times, default=None)),
+        "last": _time(max(times, default=None)),
+        **{k: seen[k] for k in ("flows", "exchanges", "messages")},
+        "hosts": len(hosts - {""}),
+        "devices": dict(devices.most_common(5)),
+        "keys": keys,
+        "unread": [{"kind": k, "cause": c, "bytes": n} for (k, c), n in unread.most_common()],
+        "losses": dict(losses),
+        "opens": _what_opens({k for k, _ in unread}),
+    }
+
+
+def _what_opens(kinds: set[str]) -> list[str]:
+    """What would open the rest, in the auditor's hands."""
+    advice = []
+    if "encrypted" in kinds:
+        advice.append(
+            "a capture through a proxy whose certificate the app takes, or the keys of the session (SSLKEYLOGFILE)"
+        )
+    if kinds & {"ca_refused", "pinned"}:
+        advice.append("packets and session keys taken inside the app on a rooted test phone, without a proxy")
+    if "sealed" in kinds:
+        advice.append("the app's own encryption above TLS: its keys, taken inside the app")
+    return advice
+
+
+def _time(at: int | None) -> str | None:
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / 1_000_000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def show(about: dict[str, Any]) -> None:
+    """Print what ``describe`` found."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(printable(about['capture']))}[/bold]")
+    for label, key in (("Made", "made"), ("App", "app"), ("User", "user_country"), ("Persona", "persona")):
+        if about[key]:
+            console.print(f"{label:<9}{escape(printable(about[key]))}")
+    columns = {"file": "File", "kind": "Kind", "bytes": "Bytes", "flows": "Flows", "exchanges": "Exchanges", "hosts": "Hosts"}
+    table(about["files"], columns, frozenset({"bytes", "flows", "exchanges", "hosts"}))
+    for f in about["files"]:
+        console.print(f"[bold]{escape(printable(f['file']))}[/bold]" + ("" if f.get("whole", True) else " (its beginning)"))
+        if f.get("note"):
+            console.print(f"  {escape(printable(f['note']))}")
+            continue
+        console.print(f"  When     {f['first'] or 'it has no times'}" + (f" to {f['last']}" if f["last"] else ""))
+        devices = ", ".join(f"{escape(printable(d))} ({n} flows)" for d, n in f["devices"].items())
+        console.print(f"  Devices  {devices or 'not stated'}")
+        for part in f["unread"]:
+            console.print(f"  Unread   {part['kind']} ({part['cause']}): {printable(part['bytes'])} bytes")
+        for kind, count in f["losses"].items():
+            console.print(f"  Lost     {kind}: {printable(count)}")
+        for advice in f["opens"]:
+            console.print(f"  To open the rest: {advice}")

@@ -1,0 +1,127 @@
+"""What a terminal is told: progress, one-line errors, tables that fit, and an end with a documented exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+REFUSED = 2
+INTERRUPTED = 130
+_SHOW_AFTER = 2.0
+"""Seconds after which work shows its progress: what takes less needs none."""
+
+
+def fail(sentence: str) -> NoReturn:
+    """End with one line that says what, where and what to do, and exit code 2."""
+    print(f"lintas: {' '.join(sentence.split())}", file=sys.stderr)
+    raise SystemExit(REFUSED)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Inside, an InputError or a Ctrl-C ends the program with its line and code; nothing shows a traceback."""
+    from analysis.model import InputError
+
+    try:
+        yield
+    except InputError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # The reader of our output went away (| head): nothing more to say, and nothing to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except MemoryError:
+        fail("there is not enough memory for this; close other programs or audit a smaller part of the capture.")
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        fail(f"the system refused: {error.strerror or type(error).__name__}{where}; see to it and try again.")
+    except Exception as error:
+        if os.environ.get("LINTAS_DEBUG"):
+            raise
+        fail(
+            f"this is a defect of Lintas ({type(error).__name__}); run it again with LINTAS_DEBUG=1 to see where, "
+            "and report that. Nothing was written that could be taken for an audit."
+        )
+
+
+def emit(value: Any) -> None:
+    """A value as JSON on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def table(rows: list[Mapping[str, Any]], columns: Mapping[str, str], numbers: frozenset[str] = frozenset()) -> None:
+    """Rows as a plain table. ``columns``: key to heading; ``numbers``: keys that stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for key, heading in columns.items():
+        right = key in numbers
+        drawn.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(escape(printable(row.get(key))) for key in columns))
+    Console(highlight=False).print(drawn)
+
+
+def printable(value: Any) -> str:
+    """A value for the terminal: numbers with separators, strings of the capture without control characters."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
+
+
+class Progress:
+    """One line on standard error with what is done, the rate and the time that remains; none when it is no
+    terminal, none for work under two seconds."""
+
+    _WORDS = {"hash": "Hashing", "read": "Reading", "conclude": "Concluding"}
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._stage, self._stage_begun, self._last = "", self._begun, 0.0
+        self._live = sys.stderr.isatty()
+        self._shown = False
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if not self._live:
+            return
+        now = self._clock()
+        if stage != self._stage:
+            self._stage, self._stage_begun = stage, now
+        if now - self._begun < _SHOW_AFTER or now - self._last < 0.2:
+            return
+        self._last = now
+        self._shown = True
+        spent = now - self._stage_begun
+        text = self._WORDS.get(stage, stage)
+        if total > 1 and spent > 0 and done:
+            rate = done / spent
+            left = max(total - done, 0) / rate
+            text += f" {min(done / total, 1):4.0%}  {rate / 1e6:,.1f} MB/s  {_duration(left)} left"
+        sys.stderr.write(f"\r\x1b[2K{text}")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
