@@ -1,0 +1,29 @@
+"""What all tests share. Markers are declared in pyproject.toml: `slow` (over 2 s) and `browser` (needs Chromium)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import chromium as chromium_module
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium for tests marked `browser`: `with opened(chromium, report) as seen: ...`.
+
+    Where there is none the test is skipped, and fails with CI set: what CI never ran must not look passed.
+    """
+    try:
+        with chromium_module.browser() as browser:
+            yield browser
+    except FileNotFoundError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
