@@ -8,7 +8,6 @@
 .POSIX:
 .SUFFIXES:
 .PHONY: audit test check setup lock format clean help
-MAKEFLAGS += --no-print-directory
 
 CAPTURE = captures/demo-shop
 ARGS =
@@ -31,7 +30,7 @@ test:
 
 check:
 	@scripts/setup.sh dev
-	$(BIN)/ruff check
+	$(BIN)/ruff check --output-format concise
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)

@@ -17,7 +17,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 # --- what is there already? Only programs that every system has, so that this costs milliseconds.
 sum=$(cat pyproject.toml requirements/*.txt scripts/setup.sh | cksum)
-state="$sum $root ${PYTHON:-}"
+state="$sum $root python=${PYTHON:-}"
 had=
 if [ -x $venv/bin/python ] && [ -f $stamp ]; then
     { read -r had || :; read -r was || :; } <$stamp

@@ -1,4 +1,4 @@
-"""Chromium for the tests: where it is, how it is started, and a page that remembers what it said and asked for.
+"""Chromium for the tests: where it is, how it starts, and a page that remembers what it said and asked for.
 
 `python -m tests.chromium` prints its path, or ends with 1 where there is none.
 """
@@ -33,7 +33,7 @@ _QUIET = (
 
 
 def chromium_path() -> str | None:
-    """The Chromium to test with: `LINTAS_CHROMIUM`, the system's, or Playwright's own; None where there is none."""
+    """The Chromium to test with: `LINTAS_CHROMIUM`, the system's or Playwright's own; None if there is none."""
     if named := os.environ.get("LINTAS_CHROMIUM"):
         return named if os.access(named, os.X_OK) else None
     for name in _NAMES:

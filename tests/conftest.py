@@ -1,4 +1,4 @@
-"""What all tests share. Markers are declared in pyproject.toml: `slow` (over 2 s) and `browser` (needs Chromium)."""
+"""What all tests share. Markers are in pyproject.toml: `slow` (over 2 s) and `browser` (needs Chromium)."""
 
 from __future__ import annotations
 
