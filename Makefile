@@ -32,7 +32,7 @@ check:
 	@scripts/setup.sh dev
 	$(BIN)/ruff check --output-format concise
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
 
 setup:

@@ -33,7 +33,7 @@ _QUIET = (
 
 
 def chromium_path() -> str | None:
-    """The Chromium to test with: `LINTAS_CHROMIUM`, the system's or Playwright's own; None if there is none."""
+    """The Chromium to test with: `LINTAS_CHROMIUM`, the system's or Playwright's own, else None."""
     if named := os.environ.get("LINTAS_CHROMIUM"):
         return named if os.access(named, os.X_OK) else None
     for name in _NAMES:
