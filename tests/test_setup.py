@@ -249,6 +249,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "build",
         "-q",
         "--wheel",
+        "--python",
+        sys.executable,
         "--build-constraints",
         ROOT / "requirements/build.txt",
         "-o",
