@@ -17,11 +17,11 @@ say() { printf '%s\n' "$*" >&2; }
 
 # --- what is there already? Only programs that every system has, so that this costs milliseconds.
 sum=$(cat pyproject.toml requirements/*.txt scripts/setup.sh | cksum)
-state="$sum $root python=${PYTHON:-}"
-had=
+state="$sum $root"
+had= from=
 if [ -x $venv/bin/python ] && [ -f $stamp ]; then
-    { read -r had || :; read -r was || :; } <$stamp
-    if [ "$was" = "$state" ] && { [ "$had" = dev ] || [ "$had" = "$group" ]; }; then
+    { read -r had || :; read -r was || :; read -r from || :; } <$stamp
+    if [ "$was" = "$state" ] && [ "${PYTHON:-$from}" = "$from" ] && { [ "$had" = dev ] || [ "$had" = "$group" ]; }; then
         exit 0
     fi
 fi
@@ -91,7 +91,7 @@ bring_uv() {
 }
 
 find_python() {
-    if [ -n "${PYTHON:-}" ]; then
+    if [ "${PYTHON:-$from}" != "$from" ]; then
         suits "$PYTHON" || fail "PYTHON=$PYTHON is not a whole Python 3.12 or 3.13" \
             "(it needs ctypes, lzma, sqlite3, ssl and zlib)."
         python=$PYTHON
@@ -129,4 +129,4 @@ say "Installing $([ $group = dev ] && echo 'Lintas and what its tests need' || e
     fail "the packages could not be installed. Is the network reachable?"
 "$uv" pip install --quiet --python $venv/bin/python --no-deps --build-constraints requirements/build.txt --editable . \
     >>$log 2>&1 || fail "Lintas itself could not be installed into $venv."
-printf '%s\n%s\n' $group "$state" >$stamp
+printf '%s\n' $group "$state" "${PYTHON:-$from}" >$stamp

@@ -211,6 +211,18 @@ def test_a_set_up_that_was_broken_off_is_made_again(machine: Machine) -> None:
     assert len(machine.calls()) == 3
 
 
+def test_a_python_that_was_named_once_is_kept(machine: Machine) -> None:
+    with_pyenv(machine)
+    named = str(machine.home / ".pyenv/versions/3.12.9/bin/python3.12")
+    machine.setup(PYTHON=named)
+    assert f"--python {named} .venv" in machine.calls()[0]
+    machine.setup(PYTHON=named)
+    machine.setup()
+    assert machine.calls() == []
+    machine.setup(PYTHON=str(machine.home / ".pyenv/versions/3.13.2/bin/python3.13"))
+    assert "3.13.2" in machine.calls()[0]
+
+
 def test_where_no_python_fits_the_message_says_what_to_do(machine: Machine) -> None:
     machine.program(machine.bin / "python3", OLD_PYTHON_WITH_PIP)
     done = machine.setup()
