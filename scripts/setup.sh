@@ -17,13 +17,14 @@ say() { printf '%s\n' "$*" >&2; }
 
 # --- what is there already? Only programs that every system has, so that this costs milliseconds.
 sum=$(cat pyproject.toml requirements/*.txt scripts/setup.sh | cksum)
-state="$sum $root"
-had= from=
-if [ -x $venv/bin/python ] && [ -f $stamp ]; then
-    { read -r had || :; read -r was || :; read -r from || :; } <$stamp
-    if [ "$was" = "$state" ] && [ "${PYTHON:-$from}" = "$from" ] && { [ "$had" = dev ] || [ "$had" = "$group" ]; }; then
-        exit 0
-    fi
+had='' was='' place='' from=''
+if [ -f $stamp ]; then
+    { read -r had && read -r was && read -r place && read -r from; } <$stamp || :
+fi
+# An environment cannot be moved: its programs name their Python by its path.
+stands() { [ "$place" = "$root" ] && [ "${PYTHON:-$from}" = "$from" ] && [ -x $venv/bin/python ]; }
+if stands && [ "$was" = "$sum" ] && { [ "$had" = dev ] || [ "$had" = "$group" ]; }; then
+    exit 0
 fi
 # Who has the tests' libraries keeps them when only an audit is asked for.
 [ "$had" = dev ] && group=dev
@@ -91,14 +92,14 @@ bring_uv() {
 }
 
 find_python() {
-    if [ "${PYTHON:-$from}" != "$from" ]; then
+    if stands && suits $venv/bin/python; then
+        python=$venv/bin/python
+        return
+    fi
+    if [ -n "${PYTHON:-}" ]; then
         suits "$PYTHON" || fail "PYTHON=$PYTHON is not a whole Python 3.12 or 3.13" \
             "(it needs ctypes, lzma, sqlite3, ssl and zlib)."
         python=$PYTHON
-        return
-    fi
-    if suits $venv/bin/python; then
-        python=$venv/bin/python
         return
     fi
     pythons >.cache/pythons
@@ -129,4 +130,4 @@ say "Installing $([ $group = dev ] && echo 'Lintas and what its tests need' || e
     fail "the packages could not be installed. Is the network reachable?"
 "$uv" pip install --quiet --python $venv/bin/python --no-deps --build-constraints requirements/build.txt --editable . \
     >>$log 2>&1 || fail "Lintas itself could not be installed into $venv."
-printf '%s\n' $group "$state" "${PYTHON:-$from}" >$stamp
+printf '%s\n' $group "$sum" "$root" "${PYTHON:-$from}" >$stamp

@@ -211,6 +211,16 @@ def test_a_set_up_that_was_broken_off_is_made_again(machine: Machine) -> None:
     assert len(machine.calls()) == 3
 
 
+def test_a_folder_that_was_moved_gets_a_new_environment(machine: Machine) -> None:
+    with_pyenv(machine)
+    machine.setup()
+    machine.calls()
+    machine.project = machine.project.rename(machine.project.parent / "moved")
+    machine.setup()
+    assert machine.calls()[0].startswith("venv")
+    assert machine.setup().stderr == ""
+
+
 def test_a_python_that_was_named_once_is_kept(machine: Machine) -> None:
     with_pyenv(machine)
     named = str(machine.home / ".pyenv/versions/3.12.9/bin/python3.12")
