@@ -7,11 +7,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import chromium as chromium_module
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# Nothing is timed, neither an example nor the making of its data. In CI the same examples come each time.
+settings.register_profile(
+    "lintas",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("lintas")
 
 
 # Not for the whole session: while it is there, no test of the same process can run an event loop of its own.

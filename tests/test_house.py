@@ -1,4 +1,4 @@
-"""The rules that tools hold: imports (docs/design.md), types, lint; and what a command imports at start-up."""
+"""The rules that tools hold: imports (docs/design.md), types, lint; and what commands import at start."""
 
 from __future__ import annotations
 
