@@ -21,7 +21,7 @@ help:
 # The report's path is the last line on standard output; all else of the set-up is on standard error.
 audit:
 	@scripts/setup.sh runtime
-	@$(BIN)/lintas audit "$$CAPTURE" $(ARGS)
+	@$(BIN)/lintas audit $(ARGS) -- "$$CAPTURE"
 
 test:
 	@scripts/setup.sh dev
