@@ -1,8 +1,8 @@
 """Reads the labelled exchanges of this folder: YAML in, cases with the bytes that a capture would hold out.
 
-A text in a case may hold macros, ``⟦codec+codec:text⟧``, innermost first and left to right: ``⟦gzip+base64:{"a":1}⟧`` is
-what a server would receive. So the labels show what was encoded, and the encoding is done by the real libraries. The
-schema stands in README.md. Nothing here knows how a detector works.
+A text in a case may hold macros, ``⟦codec+codec:text⟧``, done innermost first and left to right, as in
+``⟦gzip+base64:{"a":1}⟧``. So a case shows what was encoded, and the encoding is done by the real libraries.
+The schema stands in README.md. Nothing here knows how a detector works.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import yaml
 import zstandard
 
@@ -135,7 +135,7 @@ _MACRO = re.compile(rb"\xe2\x9f\xa6([A-Za-z0-9+-]+):((?:(?!\xe2\x9f[\xa6\xa7]).)
 
 
 def expand(text: str) -> bytes:
-    """``text`` in UTF-8 with its macros done, innermost first. Raises ValueError for a macro that nobody knows."""
+    """``text`` in UTF-8 with its macros done. Raises ValueError for a macro that is unknown or not closed."""
 
     def done(match: re.Match[bytes]) -> bytes:
         raw = match[2]
@@ -180,7 +180,7 @@ def _body(record: Mapping[str, Any]) -> tuple[bytes, tuple[tuple[str, str], ...]
 
 
 def _because(text: str, reasons: Mapping[str, str]) -> str:
-    """A ground in full: ``@name argument; more`` stands for a sentence of reasons/reasons.yaml and what is added."""
+    """A ground in full: ``@name argument; more`` is a sentence of reasons/reasons.yaml and what is added."""
     found = re.fullmatch(r"@([a-z0-9-]+)(?: ([^;]*))?(?:; (.*))?", text)
     if found is None:
         return text

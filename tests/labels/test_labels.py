@@ -1,4 +1,4 @@
-"""The labels are what they say: each expected value stands in its case's bytes, at its path, once ``via`` is undone.
+"""Each expected value stands in its case's bytes, at its path, once ``via`` is undone.
 
 The undoing here is the test's own and knows nothing of the reader that the labels judge.
 """
@@ -297,12 +297,14 @@ def test_names_are_unique_and_known() -> None:
     for case in CASES:
         assert case.persona in personas()
         for label in case.expected:
-            assert label.methods and label.methods <= METHODS
+            assert label.methods
+            assert label.methods <= METHODS
             assert set(label.via) <= known, (case.id, label.via)
             assert label.because, (case.id, label.paths)
             assert (label.direction == "received") == label.paths[0].startswith("response."), case.id
         for negative in case.not_expected:
-            assert negative.data_types and negative.because
+            assert negative.data_types
+            assert negative.because
 
 
 def _reference(name: str) -> Any:
@@ -376,10 +378,7 @@ def test_no_label_is_also_a_negative() -> None:
             for negative in case.not_expected:
                 if label.arguable or negative.arguable or not negative.covers(label.paths[0]):
                     continue
-                assert label.data_type not in negative.data_types and "*" not in negative.data_types, (
-                    case.id,
-                    label.paths,
-                )
+                assert not negative.data_types & {label.data_type, "*"}, (case.id, label.paths)
 
 
 def test_positions_are_pairs() -> None:
@@ -391,7 +390,9 @@ def test_positions_are_pairs() -> None:
 def test_there_is_enough_to_judge_by() -> None:
     scored = [x for _, x in LABELS if not x.arguable]
     negatives = [n for c in CASES for n in c.not_expected if not n.arguable]
-    assert len(CASES) >= 120 and len(scored) >= 350 and len(negatives) >= 150
+    assert len(CASES) >= 120
+    assert len(scored) >= 350
+    assert len(negatives) >= 150
     steps = {step for label in scored for step in label.via}
     assert {
         "gzip",
