@@ -111,13 +111,13 @@ def _unbrotli(data: bytes, limit: int, careful_from: int) -> tuple[Decoded, int 
         end = at + 1 if at >= careful_from else min(at + CHUNK, careful_from)
         chunk = data[at:end]
         try:
-            while True:
+            while True:  # the library hands out one buffer at a time, also when it already asks for input
                 piece = stream.process(chunk, output_buffer_limit=limit - got + 1)
                 out.append(piece)
                 got += len(piece)
                 if got > limit:
                     return over(b"".join(out), limit), None
-                if stream.is_finished() or stream.can_accept_more_data():
+                if stream.is_finished() or (not piece and stream.can_accept_more_data()):
                     break
                 chunk = b""
         except brotli.error:

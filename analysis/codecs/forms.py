@@ -267,7 +267,7 @@ def _digit_forms(text: str, data_type: str) -> _Made:
         # 3GPP TS 23.003 section 6.2: 14 digits name the device; a check digit (15) or a software version
         # (16) follows.
         yield digits[:14], "without check digit", False, False
-    if 12 <= len(digits) <= 24:
+    if 12 <= len(digits) <= 24 and data_type not in PHONE_TYPES:
         groups = [digits[i : i + 4] for i in range(0, len(digits), 4)]
         yield " ".join(groups), "groups of four", False, False
         yield "-".join(groups), "groups of four, dashes", False, False

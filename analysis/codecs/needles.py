@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from analysis.codecs.forms import Form, forms
 from analysis.codecs.table import CODECS, COMBINATIONS, DIGESTS, spell
 from analysis.codecs.text import base64_inside
+from analysis.model import Secret
 
 MIN_INSIDE = 9
 """Octets of a value from which on it is looked for inside base64 of a longer text: 9 give 10 characters or
@@ -71,7 +72,7 @@ _KEEPS = frozenset(
 """Encodings that leave letters and digits as they are, so that what stands beside a value stands beside it
 there."""
 _TEXT = tuple((name,) for name, codec in CODECS.items() if codec.kind == "text" and name != "xor5")
-_HASHED = tuple(v for name in DIGESTS for v in ((name,), ("base64", name)))
+_HASHED = tuple(v for name in DIGESTS for v in ((name,), ("base64", name), ("base64url", name)))
 
 
 def _chains(form: Form, data_type: str) -> Iterator[tuple[str, ...]]:
@@ -117,8 +118,24 @@ def _boundary(form: Form) -> Boundary:
     return "word" if len(form.text) < 16 else ""
 
 
+class Valued(Protocol):
+    """Anything that carries a value and its type, as a persona's planted ones do."""
+
+    @property
+    def data_type(self) -> str: ...
+    @property
+    def value(self) -> Secret: ...
+
+
 def encodings_of(
-    value: str, data_type: str = "", region: str | None = None
+    value: str | Valued, data_type: str = "", region: str | None = None
 ) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    """(via, octets) of every needle of ``value``: what must stand nowhere in what an audit hands out."""
-    return ((needle.via, needle.data) for needle in needles(value, data_type, region))
+    """(via, octets) of every needle of ``value``: what must stand nowhere in what an audit hands out.
+
+    ``value``: a text of the type ``data_type``, or something that knows both."""
+    found = (
+        needles(value, data_type, region)
+        if isinstance(value, str)
+        else needles(value.value.expose(), value.data_type, region)
+    )
+    return ((needle.via, needle.data) for needle in found)

@@ -3,7 +3,6 @@ are made of, and what a test of privacy looks for are all read from it."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,18 +50,12 @@ def _digest(algorithm: str) -> Callable[[bytes], Spellings]:
     return spell
 
 
-def _in_base64(digest: Callable[[bytes], Spellings]) -> Callable[[bytes], Spellings]:
-    """The digest's octets in base64 and base64url, and its hex digits in base64."""
-
-    def spell(raw: bytes) -> Spellings:
-        digits = next(digest(raw))[1]
-        octets = bytes.fromhex(digits.decode())
-        # A spelling without padding is found where padding follows, too.
-        yield "octets", base64.b64encode(octets).rstrip(b"=")
-        yield "octets, URL-safe", base64.urlsafe_b64encode(octets).rstrip(b"=")
-        yield "hex digits", base64.b64encode(digits).rstrip(b"=")
-
-    return spell
+def _digest_in(name: str, digest: Codec, raw: bytes) -> Spellings:
+    """A digest's octets in base64 or base64url, and its hex digits."""
+    digits = encode(digest.name, raw)
+    for spelling, data in (("octets", bytes.fromhex(digits.decode())), ("hex digits", digits)):
+        # Without padding: so it is found where padding follows, too.
+        yield spelling, encode(name, data).rstrip(b"=")
 
 
 DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
@@ -135,8 +128,8 @@ def spell(via: tuple[str, ...], raw: bytes) -> Spellings:
     A digest's own name stands for its hex digits or its octets: ``("base64", "sha256")`` is either in base64.
     Raises KeyError for an unknown name and UnicodeError where ``raw`` is not text that the encoding can
     write."""
-    if len(via) == 2 and via[0] == "base64" and CODECS[via[1]].kind == "digest":
-        yield from _in_base64(CODECS[via[1]].spell)(raw)
+    if len(via) == 2 and via[0] in ("base64", "base64url") and CODECS[via[1]].kind == "digest":
+        yield from _digest_in(via[0], CODECS[via[1]], raw)
         return
     for name in reversed(via[1:]):
         raw = next(CODECS[name].spell(raw))[1]

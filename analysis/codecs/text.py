@@ -14,7 +14,7 @@ import binascii
 import html
 import re
 from collections.abc import Callable, Iterator
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from analysis.codecs.base import Decoded, over, within
 
@@ -96,12 +96,12 @@ def spell_hex(raw: bytes) -> Spellings:
     yield "upper case", raw.hex().upper().encode()
 
 
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 
 
 def decode_percent(data: bytes, limit: int) -> Decoded:
     """RFC 3986 section 2.1; a ``%`` without two hex digits stays as it is (WHATWG URL, percent-decode)."""
-    return within(_PERCENT.sub(lambda m: bytes.fromhex(m[1].decode()), data), limit)
+    return within(unquote_to_bytes(data[: 3 * limit + 3]), limit)  # three octets give at least one
 
 
 def decode_form(data: bytes, limit: int) -> Decoded:
@@ -239,7 +239,10 @@ def spell_html(raw: bytes) -> Spellings:
     yield "", quoted.encode("utf-8", "surrogatepass")
     yield "no quotes", html.escape(text, quote=False).encode("utf-8", "surrogatepass")
     yield "decimal quote", quoted.replace("&#x27;", "&#39;").encode("utf-8", "surrogatepass")
-    yield "ASCII", quoted.encode("ascii", "xmlcharrefreplace")
+    if not re.search(
+        "[\x80-\x9f]", text
+    ):  # numeric references to these mean Windows-1252 (HTML, section 13.2.5.80)
+        yield "ASCII", quoted.encode("ascii", "xmlcharrefreplace")
 
 
 def decode_quoted_printable(data: bytes, limit: int) -> Decoded:
