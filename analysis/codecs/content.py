@@ -23,6 +23,7 @@ MAX_PARTS = 65_536
 MAX_BLOCKS = 1 << 20
 """Blocks of one zstd frame. (Two limits on work that yields no output: an empty part costs its sender few
 octets.)"""
+_MANY_BLOCKS = f"stopped at the limit of {MAX_BLOCKS} blocks in a frame"
 HTTP_WINDOW = 8 << 20
 """RFC 9659 section 3: the window that a zstd decoder for HTTP has to support, and an encoder may ask for."""
 
@@ -146,7 +147,7 @@ def decode_zstd(data: bytes, limit: int) -> Decoded:
         if len(out) > limit:
             return over(bytes(out), limit)
         if error is not None:
-            return Decoded(bytes(out), False, f"zstd: {error}")
+            return Decoded(bytes(out), False, f"zstd: {error}", error is _MANY_BLOCKS)
     return Decoded(bytes(out), False, f"stopped at the limit of {MAX_PARTS} zstd frames", True)
 
 
@@ -199,7 +200,7 @@ def _zstd_frame(data: bytes, at: int, out: bytearray, limit: int) -> tuple[int, 
         if last or len(out) > limit:
             return at, None
         start = at
-    return len(data), f"a frame has more than {MAX_BLOCKS} blocks"
+    return len(data), _MANY_BLOCKS
 
 
 def encode_gzip(data: bytes) -> bytes:

@@ -175,6 +175,13 @@ def test_very_many_empty_gzip_members_are_a_limit() -> None:
     assert (found.complete, found.limited) == (False, True)
 
 
+def test_very_many_empty_zstd_blocks_are_a_limit() -> None:
+    header = bytes.fromhex("28b52ffd0058")
+    assert decode("zstd", header + bytes(3 * 1000) + b"\x01\0\0", 100) == (b"", True, None, False)
+    found = decode("zstd", header + bytes(3 * 1_100_000), 100)
+    assert (found.complete, found.limited) == (False, True)
+
+
 def test_zstd_frames_skippable_ones_and_what_follows() -> None:
     skippable = b"\x53\x2a\x4d\x18\x03\0\0\0abc"
     body = encode("zstd", b"one ") + skippable + zstd_stream(b"two", checksum=False)
