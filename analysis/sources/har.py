@@ -1,0 +1,574 @@
+"""HAR (HTTP Archive 1.1 and 1.2): what browsers, proxies and phone tools export. Entries become exchanges.
+
+An entry is an exchange, numbered in the file's own order, also where it is broken. Entries of one connection
+(the same ``connection`` and ``serverIPAddress``) are one flow; an entry that names none is a flow of its own.
+A flow's octets are what its entries say: ``headersSize`` where it is known, and the body (``bodySize`` where
+it is not negative, else what the body's text comes to). A HAR says nothing of packets, of the client's
+address, or of who measured its ``connect`` and ``ssl`` times: those columns stay empty, so that no place
+rests on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.model import Exchange, InputError, Key, Message, Micros, Origin
+from analysis.sources import Batch, Options
+from analysis.sources import har_fields as fields
+from analysis.sources.har_entries import Entry, Splitter, parse
+from analysis.sources.octets import Octets, Text, text_of
+from analysis.sources.rows import Batches, Losses, Names, address, earlier, later, micros, port
+
+KIND = "har"
+
+_FROM_CACHE = {"memory", "disk", "memory cache", "disk cache"}
+_NOT_SENT = (
+    "ERR_BLOCKED_BY",
+    "ERR_NAME_",
+    "ERR_CONNECTION_REFUSED",
+    "ERR_CONNECTION_TIMED_OUT",
+    "ERR_INTERNET_DISCONNECTED",
+    "ERR_ADDRESS_",
+    "ERR_CERT_",
+    "ERR_SSL_",
+    "ERR_PROXY_",
+    "ERR_TUNNEL_",
+    "ERR_CACHE_",
+)
+"""Chrome's errors that end a request before it is sent."""
+
+
+def recognises(head: bytes) -> bool:
+    """True for JSON whose ``log`` holds what a HAR's does, as far as the head shows."""
+    from analysis.sources.identify import looks_like_har
+
+    return looks_like_har(head)
+
+
+def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
+    """The batches of a HAR. Raises InputError when it holds no ``log.entries``."""
+    with Octets(path) as octets:
+        yield from _Reader(source, options).batches(Text(octets), path)
+
+
+def layer_bytes(path: Path, origin: Origin) -> bytes:
+    """The octets that an origin's offset counts in: the file or its text, a head, a body, or a WebSocket
+    message.
+
+    Raises InputError when the file has no such unit or layer."""
+    if origin.layer == "file":
+        return path.read_bytes()
+    if origin.layer == "text":
+        return text_of(path)
+    unit = origin.units[0]
+    with Octets(path) as octets:
+        number = -1
+        for entry in Splitter(Text(octets), 1 << 40):
+            if entry.of == "entries":
+                number += 1
+            if number == unit and entry.of == "entries":
+                whole = Options(max_body=1 << 40)
+                made = _Reader(origin.source, whole).entry(entry, unit, 0)
+                for message in made.messages:
+                    found = _layer_of(message, origin)
+                    if found is not None:
+                        return found
+                break
+    raise InputError(f"{path} has no {origin.layer} of unit {','.join(map(str, origin.units))}.")
+
+
+def _layer_of(message: Message, origin: Origin) -> bytes | None:
+    if message.kind in ("request", "response"):
+        if origin.layer == f"http-{message.kind}-head":
+            return message.head()
+        return message.body if origin.layer == f"http-{message.kind}-body" else None
+    return (
+        message.body if (origin.layer, origin.units) == (message.origin.layer, message.origin.units) else None
+    )
+
+
+@dataclass(slots=True)
+class _Made:
+    """What one entry became."""
+
+    exchange: Exchange
+    messages: list[Message]
+    flow: dict[str, Any]
+    connection: tuple[str, str] | None
+    name: tuple[str, str] | None
+    sent: int = 0
+    received: int = 0
+    missing: int = 0
+    """Octets that the entry says there were and does not hold."""
+    started: Micros | None = None
+    ended: Micros | None = None
+
+
+@dataclass(slots=True)
+class _Connection:
+    row: dict[str, Any]
+    missing_count: int = 0
+    missing: int = 0
+
+
+@dataclass(slots=True)
+class _Reader:
+    source: str
+    options: Options
+    losses: Losses = field(init=False)
+    names: Names = field(default_factory=Names)
+    connections: dict[tuple[str, str], _Connection] = field(default_factory=dict)
+    flows: int = 0
+    messages: int = 0
+    creator: str = ""
+    plain: bool = True
+    skipped: int = 0
+
+    def __post_init__(self) -> None:
+        self.losses = Losses(self.source)
+
+    def batches(self, text: Text, path: Path) -> Iterator[Batch]:
+        self.plain, self.skipped = text.plain, text.skipped
+        # Base64 takes 4 octets for 3, an escaped character up to 6 for 1.
+        splitter = Splitter(text, 8 * self.options.max_body + (16 << 20))
+        batches = Batches(self.options)
+        refused: list[Entry] = []
+        number = 0
+        for entry in splitter:
+            if entry.of == "creator":
+                self.creator = fields.text(fields.mapping(parse(entry).value).get("name")).lower()
+                continue
+            if entry.torn and not self.options.sealed:
+                break
+            if entry.of == "_tlsErrors":
+                refused.append(entry)
+                continue
+            made = self.entry(entry, number, self.messages)
+            number += 1
+            self.messages += len(made.messages)
+            batches.add(made.exchange, made.messages)
+            self._flow(made, batches)
+            if batches.full:
+                yield batches.take(text.done)
+        if not splitter.found:
+            raise InputError(
+                f"{path} is no HAR: it has no list log.entries; export it again, or check what the file is."
+            )
+        if self.options.sealed:
+            self._ending(splitter, text)
+        yield from batches.rows((self._row(c) for c in self.connections.values()), text.done)
+        yield from batches.rows((self._refusal(e) for e in refused), text.done)
+        last = batches.take(text.done)
+        last.names, last.losses = self.names.batch(), self.losses.all()
+        yield last
+
+    def _ending(self, splitter: Splitter, text: Text) -> None:
+        if splitter.stray:
+            self.losses.add("har_damaged", "octets between the entries that are no JSON", splitter.stray)
+        if text.torn is not None:
+            self.losses.add("file_torn", text.torn)
+        elif not splitter.closed:
+            self.losses.add("file_torn", "the HAR breaks off before its end")
+
+    # -------------------------------------------------------------------------------------------- one entry
+
+    def entry(self, entry: Entry, number: int, first_message: int) -> _Made:
+        """An entry as exchange and messages. What cannot be understood is empty, and counted."""
+        parsed = parse(entry)
+        value = fields.mapping(parsed.value)
+        if parsed.repeated:
+            self.losses.add(
+                "key_repeated", "keys that stand twice in an entry: the last holds", 0, parsed.repeated
+            )
+        if not value:
+            self.losses.add("entry_broken", "entries of which nothing could be read", entry.length)
+        elif entry.left_out:
+            self.losses.add(
+                "entry_limit", "entries larger than is held: their beginning was read", entry.left_out
+            )
+        elif entry.torn:
+            self.losses.add(
+                "entry_torn", "the last entry breaks off: it was read as far as it goes", entry.length
+            )
+        key = Key(self.source, number)
+        request, response = fields.mapping(value.get("request")), fields.mapping(value.get("response"))
+        if value and not request:
+            self.losses.add("entry_broken", "entries without a request", entry.length)
+        method = fields.text(request.get("method"))
+        url = fields.url(request.get("url"), method)
+        sent_headers = fields.headers(request.get("headers"), request.get("cookies"), "cookie")
+        got_headers = fields.headers(response.get("headers"), response.get("cookies"), "set-cookie")
+        host, literal = _host(url, sent_headers)
+        target = fields.target_with_query(url.target, request.get("queryString")) if url.network else ""
+        at = self._started(value)
+        end = at + fields.duration(value) if at is not None else None
+        status = _status(response)
+        protocol = fields.protocol(response.get("httpVersion"), request.get("httpVersion"))
+        common: dict[str, Any] = {
+            "flow": key,
+            "exchange": key,
+            "method": method,
+            "scheme": url.scheme,
+            "host": host,
+            "target": target,
+            "protocol": protocol,
+        }
+        stays = self._stays(url, value, response, status)
+        messages: list[Message] = []
+        sent = received = missing = 0
+        if not stays and request:
+            message, lost = self._request(request, sent_headers, at, number, common)
+            messages.append(message)
+            sent += message.size + (fields.size(request.get("headersSize")) or 0)
+            missing += lost
+        if not stays and (status is not None or _has_body(response)):
+            message, lost = self._response(method, response, status, got_headers, end, number, common)
+            messages.append(message)
+            received += message.size + (fields.size(response.get("headersSize")) or 0)
+            missing += lost
+        if not stays:
+            frames = [*self._frames(value, number, common), *self._events(value, number, common)]
+            messages += frames
+            sent += sum(m.size for m in frames if m.direction == "sent")
+            received += sum(m.size for m in frames if m.direction == "received")
+            for frame in frames:
+                end = later(end, frame.at)
+        if entry.torn and messages:
+            messages[-1].cut = True
+        peer = address(value.get("serverIPAddress")) or literal
+        if value.get("serverIPAddress") and address(value.get("serverIPAddress")) is None:
+            self.losses.add("address_unreadable", "serverIPAddress that is no IP address")
+        by_kind = {m.kind: m for m in reversed(messages)}
+        head = by_kind["request"].head() if "request" in by_kind else b""
+        exchange = Exchange(
+            key=key,
+            flow=key,
+            started=at,
+            protocol=protocol,
+            method=method,
+            scheme=url.scheme,
+            host=host,
+            port=url.port,
+            path=target.split("?")[0],
+            status=status,
+            request_bytes=by_kind["request"].size if "request" in by_kind else 0,
+            response_bytes=by_kind["response"].size if "response" in by_kind else 0,
+            origin=Origin(self.source, (number,), "http-request-head", 0, len(head)),
+        )
+        for n, message in enumerate(messages):
+            message.key = Key(self.source, first_message + n)
+        row = {
+            "leg": self.options.leg or "phone",
+            "transport": {"": None, "http/3": "udp"}.get(protocol, "tcp"),
+            "dst": peer if not stays else None,
+            "dport": url.port,
+            "host": host or None,
+            "host_from": None if not host else "address" if address(host) else "http",
+            "decrypted": True,
+            "origin": str(self._place(entry, number)),
+        }
+        name = (peer, host) if peer and host and not stays and not address(host) else None
+        connection = self._connection(value, peer, url)
+        return _Made(exchange, messages, row, connection, name, sent, received, missing, at, end)
+
+    def _started(self, value: dict[str, Any]) -> Micros | None:
+        started = fields.started(value.get("startedDateTime"))
+        if value and started.at is None:
+            self.losses.add("time_unreadable", "entries without a time that can be read")
+        elif not started.zoned:
+            self.losses.add("time_without_zone", "entries whose time names no zone: taken as UTC")
+        return started.at
+
+    def _stays(
+        self, url: fields.Url, value: dict[str, Any], response: dict[str, Any], status: int | None
+    ) -> bool:
+        """Whether nothing of this entry crossed the network: a browser lists also what it took from its
+        cache, what it keeps within itself, and what failed before it was sent."""
+        if not value:
+            return True
+        if not url.network:
+            self.losses.add(
+                "not_network", f"entries of the browser's own scheme {_word(url.scheme)}: nothing was sent"
+            )
+            return True
+        cached = fields.text(value.get("_fromCache")) or fields.text(value.get("_fetchType"))
+        if cached.lower() in _FROM_CACHE:
+            self.losses.add("from_cache", "entries answered from the browser's cache: nothing was sent")
+            return True
+        if value.get("_fetchedViaServiceWorker") is True and not value.get("serverIPAddress"):
+            self.losses.add("from_cache", "entries answered by a service worker on the device")
+            return True
+        error = fields.text(response.get("_error")) or fields.text(value.get("_error"))
+        if status is None and any(sign in error for sign in _NOT_SENT):
+            self.losses.add("not_sent", "entries that failed before the request was sent")
+            return True
+        return False
+
+    def _connection(self, value: dict[str, Any], peer: str | None, url: fields.Url) -> tuple[str, str] | None:
+        """What names the transport connection. Firefox writes the server's port there, which names none."""
+        name = fields.text(value.get("connection"))
+        if not name or (
+            name == str(url.port) and not any(c in self.creator for c in ("webinspector", "pcapdroid"))
+        ):
+            return None
+        return name, peer or ""
+
+    # ------------------------------------------------------------------------------------------- its messages
+
+    def _request(
+        self, request: dict[str, Any], headers: Any, at: Micros | None, number: int, common: dict[str, Any]
+    ) -> tuple[Message, int]:
+        body = fields.request_body(request)
+        said = fields.size(request.get("bodySize"))
+        coded = fields.is_coded(body.octets, fields.header(headers, "content-encoding"))
+        # mitmproxy and HTTP Toolkit write a request's text with its content coding undone, browsers as it was
+        # sent.
+        decoded = coded is False or (
+            coded is None and any(c in self.creator for c in ("mitmproxy", "http toolkit"))
+        )
+        return self._message("request", body, said, headers, at, number, common, decoded)
+
+    def _response(
+        self,
+        method: str,
+        response: dict[str, Any],
+        status: int | None,
+        headers: Any,
+        at: Micros | None,
+        number: int,
+        common: dict[str, Any],
+    ) -> tuple[Message, int]:
+        body = fields.response_body(response)
+        said = fields.size(response.get("bodySize"))
+        if status in (204, 304) or method.upper() == "HEAD":
+            # RFC 9110 section 6.4.1: these carry no content; what a browser shows there is from its cache.
+            if body.octets:
+                self.losses.add(
+                    "from_cache", "contents shown from the browser's cache: not received", len(body.octets)
+                )
+            body, said = fields.Body(b"", True), said or 0
+        elif not body.present and said is None:
+            said = fields.size(fields.mapping(response.get("content")).get("size"))
+        coded = fields.is_coded(body.octets, fields.header(headers, "content-encoding"))
+        common = common | {"status": status}
+        return self._message("response", body, said, headers, at, number, common, coded is not True)
+
+    def _message(
+        self,
+        kind: Any,
+        body: fields.Body,
+        said: int | None,
+        headers: Any,
+        at: Micros | None,
+        number: int,
+        common: dict[str, Any],
+        decoded: bool,
+    ) -> tuple[Message, int]:
+        octets, cut = body.octets, body.damaged
+        if body.damaged:
+            self.losses.add("body_damaged", f"{kind} bodies whose base64 is damaged", len(octets))
+        if len(octets) > self.options.max_body:
+            over = len(octets) - self.options.max_body
+            self.losses.add("body_limit", f"{kind} bodies larger than is held", over)
+            octets, cut = octets[: self.options.max_body], True
+        size = said if said is not None else len(body.octets)
+        missing = 0
+        if not body.present and size:
+            missing, cut = size, True
+            self.losses.add("body_missing", f"{kind} bodies that the HAR does not hold", size)
+        origin = Origin(self.source, (number,), f"http-{kind}-body", 0, len(octets))
+        message = Message(
+            key=Key(self.source, 0),
+            direction="sent" if kind == "request" else "received",
+            index=0,
+            at=at,
+            kind=kind,
+            body=octets,
+            size=size,
+            origin=origin,
+            headers=headers,
+            content_decoded=decoded,
+            cut=cut,
+            **common,
+        )
+        return message, missing
+
+    def _frames(self, value: dict[str, Any], number: int, common: dict[str, Any]) -> Iterator[Message]:
+        """WebSocket messages as Chrome, HTTP Toolkit, PCAPdroid and mitmproxy write them."""
+        count = {"sent": 0, "received": 0}
+        for place, frame in enumerate(fields.sequence(value.get("_webSocketMessages"))):
+            frame = fields.mapping(frame)
+            direction = {"send": "sent", "receive": "received"}.get(fields.text(frame.get("type")))
+            body = fields.message_body(frame.get("data"), fields.text(frame.get("opcode")) == "2")
+            if direction is None or not body.present:
+                self.losses.add("message_broken", "WebSocket messages that could not be read")
+                continue
+            yield self._frame(
+                "websocket", direction, count, body, micros(frame.get("time")), (number, place), common
+            )
+
+    def _events(self, value: dict[str, Any], number: int, common: dict[str, Any]) -> Iterator[Message]:
+        """Server-sent events, which Chrome keeps apart from the content."""
+        count = {"sent": 0, "received": 0}
+        for place, event in enumerate(fields.sequence(value.get("_eventSourceMessages"))):
+            event = fields.mapping(event)
+            body = fields.message_body(event.get("data"), False)
+            if not body.present:
+                self.losses.add("message_broken", "server-sent events that could not be read")
+                continue
+            yield self._frame(
+                "sse", "received", count, body, micros(event.get("time")), (number, place), common
+            )
+
+    def _frame(
+        self,
+        kind: Any,
+        direction: Any,
+        count: dict[str, int],
+        body: fields.Body,
+        at: Micros | None,
+        units: tuple[int, int],
+        common: dict[str, Any],
+    ) -> Message:
+        octets, cut = body.octets, body.damaged
+        if body.damaged:
+            self.losses.add("body_damaged", f"{kind} messages whose base64 is damaged", len(octets))
+        if len(octets) > self.options.max_body:
+            self.losses.add(
+                "body_limit", f"{kind} messages larger than is held", len(octets) - self.options.max_body
+            )
+            octets, cut = octets[: self.options.max_body], True
+        index, count[direction] = count[direction], count[direction] + 1
+        origin = Origin(self.source, units, kind, 0, len(octets))
+        return Message(
+            key=Key(self.source, 0),
+            direction=direction,
+            index=index,
+            at=at,
+            kind=kind,
+            body=octets,
+            size=len(body.octets),
+            origin=origin,
+            content_decoded=True,
+            cut=cut,
+            **common,
+        )
+
+    # ------------------------------------------------------------------------------------------------- flows
+
+    def _place(self, entry: Entry, number: int) -> Origin:
+        if self.plain:
+            return Origin(self.source, (number,), "file", entry.start + self.skipped, entry.length)
+        return Origin(self.source, (number,), "text", entry.start, entry.length)
+
+    def _flow(self, made: _Made, batches: Batches) -> None:
+        """Give the entry its flow: one of its own, or that of its connection."""
+        if made.name is not None:
+            self.names.add(*made.name, "host", made.started)
+        known = self.connections.get(made.connection) if made.connection is not None else None
+        if known is None:
+            row = made.flow | {"source": self.source, "unit": self.flows, "first": None, "last": None}
+            row |= {"bytes_out": 0, "bytes_in": 0, "bytes_read": 0}
+            known = _Connection(row)
+            self.flows += 1
+            if made.connection is not None:
+                self.connections[made.connection] = known
+        row = known.row
+        row["first"] = earlier(row["first"], made.started)
+        row["last"] = later(row["last"], later(made.started, made.ended))
+        row["bytes_out"] += made.sent
+        row["bytes_in"] += made.received
+        known.missing += made.missing
+        known.missing_count += made.missing > 0
+        row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - known.missing
+        key = Key(self.source, row["unit"])
+        made.exchange.flow = key
+        for message in made.messages:
+            message.flow = key
+        if made.connection is None:
+            batches.flow(self._row(known))
+
+    def _row(self, known: _Connection) -> dict[str, Any]:
+        if known.missing_count:
+            unread = {
+                "kind": "truncated",
+                "cause": "body_not_kept",
+                "bytes": known.missing,
+                "count": known.missing_count,
+            }
+            known.row["unread"] = [unread]
+        return known.row
+
+    def _refusal(self, entry: Entry) -> dict[str, Any]:
+        """A TLS connection that HTTP Toolkit saw fail, as a flow without content."""
+        value = fields.mapping(parse(entry).value)
+        started = fields.started(value.get("startedDateTime")).at
+        cause = fields.text(value.get("cause"))
+        kind, cause = _TLS_ERRORS.get(cause, ("unread", "tls_failed"))
+        host = fields.text(value.get("hostname")).lower().rstrip(".")
+        unit, self.flows = self.flows, self.flows + 1
+        return {
+            "source": self.source,
+            "unit": unit,
+            "leg": self.options.leg or "phone",
+            "transport": "tcp",
+            "src": address(value.get("clientIPAddress")),
+            "sport": port(value.get("clientPort")),
+            "first": started,
+            "last": started + fields.duration(value) if started is not None else None,
+            "bytes_out": 0,
+            "bytes_in": 0,
+            "bytes_read": 0,
+            "host": host or None,
+            "host_from": "sni" if host else None,
+            "decrypted": False,
+            "unread": [{"kind": kind, "cause": cause, "bytes": 0, "count": 1}],
+            "origin": str(self._place(entry, 0)),
+        }
+
+
+_TLS_ERRORS = {
+    "cert-rejected": ("ca_refused", "certificate_not_trusted"),
+    "closed": ("unread", "closed_during_handshake"),
+    "reset": ("unread", "reset_during_handshake"),
+    "handshake-timeout": ("unread", "stall"),
+    "no-shared-cipher": ("unread", "tls_failed"),
+}
+"""What HTTP Toolkit's causes prove: only a rejected certificate is a refusal of it."""
+
+
+def _word(text: str) -> str:
+    return (
+        text
+        if text in ("data", "blob", "about", "file", "chrome-extension", "chrome", "moz-extension")
+        else "(other)"
+    )
+
+
+def _host(url: fields.Url, headers: Any) -> tuple[str, str | None]:
+    """The name asked for, and the address literal where the URL holds one. A proxy that sees only addresses
+    writes them in the URL; the name then stands in the Host field or ``:authority``."""
+    literal = address(url.host) if url.host else None
+    if (url.host and literal is None) or not url.network:
+        return url.host, None
+    said = fields.header(headers, ":authority") or fields.header(headers, "host")
+    name = fields.authority(said)[0] if said else ""
+    if name and address(name) is None:
+        return name, literal
+    return literal or name, literal
+
+
+def _status(response: dict[str, Any]) -> int | None:
+    value = response.get("status")
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value.strip()[:4])
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 100 <= value < 1000:
+        return int(value)
+    return None
+
+
+def _has_body(response: dict[str, Any]) -> bool:
+    return bool(fields.text(fields.mapping(response.get("content")).get("text")))

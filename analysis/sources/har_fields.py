@@ -1,0 +1,432 @@
+"""What the parts of a HAR's entry mean, in the dialects of the tools that write HAR.
+
+HAR 1.1 and 1.2 (softwareishard.com, "HAR 1.2 Spec") leave much open: how binary bodies are written, what a
+size counts, what stands where nothing is known. Each function here takes whatever an entry holds and gives a
+value of one form, or what stands for "not said".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from analysis.model import Headers, Micros
+from analysis.sources.rows import plausible, valid
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The value where it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """The value as text: numbers as they are written, nothing for null and objects."""
+    if isinstance(value, str):
+        return valid(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    return ""
+
+
+def size(value: object) -> int | None:
+    """A count of octets; None where it is not said (HAR writes -1)."""
+    if isinstance(value, str) and value.strip().isdigit() and len(value) < 19:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 62:
+        return None
+    return int(value)
+
+
+# ------------------------------------------------------------------------------------------------- time
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ISO = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ]\s*(\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?\s*"
+    r"(Z|UTC|GMT|[+\-\u2212]\d\d(?::?\d\d)?(?::?\d\d)?)?",
+    re.IGNORECASE,
+)
+_JAVASCRIPT = re.compile(
+    r"\w{3},? (\w{3}) (\d{1,2}),? (\d{4}),? (\d\d:\d\d:\d\d)(?: GMT([+-]\d{4}))?.*", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """When an entry began; ``zoned``: the text said its zone."""
+
+    at: Micros | None
+    zoned: bool = True
+
+
+def started(value: object) -> Started:
+    """``startedDateTime`` in any of its spellings: ISO 8601 with every kind of zone and fraction, seconds or
+    milliseconds since 1970, RFC 1123, JavaScript's Date. A time without zone is taken as UTC."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Started(_since_1970(float(value)))
+    if not isinstance(value, str) or not value or len(value) > 100:
+        return Started(None)
+    value = value.strip()
+    found = _ISO.fullmatch(value)
+    if found is not None:
+        return _iso(found)
+    if re.fullmatch(r"\d{9,16}(\.\d+)?", value):
+        return Started(_since_1970(float(value)))
+    found = _JAVASCRIPT.fullmatch(value)
+    if found is not None:
+        value = f"{found[2]} {found[1]} {found[3]} {found[4]} {found[5] or ''}"
+    try:
+        when = parsedate_to_datetime(value.strip())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return Started(None)
+    return _micros(when)
+
+
+def _since_1970(value: float) -> Micros | None:
+    """Seconds, milliseconds or microseconds, told by size: all of this century's times differ by it."""
+    if not 1e8 <= value < 1e17:
+        return None
+    return plausible(round(value * (1e6 if value < 1e11 else 1e3 if value < 1e14 else 1)))
+
+
+def _iso(found: re.Match[str]) -> Started:
+    fraction = ((found[7] or "") + "000000")[:6]
+    zone = found[8]
+    try:
+        numbers = [int(found[n] or 0) for n in range(1, 7)]
+        # A leap second, and midnight as hour 24, are the next second and the next day.
+        over = timedelta(seconds=numbers[5] == 60, hours=24 * (numbers[3] == 24))
+        if numbers[5] == 60:
+            numbers[5] = 59
+        if numbers[3] == 24:
+            numbers[3] = 0
+        year, month, day, hour, minute, second = numbers
+        when = datetime(year, month, day, hour, minute, second, int(fraction), UTC) + over
+        offset = timedelta()
+        if zone and zone[0] in "+-\u2212":
+            digits = zone[1:].replace(":", "").ljust(6, "0")
+            offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:6]))
+            offset = offset if zone[0] == "+" else -offset
+        return Started(plausible((when - offset - _EPOCH) // _MICROSECOND), bool(zone))
+    except (ValueError, OverflowError):
+        return Started(None)
+
+
+def _micros(when: datetime) -> Started:
+    zoned = when.tzinfo is not None
+    if not zoned:
+        when = when.replace(tzinfo=UTC)
+    try:
+        return Started(plausible((when - _EPOCH) // _MICROSECOND), zoned)
+    except OverflowError:
+        return Started(None)
+
+
+def duration(entry: dict[str, Any]) -> int:
+    """Microseconds from an entry's start to its end: its ``time``, else the sum of its timings; 0 where not
+    said."""
+    total = _milliseconds(entry.get("time"))
+    if total is None:
+        parts = mapping(entry.get("timings"))
+        total = sum(
+            _milliseconds(parts.get(n)) or 0 for n in ("blocked", "dns", "connect", "send", "wait", "receive")
+        )
+    return round(total * 1000)
+
+
+def _milliseconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e10:
+        return None
+    return float(value)
+
+
+# -------------------------------------------------------------------------------------------- what was asked
+
+_URL = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.\-]*):)?(?://([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+_NETWORK = {"http": "http", "https": "https", "ws": "http", "wss": "https", "": ""}
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """The parts of a request's address. ``scheme`` is http, https, another scheme of the browser's own, or
+    empty; ``network``: it is one that leaves the machine. ``target``: path and query as sent, without
+    fragment."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+    target: str
+    network: bool = True
+
+
+def url(value: object, method: str = "") -> Url:
+    """An entry's URL, as RFC 3986 appendix B takes it apart: userinfo and fragment, which are not sent, are
+    dropped. Nothing in it is normalised but the host's case."""
+    whole = text(value)
+    if method.upper() == "CONNECT" and "/" not in whole:
+        host, port = authority(whole)
+        return Url("", host, port, "", whole)
+    found = _URL.fullmatch(whole)
+    if found is None:
+        return Url("", "", None, "", whole)
+    scheme = (found[1] or "").lower()
+    if scheme not in _NETWORK:
+        # What a browser keeps for itself (data:, blob:, chrome-extension:, about:) may be long: only its kind
+        # is told.
+        return Url(scheme[:40], "", None, "", "", network=False)
+    host, port = authority(found[2] or "")
+    scheme = _NETWORK[scheme]
+    path = found[3] or "/"
+    return Url(scheme, host, port if port is not None else _PORTS.get(scheme), path, path + (found[4] or ""))
+
+
+def authority(value: str) -> tuple[str, int | None]:
+    """Host in lower case and port of an authority (RFC 3986 section 3.2); userinfo is dropped."""
+    value = value.rpartition("@")[2].strip()
+    found = re.fullmatch(r"\[([^\]]*)\](?::(\d*))?|([^:]*)(?::(\d*))?", value)
+    if found is None:
+        return value.lower()[:300], None
+    host = (found[1] if found[1] is not None else found[3]).lower().rstrip(".")
+    number = found[2] or found[4] or ""
+    return host[:300], int(number) if number and len(number) < 6 and 0 < int(number) < 65536 else None
+
+
+def target_with_query(target: str, query: object) -> str:
+    """A target whose URL was written without its query gets it back from ``queryString`` (Postman,
+    Insomnia)."""
+    if "?" in target:
+        return target
+    pairs = [(text(mapping(q).get("name")), text(mapping(q).get("value"))) for q in sequence(query)]
+    pairs = [p for p in pairs if p[0] or p[1]]
+    return f"{target}?{urlencode(pairs, quote_via=quote, errors='surrogatepass')}" if pairs else target
+
+
+_PROTOCOLS = (
+    (re.compile(r"h3|http/3|quic|.*\+quic"), "http/3"),
+    (re.compile(r"h2|http/2"), "http/2"),
+    (re.compile(r"http/1\.0"), "http/1.0"),
+    (re.compile(r"http/1\.1|http/1$"), "http/1.1"),
+)
+
+
+def protocol(*values: object) -> str:
+    """The first of some ``httpVersion`` that says a protocol, in its registered name; empty when none
+    does."""
+    for value in values:
+        name = text(value).strip().lower()
+        for pattern, told in _PROTOCOLS:
+            if pattern.match(name):
+                return told
+    return ""
+
+
+def headers(value: object, cookies: object, cookie_name: str) -> Headers:
+    """Header fields in order. They are objects (most tools), pairs (Slack) or one mapping; several Set-Cookie
+    are joined by line ends (Chrome, Firefox). Where no cookie header stands but ``cookies`` do, it is made
+    from them."""
+    found: list[tuple[str, str]] = []
+    elements = list(value.items()) if isinstance(value, dict) else sequence(value)
+    for element in elements:
+        if isinstance(element, dict):
+            name, said = element.get("name"), element.get("value")
+            if not (type(name) is str and type(said) is str and name.isascii() and said.isascii()):
+                name, said = text(name), text(said)
+        elif isinstance(element, (list, tuple)) and len(element) >= 2:
+            name = text(element[0])
+            said = ", ".join(map(text, element[1])) if isinstance(element[1], list) else text(element[1])
+        else:
+            continue
+        if not name:
+            continue
+        if "\n" in said and name.lower() == "set-cookie":
+            found += [(name, line) for line in said.split("\n") if line]
+        else:
+            found.append((name, said))
+    if not any(name.lower() == cookie_name for name, _ in found):
+        made = [(text(mapping(c).get("name")), text(mapping(c).get("value"))) for c in sequence(cookies)]
+        made = [c for c in made if c[0]]
+        if made and cookie_name == "cookie":
+            found.append(("Cookie", "; ".join(f"{name}={said}" for name, said in made)))
+        elif made:
+            found += [("Set-Cookie", f"{name}={said}") for name, said in made]
+    return tuple(found)
+
+
+def header(found: Headers, name: str) -> str:
+    """The first header field of that name (lower case); empty when there is none."""
+    return next((said for n, said in found if n.lower() == name), "")
+
+
+# ---------------------------------------------------------------------------------------------------- bodies
+
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:\-]+)", re.IGNORECASE)
+_STREAM_HEAD = re.compile(r"(?:Content-(?:Type|Length|Disposition)[^\r\n]*\r\n)+\r\n", re.IGNORECASE)
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Octets of a body. ``present``: the capture holds it; ``damaged``: its transfer text could not be undone
+    whole."""
+
+    octets: bytes
+    present: bool
+    damaged: bool = False
+
+
+_NONE = Body(b"", False)
+
+
+def request_body(request: dict[str, Any]) -> Body:
+    """A request's body: ``postData`` as text, as base64 (PCAPdroid and others write ``encoding``), HTTP
+    Toolkit's ``_content``, or its params alone, which are then written as the form that they were."""
+    post = request.get("postData")
+    if isinstance(post, str):
+        post = {"text": post}
+    post = mapping(post)
+    said = size(request.get("bodySize"))
+    written = post.get("text")
+    if not isinstance(written, str) or not written:
+        content = mapping(request.get("_content"))
+        if isinstance(content.get("text"), str) and content["text"]:
+            return _octets(
+                content["text"], _coding(content), _kind(content, request), size(content.get("size")) or said
+            )
+        if post.get("params"):
+            return Body(_form(sequence(post.get("params")), _kind(post, request)), True)
+        return Body(b"", isinstance(written, str) and not said)
+    kind = _kind(post, request)
+    if _coding(post) != "base64" and "form" in kind:
+        # Firefox writes the header fields of an upload's stream before a form's own text.
+        head = _STREAM_HEAD.match(written)
+        written = written[head.end() :] if head is not None else written
+    return _octets(written, _coding(post), kind, said)
+
+
+def response_body(response: dict[str, Any]) -> Body:
+    """A response's body: its content codings are undone already, for nearly all tools."""
+    content = mapping(response.get("content"))
+    written = content.get("text")
+    if not isinstance(written, str):
+        return _NONE
+    if not written:
+        return Body(b"", not (size(content.get("size")) or 0) and not (size(response.get("bodySize")) or 0))
+    return _octets(written, _coding(content), _kind(content, response), size(content.get("size")))
+
+
+def _kind(content: dict[str, Any], message: dict[str, Any]) -> str:
+    """The media type of a body, with its parameters."""
+    return text(content.get("mimeType")) or header(headers(message.get("headers"), None, ""), "content-type")
+
+
+def message_body(data: object, binary: bool) -> Body:
+    """A WebSocket message's octets: text as UTF-8, binary ones written in base64."""
+    return _octets(data, "base64" if binary else "", "", None) if isinstance(data, str) else _NONE
+
+
+def _coding(content: dict[str, Any]) -> str:
+    return (text(content.get("encoding")) or text(content.get("_encoding"))).strip().lower()
+
+
+def _octets(written: str, coding: str, kind: str, said: int | None) -> Body:
+    if coding == "base64":
+        return _from_base64(written)
+    return Body(_encoded(written, kind, said), True)
+
+
+def _encoded(written: str, kind: str, said: int | None) -> bytes:
+    """Text back to octets: by the charset that its type names, else UTF-8. Where the HAR says how many octets
+    there were, that decides between the charset, UTF-8 and the Latin-1 that browsers read binary bodies as;
+    lone surrogates of Python's ``surrogateescape`` (mitmproxy) are the octets that they stand for."""
+    if written.isascii():
+        return written.encode()
+    if re.search("[\udc80-\udcff]", written):
+        try:
+            return written.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return written.encode("utf-8", "surrogatepass")
+    plain = written.encode("utf-8", "surrogatepass")
+    named = _CHARSET.search(kind)
+    choices = []
+    if named is not None:
+        choices.append(_try_encode(written, named[1]))
+    choices += [plain, _try_encode(written, "latin-1")]
+    known = [c for c in choices if c is not None]
+    if said is not None:
+        for choice in known:
+            if len(choice) == said:
+                return choice
+    return known[0]
+
+
+def _try_encode(written: str, charset: str) -> bytes | None:
+    try:
+        # str.encode takes text codecs only; a name like hex or zip is a LookupError.
+        return written.encode(charset)
+    except (LookupError, UnicodeError, ValueError):
+        return None
+
+
+def _from_base64(written: str) -> Body:
+    raw = written.encode("utf-8", "surrogatepass")
+    try:
+        return Body(base64.b64decode(raw, validate=True), True)
+    except (binascii.Error, ValueError):
+        pass
+    # Line ends and missing padding are usual (RFC 2045); the URL alphabet is (RFC 4648 section 5). All else
+    # is damage.
+    tidy = re.sub(rb"\s+", b"", raw).rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    clean = _NOT_BASE64.sub(b"", tidy)
+    damaged = clean != tidy or len(clean) % 4 == 1
+    clean = clean[: len(clean) - (len(clean) % 4 == 1)]
+    return Body(base64.b64decode(clean + b"=" * (-len(clean) % 4)), True, damaged)
+
+
+def _form(params: list[Any], kind: str) -> bytes:
+    """A form from its fields: ``multipart/form-data`` (RFC 7578) where the type says so, else urlencoded."""
+    rows = [mapping(p) for p in params]
+    boundary = re.search(r"boundary\s*=\s*\"?([^\";]+)", kind, re.IGNORECASE)
+    if "multipart" in kind.lower():
+        mark = boundary[1].strip() if boundary else "lintas"
+        parts = []
+        for row in rows:
+            said = f'Content-Disposition: form-data; name="{text(row.get("name"))}"'
+            if row.get("fileName"):
+                said += f'; filename="{text(row.get("fileName"))}"'
+            if row.get("contentType"):
+                said += f"\r\nContent-Type: {text(row.get('contentType'))}"
+            parts.append(f"--{mark}\r\n{said}\r\n\r\n{text(row.get('value'))}\r\n")
+        return ("".join(parts) + f"--{mark}--\r\n").encode("utf-8", "surrogatepass")
+    pairs = [(text(r.get("name")), text(r.get("value"))) for r in rows]
+    if any("%" in a + b for a, b in pairs) and not any(set(a + b) & set(" &=+\n") for a, b in pairs):
+        # Chrome and Charles list a form's fields as they were sent, still encoded.
+        return "&".join(f"{a}={b}" for a, b in pairs).encode("utf-8", "surrogatepass")
+    return urlencode(pairs, errors="surrogatepass").encode()
+
+
+def is_coded(octets: bytes, encoding: str) -> bool | None:
+    """Whether octets are still in the content coding that a header names, by the coding's own first octets
+    (gzip RFC 1952, zstd RFC 8878, zlib RFC 1950). None for a coding that has none (br) or where no header
+    names one."""
+    name = encoding.strip().lower().rpartition(",")[2].strip()
+    if name in ("gzip", "x-gzip"):
+        return octets.startswith(b"\x1f\x8b")
+    if name == "zstd":
+        return octets.startswith(b"\x28\xb5\x2f\xfd")
+    if name == "deflate":
+        return len(octets) > 1 and octets[0] & 15 == 8 and (octets[0] << 8 | octets[1]) % 31 == 0
+    return None

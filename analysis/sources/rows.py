@@ -1,0 +1,196 @@
+"""What every source needs to hand over rows: flows and names as Arrow batches, losses added up, times and
+addresses told in one form."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from analysis.model import Clue, Exchange, Loss, Message, Micros
+from analysis.sources import FLOW_SCHEMA, NAME_SCHEMA, Batch, Options
+
+_LATEST = 4_102_444_800_000_000
+"""2100-01-01: a later time is no time of a capture."""
+_MOST_OCTETS = 16 << 20
+"""Octets of bodies after which a batch is handed over, however few exchanges it holds."""
+
+
+def micros(seconds: object) -> Micros | None:
+    """Seconds since 1970 as microseconds; None for what is no time that a capture can have."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return None
+    if isinstance(seconds, float) and not math.isfinite(seconds):
+        return None
+    value = round(seconds * 1_000_000)
+    return value if 0 < value < _LATEST else None
+
+
+def plausible(value: int) -> Micros | None:
+    """Microseconds since 1970 where they are a time that a capture can have, else None."""
+    return value if 0 < value < _LATEST else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _address(text: str) -> str | None:
+    text = text.strip().strip("_").strip()
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d{1,5})?", text)
+    if bracketed:
+        text = bracketed[1]
+    elif text.count(":") == 1:
+        text = text.split(":")[0]
+    try:
+        found = ipaddress.ip_address(text.split("%")[0])
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(found)
+
+
+def address(text: object) -> str | None:
+    """An IP address in its canonical form: without brackets, port and zone, an IPv4-mapped one as IPv4 (RFC
+    4291 section 2.5.5.2). None for anything else."""
+    if isinstance(text, (bytes, bytearray)):
+        text = bytes(text).decode("latin-1")
+    if not isinstance(text, str) or len(text) > 100:
+        return None
+    return _address(text)
+
+
+def port(value: object) -> int | None:
+    """A port number, or None."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536:
+        return value
+    return None
+
+
+def valid(text: str) -> str:
+    """Text that UTF-8 can hold. Lone surrogates are octets that were no UTF-8 (Python's ``surrogateescape``):
+    with them the text is read as Latin-1, as the fields of HTTP are."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        pass
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return as_text(raw)
+
+
+def as_text(raw: bytes) -> str:
+    """Octets of a head as text: UTF-8 where they are, else Latin-1 (RFC 9110 section 5.5)."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def later(a: Micros | None, b: Micros | None) -> Micros | None:
+    """The later of two times, of which either may be unknown."""
+    return b if a is None else a if b is None else max(a, b)
+
+
+def earlier(a: Micros | None, b: Micros | None) -> Micros | None:
+    """The earlier of two times, of which either may be unknown."""
+    return b if a is None else a if b is None else min(a, b)
+
+
+class Names:
+    """Names and the addresses that they stood for, each pair once with its first and last time."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str, str, str | None], list[Micros | None]] = {}
+
+    def add(
+        self, address: str, name: str, said_by: str, at: Micros | None, resolver: str | None = None
+    ) -> None:
+        times = self._seen.setdefault((address, name, said_by, resolver), [at, at])
+        times[0], times[1] = earlier(times[0], at), later(times[1], at)
+
+    def batch(self) -> pa.RecordBatch | None:
+        if not self._seen:
+            return None
+        rows = [
+            {"address": a, "name": n, "from": f, "resolver": r, "first": times[0], "last": times[1]}
+            for (a, n, f, r), times in self._seen.items()
+        ]
+        return pa.RecordBatch.from_pylist(rows, schema=NAME_SCHEMA)
+
+
+class Losses:
+    """Losses added up by kind and place."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._totals: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, kind: str, where: str, octets: int = 0, count: int = 1) -> None:
+        total = self._totals.setdefault((kind, where), [0, 0])
+        total[0] += count
+        total[1] += octets
+
+    def __bool__(self) -> bool:
+        return bool(self._totals)
+
+    def all(self) -> list[Loss]:
+        return [
+            Loss(self._source, kind, n, octets, where) for (kind, where), (n, octets) in self._totals.items()
+        ]
+
+
+class Batches:
+    """Gathers rows and says when they are enough for a batch: so many exchanges, flows, or octets of bodies.
+
+    The rows, their numbers and their order do not depend on where the batches are cut."""
+
+    def __init__(self, options: Options) -> None:
+        self._most = max(options.batch, 1)
+        self._flows: list[Mapping[str, Any]] = []
+        self._exchanges: list[Exchange] = []
+        self._messages: list[Message] = []
+        self._clues: list[Clue] = []
+        self._octets = 0
+
+    def add(self, exchange: Exchange | None, messages: Iterable[Message], clues: Iterable[Clue] = ()) -> None:
+        """One exchange with its messages, or messages outside of HTTP."""
+        if exchange is not None:
+            self._exchanges.append(exchange)
+        for message in messages:
+            self._messages.append(message)
+            self._octets += len(message.body)
+        self._clues.extend(clues)
+
+    def flow(self, row: Mapping[str, Any]) -> None:
+        self._flows.append(row)
+
+    @property
+    def full(self) -> bool:
+        return (
+            max(len(self._exchanges), len(self._flows)) >= self._most
+            or len(self._messages) >= 16 * self._most
+            or self._octets >= _MOST_OCTETS
+        )
+
+    def take(self, done: int) -> Batch:
+        """What was gathered, as a batch; gathering begins anew."""
+        flows = pa.RecordBatch.from_pylist(self._flows, schema=FLOW_SCHEMA) if self._flows else None
+        batch = Batch(flows, self._exchanges, self._messages, clues=self._clues, done=done)
+        self._flows, self._exchanges, self._messages, self._clues, self._octets = [], [], [], [], 0
+        return batch
+
+    def rows(self, rows: Iterable[Mapping[str, Any]], done: int) -> Iterator[Batch]:
+        """Flow rows that come at the end, in batches."""
+        for row in rows:
+            self.flow(row)
+            if self.full:
+                yield self.take(done)
