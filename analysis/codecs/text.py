@@ -128,6 +128,9 @@ def _lower_escapes(text: str) -> bytes:
 def spell_form(raw: bytes) -> Spellings:
     strict = quote_from_bytes(raw, safe=" *").replace("~", "%7E").replace(" ", "+")
     yield "", strict.encode()
+    escaped = quote_from_bytes(raw, safe=" ").replace(" ", "+")
+    yield "star", escaped.encode()  # Python
+    yield "star and tilde", escaped.replace("~", "%7E").encode()  # PHP
     yield "tilde", strict.replace("%7E", "~").encode()
     yield "at", quote_from_bytes(raw, safe=" *@").replace("~", "%7E").replace(" ", "+").encode()
     yield "lower case", _lower_escapes(strict)
@@ -193,8 +196,8 @@ def spell_json_string(raw: bytes) -> Spellings:
     text = raw.decode("utf-8", "surrogatepass")
     plain = _json_text(text)
     yield "", plain.encode("utf-8", "surrogatepass")
-    yield "ASCII", _escaped(plain, r"[^\x00-\x7f]").encode()
-    yield "ASCII, upper case", _escaped(plain, r"[^\x00-\x7f]", upper=True).encode()
+    yield "ASCII", _escaped(plain, r"[^\x00-\x7e]").encode()
+    yield "ASCII, upper case", _escaped(plain, r"[^\x00-\x7e]", upper=True).encode()
     yield "slash", plain.replace("/", "\\/").encode("utf-8", "surrogatepass")  # PHP, Android's org.json
     yield "slash, ASCII", _escaped(plain.replace("/", "\\/"), r"[^\x00-\x7f]").encode()  # PHP's json_encode
     yield "HTML", _escaped(plain, r"[<>&='\u2028\u2029]").encode("utf-8", "surrogatepass")  # Gson
