@@ -36,7 +36,7 @@ class _Struct(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_def
     pass
 
 
-class App(_Struct):
+class App(_Struct, kw_only=True):
     """What was tested. ``vendor`` is an operator's id in the reference data, or a name."""
 
     id: str | None = None
@@ -48,7 +48,7 @@ class App(_Struct):
     domains: list[str] = []
 
 
-class Device(_Struct):
+class Device(_Struct, kw_only=True):
     model: str | None = None
     system: str | None = None
     address: str | None = None
@@ -57,7 +57,7 @@ class Device(_Struct):
     """True: a certificate of the system's store was tried, so that a refusal of it is a pin."""
 
 
-class Vantage(_Struct):
+class Vantage(_Struct, kw_only=True):
     """Where the capture point stood. ``line`` other than ``direct`` voids every round-trip time."""
 
     country: str | None = None
@@ -69,20 +69,20 @@ class Vantage(_Struct):
     """The capture was made on the phone by a VPN that ends TCP there: its handshakes say nothing about distance."""
 
 
-class Phase(_Struct):
+class Phase(_Struct, kw_only=True):
     phase: str
     start: datetime
     end: datetime | None = None
     note: str | None = None
 
 
-class File(_Struct):
+class File(_Struct, kw_only=True):
     name: str
     sha256: str | None = None
     leg: Literal["phone", "upstream", "wire"] | None = None
 
 
-class Manifest(_Struct):
+class Manifest(_Struct, kw_only=True):
     """``capture.yaml``. A capture without one has the default of every field."""
 
     format: int = FORMAT

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.folder import Manifest
 
 if TYPE_CHECKING:
-    from analysis.reference import Reference
+    from analysis.reference import Operator, Reference
 
 HOSTING = frozenset({"cloud", "CDN", "telecom"})
 """Kinds of company whose networks carry other companies' machines."""
@@ -118,49 +118,62 @@ def identify(host: str | None, network: Network, manifest: Manifest, reference: 
     return who
 
 
-def _companies(who: Who, link: str, operator: Any, confidence: str, reference: Reference, day: date) -> None:
+def _companies(who: Who, link: str, operator: Operator, confidence: str, reference: Reference, day: date) -> None:
     """The operator's own seats, then those of each owner above it."""
     _seats(who, link, operator, confidence, None, None)
+    if operator.parent is None and operator.ultimate_parent_country not in (None, operator.country_of_incorporation):
+        # A group run from another state than its holding's seat: its own record says so, and no company above it does.
+        _seat(who, "parent", operator, operator.ultimate_parent_country, {"parent-controlled"}, confidence, None, None)
     chain = reference.ownership_chain(operator.id, day)
+    sure = confidence
     for owner in chain:
-        weakest = "verified" if confidence == owner.confidence == "verified" else "recalled"
-        if owner.country is not None:
-            who.seats.append(
-                {
-                    "state": owner.country,
-                    "link": "parent",
-                    "company": owner.id or owner.name,
-                    "share_percent": owner.share_percent,
-                    "as_of": owner.as_of,
-                    "confidence": weakest,
-                    "touches": {"parent-controlled", "incorporated", "established"},
-                }
-            )
+        sure = "verified" if sure == owner.confidence == "verified" else "recalled"
+        if owner.operator is not None:
+            _seats(who, "parent", owner.operator, sure, owner.share_percent, owner.as_of)
     if chain:
         top = chain[-1]
         who.parent, who.parent_name, who.parent_country = top.id or top.name, top.name, top.country
-        who.parent_confidence, who.parent_share_percent = top.confidence, top.share_percent
+        who.parent_confidence, who.parent_share_percent = sure, chain[0].share_percent
         who.as_of = next((o.as_of for o in chain if o.as_of is not None), None)
 
 
-def _seats(who: Who, link: str, company: Any, confidence: str, share: float | None, as_of: str | None) -> None:
-    """The states in which a company was formed or has a seat."""
-    sure = "verified" if confidence == company.corporate_confidence == "verified" else "recalled"
-    states = {company.country_of_incorporation: {"incorporated", "established"}} if company.country_of_incorporation else {}
+def _seats(who: Who, link: str, company: Operator, confidence: str, share: float | None, as_of: str | None) -> None:
+    """The states in which a company was formed, is run from, or has an office. Offices are from memory unless the
+    company is run from there, so only seat and main office can carry a finding."""
+    states = {company.country_of_incorporation: {"incorporated", "established"}}
+    if link == "parent":
+        states[company.country_of_incorporation].add("parent-controlled")
+        if company.ultimate_parent_country is not None:
+            states.setdefault(company.ultimate_parent_country, set()).update({"established", "parent-controlled"})
     for state in company.established_in:
         states.setdefault(state, {"established"})
     for state, touches in states.items():
-        who.seats.append(
-            {
-                "state": state,
-                "link": link,
-                "company": company.id,
-                "share_percent": share,
-                "as_of": as_of,
-                "confidence": sure,
-                "touches": touches,
-            }
-        )
+        main = state in (company.country_of_incorporation, company.ultimate_parent_country)
+        _seat(who, link, company, state, touches, confidence if main else "recalled", share, as_of)
+
+
+def _seat(
+    who: Who,
+    link: str,
+    company: Operator,
+    state: str | None,
+    touches: set[str],
+    confidence: str,
+    share: float | None,
+    as_of: str | None,
+) -> None:
+    sure = "verified" if confidence == company.corporate_confidence == "verified" else "recalled"
+    who.seats.append(
+        {
+            "state": state,
+            "link": link,
+            "company": company.id,
+            "share_percent": share,
+            "as_of": as_of,
+            "confidence": sure,
+            "touches": touches,
+        }
+    )
 
 
 def same_group(one: str, other: str, reference: Reference, day: date) -> bool:

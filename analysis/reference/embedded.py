@@ -1,0 +1,23 @@
+"""IPv4 addresses that stand inside of IPv6 ones, where a standard says that they do."""
+
+from __future__ import annotations
+
+import ipaddress
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""Well-known prefix of NAT64 (RFC 6052): the last 32 bits are the address that is spoken to."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def public_ipv4(address: Address) -> Address:
+    """The IPv4 address that is really meant: mapped (RFC 4291 section 2.5.5.2), NAT64 (RFC 6052), 6to4 (RFC 3056).
+    Any other address as it is. Teredo (RFC 4380) stays: its server says nothing about the host behind it."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if address.sixtofour is not None:
+            return address.sixtofour
+    return address

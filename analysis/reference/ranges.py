@@ -1,0 +1,67 @@
+"""Ranges that providers publish for their own networks: a witness of place of another kind than a database."""
+
+from __future__ import annotations
+
+import csv
+import ipaddress
+from collections import defaultdict
+from functools import lru_cache
+from pathlib import Path
+
+from analysis.reference import RangeHit
+from analysis.reference.embedded import public_ipv4
+
+HERE = Path(__file__).resolve().parent
+SOURCES = {
+    "aws": "AWS ip-ranges, 2025-07",
+    "azure": "Azure service tags, 2025-07",
+    "google-cloud": "Google Cloud ranges, 2025-07",
+    "oracle-cloud": "Oracle Cloud ranges, 2025-07",
+    "cloudflare": "Cloudflare ranges, 2025-07",
+    "fastly": "Fastly ranges, 2025-07",
+    "akamai": "Akamai ranges, 2025-07",
+}
+"""Where the rows of cloud_ranges.csv come from; the other file names its source row by row."""
+
+
+class Ranges:
+    """Published ranges by prefix; the narrowest of each provider counts."""
+
+    def __init__(self) -> None:
+        self._by_prefix: dict[tuple[int, int], dict[int, list[RangeHit]]] = defaultdict(lambda: defaultdict(list))
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def load(cls) -> Ranges:
+        """Both files."""
+        made = cls()
+        for name in ("cloud_ranges.csv", "cloud_ranges_more.csv"):
+            with (HERE / name).open(encoding="utf-8", newline="") as file:
+                for row in csv.DictReader(file):
+                    made._add(row)
+        return made
+
+    def _add(self, row: dict[str, str]) -> None:
+        network, _, length = row["network"].partition("/")
+        bits = int(length)
+        if ":" in network:
+            version, size, number = 6, 128, int(ipaddress.IPv6Address(network))
+        else:
+            version, size, number = 4, 32, int(ipaddress.IPv4Address(network))
+        source = row.get("source") or SOURCES[row["provider"]]
+        hit = RangeHit(row["network"], row["provider"], row["region"], row["country"] or None, source)
+        self._by_prefix[(version, bits)][number >> (size - bits)].append(hit)
+
+    def lookup(self, text: str) -> list[RangeHit]:
+        """The narrowest range of each provider that holds the address; none for what is no address."""
+        try:
+            address = public_ipv4(ipaddress.ip_address(text))
+        except ValueError:
+            return []
+        size = 32 if address.version == 4 else 128
+        found: dict[str, RangeHit] = {}
+        for version, bits in sorted(self._by_prefix, reverse=True):
+            if version == address.version:
+                for hit in self._by_prefix[(version, bits)].get(int(address) >> (size - bits), ()):
+                    found.setdefault(hit.provider, hit)
+        return [found[p] for p in sorted(found)]

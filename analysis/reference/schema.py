@@ -1,0 +1,346 @@
+"""The forms of the reference files. What a field means stands at the head of its YAML file.
+
+``confidence`` is ``verified`` for what was read in a document named under ``source`` and ``recalled`` for what is
+from memory: a recalled fact is shown as unconfirmed and never carries a finding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Confidence = Literal["verified", "recalled"]
+
+
+class Record(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Base of all records: a field that is not declared is an error that names it."""
+
+
+class Owned(Record, kw_only=True):
+    """One statement about who owned a company, as its source dates it."""
+
+    as_of: str
+    owner: str
+    share: str
+    source: str
+    share_percent: float | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
+    source_locator: str | None = None
+    read_on: str | None = None
+
+
+class Operator(Record, kw_only=True):
+    id: str
+    name: str
+    short: str | None = None
+    """At most 15 characters, for narrow pictures."""
+    country_of_incorporation: str
+    established_in: tuple[str, ...]
+    parent: str | None
+    parent_since: str | None = None
+    parent_before: str | None = None
+    ultimate_parent_country: str | None
+    kind: tuple[str, ...]
+    domain_suffixes: tuple[str, ...]
+    domains_recalled: tuple[str, ...]
+    asns: tuple[str, ...]
+    asns_recalled: tuple[str, ...]
+    ownership: tuple[Owned, ...]
+    note: str | None = None
+    source: str
+    confidence: Confidence
+    corporate_confidence: Confidence
+
+
+class Vendor(Record, kw_only=True):
+    name: str
+    country: str | None = None
+    group: str | None = None
+    source: str | None = None
+    confidence: Confidence = "recalled"
+    note: str | None = None
+
+
+class App(Record, kw_only=True):
+    id: str
+    name: str
+    category: str
+    operator: str | None = None
+    operator_confidence: Confidence | None = None
+    vendor: dict[str, Any] | None = None
+    android: tuple[str, ...] = ()
+    ios: tuple[str, ...] = ()
+    ids_recalled: tuple[str, ...] = ()
+    variants: dict[str, str] = {}
+    markets: tuple[str, ...]
+    domains: tuple[str, ...]
+    domains_recalled: tuple[str, ...] = ()
+    note: str | None = None
+    source: str
+    confidence: Confidence
+    as_of: str
+
+
+class Noise(Record, kw_only=True):
+    """What a phone contacts by itself."""
+
+    id: str
+    kind: Literal["host", "package"]
+    class_: str = msgspec.field(name="class")
+    platform: str
+    operator: str | None = None
+    operator_confidence: Confidence | None = None
+    vendor: dict[str, Any] | None = None
+    hosts: tuple[str, ...] = ()
+    hosts_recalled: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    android: tuple[str, ...] = ()
+    purpose: str
+    purpose_confidence: Confidence | None = None
+    note: str | None = None
+    source: str
+    confidence: Confidence
+    as_of: str
+
+
+class Country(Record, kw_only=True):
+    code: str
+    alpha3: str
+    en: str
+    id: str
+    groups: tuple[str, ...]
+
+
+class Group(Record, kw_only=True):
+    description: str
+    members: tuple[str, ...]
+    codes: tuple[str, ...] = ()
+    """Codes of no single country, that a database may return."""
+    note: str | None = None
+    source: str
+    confidence: Confidence
+
+
+class ValueDetector(Record, kw_only=True):
+    validator: str
+    description: str
+
+
+class DataType(Record, kw_only=True):
+    id: str
+    label_en: str
+    label_id: str
+    short_en: str | None = None
+    short_id: str | None = None
+    group: str
+    sensitivity: int
+    apple_privacy_label: str
+    google_play_type: str
+    udpdp: Literal["specific", "general", "none"]
+    gdpr_art9: bool
+    us_28cfr202: str
+    example_keys: tuple[str, ...]
+    value_detector: ValueDetector
+    source: str
+    confidence: Confidence
+    keys_confidence: Confidence
+
+
+class EndpointField(Record, kw_only=True):
+    id: str
+    where: str
+    field: str
+    data_type: str
+    confidence: Confidence
+    note: str | None = None
+
+
+class Endpoint(Record, kw_only=True):
+    id: str
+    operator: str
+    host_pattern: str
+    path_pattern: str
+    note: str | None = None
+    source: str
+    confidence: Confidence
+    fields: tuple[EndpointField, ...]
+
+
+class Statute(Record, kw_only=True):
+    id: str
+    country: str
+    reaches: tuple[str, ...]
+    statute: str
+    article: str
+    year: int
+    in_force_since: str
+    status: str
+    reach_en: str
+    reach_id: str
+    limits_en: str
+    cannot_show: str
+    source: str
+    confidence: Confidence
+
+
+class CodeList(Record, kw_only=True):
+    note: str
+    source: str
+    confidence: Confidence
+    codes: dict[str, str | None] = {}
+    names: dict[str, str] = {}
+    """Codes of one country's parts; ``country`` is what each of them means."""
+    country: str | None = None
+    letters: dict[str, str] = {}
+    """Codes that stand for codes of the next list."""
+
+    def read(self, word: str) -> str | None:
+        """The country or the next list's code that a word stands for, in the word's case or another."""
+        for spelling in (word, word.lower(), word.upper()):
+            if spelling in self.names:
+                return self.country
+            found = self.codes.get(spelling) or self.letters.get(spelling)
+            if found is not None:
+                return found
+        return None
+
+
+class NodeCode(Record, kw_only=True):
+    id: str
+    writer: str
+    where: str
+    name: str
+    pattern: str
+    group: int
+    take: Literal["first", "last"]
+    list: str | tuple[str, ...] | None
+    code_is: str | None = None
+    country: str | None = None
+    codes: dict[str, str] | None = None
+    means: str
+    example: str
+    shows: str
+    anycast: bool | None
+    wrong: str
+    source: str
+    confidence: Confidence
+    reading: Confidence
+
+
+class NeverAPlace(Record, kw_only=True):
+    what: str
+    why: str
+    source: str
+    confidence: Confidence
+
+
+class Rule(Record, kw_only=True):
+    id: str
+    regime: str
+    title_en: str
+    title_id: str
+    as_of: str
+    in_force_since: str | None
+    in_force_note: str | None = None
+    subject_country: str
+    when: dict[str, Any]
+    severity: str
+    claim_en: str
+    claim_id: str
+    needs_evidence: tuple[str, ...]
+    cannot_show: tuple[str, ...]
+    thresholds: dict[str, Any] = {}
+    covered_person_share_percent: int | None = None
+    precise_geolocation_metres: int | None = None
+    stake_percent: int | None = None
+    statutes: tuple[str, ...] = ()
+    symmetry: str | None = None
+    notes: str | None = None
+    source: str
+    confidence: Confidence
+
+
+class NamedSet(Record, kw_only=True):
+    description: str
+    members: tuple[str, ...]
+
+
+class Statement(Record, kw_only=True):
+    id: str
+    subject: str
+    speaker: str
+    date: str
+    users: tuple[str, ...]
+    says_en: str
+    says_id: str
+    declares: dict[str, Any]
+    testable_by_traffic: str
+    source: str
+    confidence: Confidence
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    schema: str
+    as_of: str
+
+
+class Operators(_File, kw_only=True):
+    operators: list[Operator]
+
+
+class Apps(_File, kw_only=True):
+    apps: list[App]
+    system_noise: list[Noise] = []
+
+
+class Countries(_File, kw_only=True):
+    source: str
+    confidence: Confidence
+    groups: dict[str, Group]
+    countries: list[Country]
+
+
+class DataTypes(_File, kw_only=True):
+    legend: dict[str, Any]
+    data_types: list[DataType]
+
+
+class Endpoints(_File, kw_only=True):
+    endpoints: list[Endpoint]
+
+
+class LawReach(_File, kw_only=True):
+    law_reach: list[Statute]
+
+
+class NodeCodes(_File, kw_only=True):
+    lists: dict[str, CodeList]
+    codes: list[NodeCode]
+    never_a_place: list[NeverAPlace]
+
+
+class Regimes(_File, kw_only=True):
+    condition_language: dict[str, Any]
+    data_type_sets: dict[str, NamedSet]
+    operator_sets: dict[str, NamedSet]
+    regimes: list[Rule]
+
+
+class Statements(_File, kw_only=True):
+    statements: list[Statement]
+
+
+FILES: dict[str, type[_File]] = {
+    "operators": Operators,
+    "apps": Apps,
+    "countries": Countries,
+    "data_types": DataTypes,
+    "endpoints": Endpoints,
+    "law_reach": LawReach,
+    "node_codes": NodeCodes,
+    "regimes": Regimes,
+    "statements": Statements,
+}

