@@ -92,7 +92,9 @@ class Assembler:
         self._losses: dict[tuple[str, str, str], list[int]] = {}
         self._exchanges = _columns(
             "exchanges",
-            *("exchange flow started protocol method scheme host path status request_bytes response_bytes origin").split(),
+            *(
+                "exchange flow started protocol method scheme host path status request_bytes response_bytes origin"
+            ).split(),
         )
         self._messages = _columns(
             "messages", *"message flow exchange direction index at kind bytes decoded origin".split()
@@ -149,7 +151,14 @@ class Assembler:
         host = reading.host if reading is not None and reading.host is not None else self.clean(e.host)
         path = reading.path if reading is not None and reading.path is not None else self.clean(e.path)
         self._exchanges.append(
-            *(self._id(e.key), self._id(e.flow), e.started, e.protocol or None, e.method or None, e.scheme or None),
+            *(
+                self._id(e.key),
+                self._id(e.flow),
+                e.started,
+                e.protocol or None,
+                e.method or None,
+                e.scheme or None,
+            ),
             *(host or None, path, e.status, e.request_bytes, e.response_bytes, str(e.origin)),
         )
 
@@ -169,7 +178,14 @@ class Assembler:
             if len(value) >= _LEAST_SEGMENT:
                 self._found.add(self._segment_key(value))
             self._transmissions.append(
-                *(self._id(t.message), self._id(t.exchange), self._id(t.flow), t.direction, t.data_type, t.method),
+                *(
+                    self._id(t.message),
+                    self._id(t.exchange),
+                    self._id(t.flow),
+                    t.direction,
+                    t.data_type,
+                    t.method,
+                ),
                 *(list(t.also), t.certainty, t.endpoint, t.path, " > ".join(t.via)),
                 None if t.position is None else position_base | min(t.position, 255),
                 *(mask(t.value, t.data_type), value_key(self._key, t.data_type, t.same)),
@@ -204,7 +220,9 @@ class Assembler:
             evidence = evidence.set_column(0, "transmission", pa.array(moved)).sort_by("transmission")
         positions = _ranks(transmissions["position"])
         transmissions = transmissions.set_column(
-            transmissions.schema.get_field_index("position"), "position", _numbered(transmissions["position"], positions)
+            transmissions.schema.get_field_index("position"),
+            "position",
+            _numbered(transmissions["position"], positions),
         )
         made = {
             "flows": _with_ids(flows, ids).sort_by("flow"),
@@ -249,7 +267,13 @@ class Assembler:
 
     def _loss_table(self) -> pa.Table:
         rows = [
-            {"source": self._order.get(source), "kind": kind, "where": where, "count": total[0], "bytes": total[1]}
+            {
+                "source": self._order.get(source),
+                "kind": kind,
+                "where": where,
+                "count": total[0],
+                "bytes": total[1],
+            }
             for (source, kind, where), total in self._losses.items()
         ]
         rows.sort(key=lambda r: (r["source"] is None, r["source"] or 0, r["kind"], r["where"]))
@@ -336,6 +360,3 @@ def _complete(name: str, table: pa.Table | None) -> pa.Table:
         for f in declared
     ]
     return pa.table(columns, schema=declared)
-
-
-

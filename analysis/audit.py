@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import importlib.metadata
 import os
 from collections import deque
@@ -10,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from datetime import date as Date
-from datetime import datetime, timezone
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from analysis import folder, tables
 from analysis.assemble import Assembler
@@ -50,7 +50,7 @@ class AuditOptions:
     user_country: str | None = None
     vantage: folder.Vantage | None = None
     timezone: str | None = None
-    date: Date | None = None
+    date: datetime.date | None = None
     study_key: Path | None = None
     reveal: bool = False
     reference: Path | None = None
@@ -61,12 +61,16 @@ class AuditOptions:
     """Processes that read; None: one for each core, once there is enough to read."""
 
 
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> tuple[tables.Tables, dict[str, Any]]:
     """Audit the capture at ``path``: its tables and the content of ``audit.json``.
 
     Raises InputError when the capture, or anything that the options name, cannot be used at all. What can be read
     in part is read in part, and the rest counted in the table ``losses``."""
-    tell = progress or (lambda stage, done, total: None)
+    tell = progress or _silent
     capture = folder.open_capture(path)
     manifest = _with_options(capture.manifest, options)
     reference = Reference.load(_overlays(capture, options))
@@ -86,7 +90,7 @@ def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> 
     day, day_from = _capture_date(raw, manifest, options, reference)
     settings = Settings(
         date=day,
-        events=events,
+        events=tuple(events),
         geo_country=options.geo_country,
         geo_asn=options.geo_asn,
     )
@@ -157,10 +161,10 @@ def _with_options(manifest: folder.Manifest, options: AuditOptions) -> folder.Ma
     if options.app is not None:
         app = folder.App(id=options.app) if options.app != app.id else app
     if options.vendor is not None:
-        app = _replace(app, vendor=options.vendor)
+        app = replace(app, vendor=options.vendor)
     device = manifest.device
     if options.device is not None:
-        device = _replace(device, address=options.device)
+        device = replace(device, address=options.device)
     changes: dict[str, Any] = {"app": app, "device": device}
     if options.user_country is not None:
         changes["user_country"] = options.user_country
@@ -169,13 +173,7 @@ def _with_options(manifest: folder.Manifest, options: AuditOptions) -> folder.Ma
     if options.timezone is not None:
         folder.check_timezone(options.timezone, "--timezone")
         changes["timezone"] = options.timezone
-    return _replace(manifest, **changes)
-
-
-def _replace[T](struct: T, **changes: Any) -> T:
-    import msgspec
-
-    return msgspec.structs.replace(struct, **changes)
+    return replace(manifest, **changes)
 
 
 def _overlays(capture: folder.Capture, options: AuditOptions) -> list[Path]:
@@ -248,11 +246,15 @@ def _open_files(
         except InputError as error:
             refusals.append(error)
             opened.append(_Opened(file.name, "other", file.leg, iter(())))
-            hashed.losses.append(Loss(file.name, "file_not_read", 1, size, str(error).replace(str(file.path), file.name)))
+            hashed.losses.append(
+                Loss(file.name, "file_not_read", 1, size, str(error).replace(str(file.path), file.name))
+            )
     if len(refusals) == len(capture.files):
         if len(refusals) == 1:
             raise refusals[0]
-        raise InputError(f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {refusals[0]}")
+        raise InputError(
+            f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {refusals[0]}"
+        )
     return hashed, opened
 
 
@@ -292,7 +294,7 @@ def read_messages(detector: Detector, messages: Iterable[Message]) -> list[Readi
     for message in messages:
         try:
             reading = detector.read(message)
-        except Exception as error:  # noqa: BLE001 - hostile bytes must not end an audit; counted below
+        except Exception as error:
             reading = Reading(message.key, decoded=not message.body)
             where = f"{type(error).__name__} while a {message.kind} was read"
             reading.losses.append(Loss(message.key.source, "reader_failed", 1, len(message.body), where))
@@ -317,7 +319,10 @@ class _Readers:
         self._octets += sum(len(m.body) for m in messages)
         if self._pool is None and self._workers > 1 and self._octets > POOL_FROM:
             self._pool = ProcessPoolExecutor(
-                self._workers, get_context("spawn"), initializer=_start_worker, initargs=(self._detector.spec(),)
+                self._workers,
+                get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(self._detector.spec(),),
             )
         if self._pool is not None and messages:
             try:
@@ -384,14 +389,14 @@ def _read_all(
 
 def _capture_date(
     raw: tables.Tables, manifest: folder.Manifest, options: AuditOptions, reference: Reference
-) -> tuple[Date, str]:
+) -> tuple[datetime.date, str]:
     """The day whose ownership and law hold: as asked, as the manifest says, as the first flow says; else the day
     of the reference data, and the report says that the capture has no date."""
     if options.date is not None:
         return options.date, "option"
     if manifest.date is not None:
         try:
-            return Date.fromisoformat(manifest.date), "manifest"
+            return datetime.date.fromisoformat(manifest.date), "manifest"
         except ValueError as error:
             raise InputError(f"{folder.MANIFEST}: date {manifest.date!r} is no day; write it as 2026-11-24.") from error
     first = pc.min(raw["flows"]["first"]).cast(pa.int64()).as_py()
@@ -400,11 +405,20 @@ def _capture_date(
     return reference.as_of, "reference"
 
 
-def _day(at: Micros) -> Date:
-    return datetime.fromtimestamp(at / 1_000_000, timezone.utc).date()
+def _day(at: Micros) -> datetime.date:
+    return datetime.datetime.fromtimestamp(at / 1_000_000, datetime.UTC).date()
 
 
-_LIBRARIES = ("mitmproxy", "scapy", "pyarrow", "msgspec", "cryptography", "hyperscan", "phonenumbers", "jinja2")
+_LIBRARIES = (
+    "mitmproxy",
+    "scapy",
+    "pyarrow",
+    "msgspec",
+    "cryptography",
+    "hyperscan",
+    "phonenumbers",
+    "jinja2",
+)
 
 
 def _about(
@@ -415,7 +429,7 @@ def _about(
     options: AuditOptions,
     made: tables.Tables,
     hashed: _Hashed,
-    date: tuple[Date, str],
+    date: tuple[datetime.date, str],
 ) -> dict[str, Any]:
     """The content of ``audit.json``. It names no path of this machine and holds no salt and no value."""
     import msgspec

@@ -180,7 +180,13 @@ def _open_folder(path: Path) -> Capture:
         files = [CaptureFile(p.name, p, None, None) for p in others]
     else:
         losses += [
-            Loss(p.name, "file_not_named", 1, p.stat().st_size, "in the folder, not named in the manifest; not read")
+            Loss(
+                p.name,
+                "file_not_named",
+                1,
+                p.stat().st_size,
+                "in the folder, not named in the manifest; not read",
+            )
             for p in others
         ]
     if not files:
@@ -217,7 +223,7 @@ def read_manifest(place: Path) -> Manifest:
         raw = place.read_bytes()
         if len(raw) > 4 << 20:
             raise InputError(f"{place} is larger than 4 MB and no manifest.")
-        data = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        data = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark is not None else ""

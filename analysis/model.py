@@ -92,16 +92,19 @@ class Origin:
     def parse(cls, text: str) -> Origin:
         """The origin that ``str`` wrote. Raises InputError when the text is no origin."""
         found = re.fullmatch(
-            r"([^#!]+)#(\d+(?:,\d+)*)!([^:>@]+)((?:>[^:>@]+(?:@\d+\+\d+)?)*):(\d+)\+(\d+)", text, flags=re.DOTALL
+            r"([^#!]+)#(\d+(?:,\d+)*)!([^:>@]+)((?:>[^:>@]+(?:@\d+\+\d+)?)*):(\d+)\+(\d+)",
+            text,
+            flags=re.DOTALL,
         )
         if found is None:
             raise InputError(
                 f"{text[:120]!r} is no origin: it has the form source#unit[,unit]!layer:offset+length, "
                 "as the tables and the report give it."
             )
-        steps = []
-        for part in re.findall(r">([^:>@]+)(?:@(\d+)\+(\d+))?", found[4]):
-            steps.append(Step(_unquote(part[0]), int(part[1]), int(part[2])) if part[1] else Step(_unquote(part[0])))
+        steps = [
+            Step(_unquote(codec), int(offset), int(length)) if offset else Step(_unquote(codec))
+            for codec, offset, length in re.findall(r">([^:>@]+)(?:@(\d+)\+(\d+))?", found[4])
+        ]
         try:
             return cls(
                 _unquote(found[1]),

@@ -27,9 +27,7 @@ TIME = pa.timestamp("us", tz="UTC")
 TEXT, INT, REAL, YES = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 TEXTS, INTS = pa.list_(TEXT), pa.list_(INT)
 UNREAD = pa.list_(pa.struct([("kind", TEXT), ("cause", TEXT), ("bytes", INT), ("count", INT)]))
-WITNESS = pa.list_(
-    pa.struct([("kind", TEXT), ("source", TEXT), ("country", TEXT), ("text", TEXT), ("stance", TEXT)])
-)
+WITNESS = pa.list_(pa.struct([("kind", TEXT), ("source", TEXT), ("country", TEXT), ("text", TEXT), ("stance", TEXT)]))
 LAW_LINK = pa.list_(
     pa.struct(
         [
@@ -104,9 +102,17 @@ TABLES: dict[str, Table] = {
             ("flow", INT, "key, by source and the order of first packets"),
             ("source", INT, "source"),
             ("leg", TEXT, "phone, upstream or wire"),
-            ("same_as", INT, "the flow that is the same traffic, seen on a leg that counts; null: this one counts"),
+            (
+                "same_as",
+                INT,
+                "the flow that is the same traffic, seen on a leg that counts; null: this one counts",
+            ),
             ("app", TEXT, "app id that spoke, where known"),
-            ("app_from", TEXT, "stated (one app in the tunnel, UID map, manifest), joined, inferred, system; or null"),
+            (
+                "app_from",
+                TEXT,
+                "stated (one app in the tunnel, UID map, manifest), joined, inferred, system; or null",
+            ),
             ("transport", TEXT, "tcp, udp, or another protocol's name"),
             ("src", TEXT, "address that opened the flow; null where the capture does not say"),
             ("sport", INT, "its port"),
@@ -142,7 +148,11 @@ TABLES: dict[str, Table] = {
             ("method", TEXT, "request method"),
             ("scheme", TEXT, "http or https"),
             ("host", TEXT, "name asked for; a label that carries a found value is written ‹type›"),
-            ("path", TEXT, "request path without query; a segment that carries a found value is written ‹type›"),
+            (
+                "path",
+                TEXT,
+                "request path without query; a segment that carries a found value is written ‹type›",
+            ),
             ("status", INT, "response status; null: no response"),
             ("request_bytes", INT, "body octets as sent"),
             ("response_bytes", INT, "body octets as sent"),
@@ -213,7 +223,11 @@ TABLES: dict[str, Table] = {
             ("destination", INT, "key, by host and address"),
             ("host", TEXT, "name; null where none is known"),
             ("address", TEXT, "IP address; null where the capture does not say"),
-            ("system_noise", TEXT, "class of what the phone's system does by itself; null: not known as such"),
+            (
+                "system_noise",
+                TEXT,
+                "class of what the phone's system does by itself; null: not known as such",
+            ),
             ("country", TEXT, "ISO 3166 alpha-2 of the machine, or null"),
             ("level", INT, "location evidence 0 to 4, never null"),
             ("reason", TEXT, "message key that says why the level is no higher"),

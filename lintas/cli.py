@@ -63,10 +63,14 @@ def audit(
     path: Annotated[Path, typer.Argument(help="A capture file or a capture folder.", show_default=False)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the audit: empty, or an earlier audit.", show_default="audits/<name of the capture>"),
+        typer.Option(
+            help="Folder for the audit: empty, or an earlier audit.",
+            show_default="audits/<name of the capture>",
+        ),
     ] = None,
     persona: Annotated[
-        Path | None, typer.Option(help="YAML of the values that were planted on the phone.", show_default=False)
+        Path | None,
+        typer.Option(help="YAML of the values that were planted on the phone.", show_default=False),
     ] = None,
     app_id: Annotated[str | None, typer.Option("--app", help="App under test, by package or bundle id.")] = None,
     vendor: Annotated[str | None, typer.Option(help="Its maker: an operator's id, where the app is not known.")] = None,
@@ -81,7 +85,8 @@ def audit(
         str | None, typer.Option("--date", help="Day whose ownership and law hold, instead of the capture's.")
     ] = None,
     study_key: Annotated[
-        Path | None, typer.Option(help="Secret file of a study: equal values get equal keys in all its audits.")
+        Path | None,
+        typer.Option(help="Secret file of a study: equal values get equal keys in all its audits."),
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Keep the personal values in tables and report.")] = False,
     reference: Annotated[

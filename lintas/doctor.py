@@ -57,7 +57,12 @@ def _scan() -> dict[str, Any]:
             return _check("needles", True, f"found by {name}", "")
         except ImportError:
             continue
-    return _check("needles", False, "", "planted values cannot be searched: neither hyperscan nor ahocorasick-rs is there")
+    return _check(
+        "needles",
+        False,
+        "",
+        "planted values cannot be searched: neither hyperscan nor ahocorasick-rs is there",
+    )
 
 
 def _reference() -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""What is in a capture, told in about a second: kinds, times, devices, what can be read and what would open the rest."""
+"""What is in a capture, told in about a second: kinds, times, devices, what can be read, what would open the rest."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def _what_opens(kinds: set[str]) -> list[str]:
 def _time(at: int | None) -> str | None:
     if at is None:
         return None
-    return datetime.fromtimestamp(at / 1_000_000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def show(about: dict[str, Any]) -> None:
@@ -121,10 +121,19 @@ def show(about: dict[str, Any]) -> None:
     for label, key in (("Made", "made"), ("App", "app"), ("User", "user_country"), ("Persona", "persona")):
         if about[key]:
             console.print(f"{label:<9}{escape(printable(about[key]))}")
-    columns = {"file": "File", "kind": "Kind", "bytes": "Bytes", "flows": "Flows", "exchanges": "Exchanges", "hosts": "Hosts"}
+    columns = {
+        "file": "File",
+        "kind": "Kind",
+        "bytes": "Bytes",
+        "flows": "Flows",
+        "exchanges": "Exchanges",
+        "hosts": "Hosts",
+    }
     table(about["files"], columns, frozenset({"bytes", "flows", "exchanges", "hosts"}))
     for f in about["files"]:
-        console.print(f"[bold]{escape(printable(f['file']))}[/bold]" + ("" if f.get("whole", True) else " (its beginning)"))
+        console.print(
+            f"[bold]{escape(printable(f['file']))}[/bold]" + ("" if f.get("whole", True) else " (its beginning)")
+        )
         if f.get("note"):
             console.print(f"  {escape(printable(f['note']))}")
             continue

@@ -76,7 +76,7 @@ def _place(folder: Path, source: str, capture: Path | None) -> Path:
     base = capture or remembered_capture(folder)
     if base is None:
         raise InputError(f"{folder} does not say where its capture lies; name it with --capture PATH.")
-    for place in ([base / source] if base.is_dir() else [base]):
+    for place in [base / source] if base.is_dir() else [base]:
         if place.is_file():
             return place
     raise InputError(f"{base} no longer holds {source!r}; say where the capture is with --capture PATH.")

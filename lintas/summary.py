@@ -31,8 +31,10 @@ def lines(out: Path, about: dict[str, Any]) -> list[tuple[str, str]]:
     found = [
         (
             "Seen",
-            f"{printable(counts['exchanges'])} exchanges in {printable(counts['flows'])} flows with "
-            f"{printable(len(hosts))} destinations",
+            (
+                f"{printable(counts['exchanges'])} exchanges in {printable(counts['flows'])} flows with "
+                f"{printable(len(hosts))} destinations"
+            ),
         ),
         ("Where", _where(hosts)),
         ("Who", _who(hosts)),

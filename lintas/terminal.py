@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -88,7 +88,7 @@ class Progress:
     """One line on standard error with what is done, the rate and the time that remains; none when it is no
     terminal, none for work under two seconds."""
 
-    _WORDS = {"hash": "Hashing", "read": "Reading", "conclude": "Concluding"}
+    _WORDS: ClassVar = {"hash": "Hashing", "read": "Reading", "conclude": "Concluding"}
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import ipaddress
 import json
 import subprocess
 import tarfile
@@ -178,7 +177,12 @@ def shapes(into: Path) -> None:
     labels = {code: centre(max(rings, key=area)) for code, rings in countries.items() if rings}
     known = {c.code for c in load.read("countries")[0].countries}
     labels |= {code: point for code, point in POINTS.items() if code not in labels}
-    print("areas without a shape:", sorted(known - set(countries)), "without a point:", sorted(known - set(labels)))
+    print(
+        "areas without a shape:",
+        sorted(known - set(countries)),
+        "without a point:",
+        sorted(known - set(labels)),
+    )
     content = {
         "countries": {c: [deltas(r, 1000) for r in rings] for c, rings in sorted(countries.items()) if c in known},
         "labels": {c: [round(x, 2) for x in p] for c, p in sorted(labels.items()) if c in known},

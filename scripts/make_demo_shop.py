@@ -16,7 +16,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -29,7 +29,7 @@ from mitmproxy.io import FlowWriter
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "captures" / "demo-shop"
 PERSONA = ROOT / "captures" / "personas" / "jakarta-buyer.yaml"
-BEGIN = datetime(2026, 11, 18, 3, 2, 0, tzinfo=timezone.utc).timestamp()
+BEGIN = datetime(2026, 11, 18, 3, 2, 0, tzinfo=UTC).timestamp()
 """10:02 in Jakarta."""
 PHONE = "10.0.0.2"
 APP = "com.example.kirana"
@@ -169,9 +169,18 @@ class Session:
         flow.id = self.id(f"flow/{len(self.flows)}")
         flow.timestamp_created = at
         flow.request = http.Request(
-            host=host, port=443, method=method.encode(), scheme=b"https",
-            authority=host.encode() if server.http2 else b"", path=path.encode(), http_version=version,
-            headers=http.Headers(sent), content=body, trailers=None, timestamp_start=at, timestamp_end=at + 0.002,
+            host=host,
+            port=443,
+            method=method.encode(),
+            scheme=b"https",
+            authority=host.encode() if server.http2 else b"",
+            path=path.encode(),
+            http_version=version,
+            headers=http.Headers(sent),
+            content=body,
+            trailers=None,
+            timestamp_start=at,
+            timestamp_end=at + 0.002,
         )
         if isinstance(answer, dict):
             answer = json.dumps(answer, separators=(",", ":")).encode()
@@ -181,9 +190,14 @@ class Session:
         told += [(k.encode(), v.encode()) for k, v in (*server.answer, *(answer_headers or {}).items())]
         back = at + server.ms / 1000 * 1.2 + self.random.uniform(0.01, 0.06)
         flow.response = http.Response(
-            http_version=version, status_code=status, reason=b"" if server.http2 else b"OK",
-            headers=http.Headers(told), content=answer, trailers=None,
-            timestamp_start=back, timestamp_end=back + 0.001 + len(answer) / 5e6,
+            http_version=version,
+            status_code=status,
+            reason=b"" if server.http2 else b"OK",
+            headers=http.Headers(told),
+            content=answer,
+            trailers=None,
+            timestamp_start=back,
+            timestamp_end=back + 0.001 + len(answer) / 5e6,
         )
         self.flows.append(flow)
         self.wait(self.random.uniform(0.3, 2.2))
@@ -267,7 +281,9 @@ def sha256(text: str) -> str:
 
 def picture(n: int) -> bytes:
     """The head of a JPEG, with bytes that look compressed."""
-    return b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + hashlib.shake_128(f"picture {n}".encode()).digest(900) + b"\xff\xd9"
+    return (
+        b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + hashlib.shake_128(f"picture {n}".encode()).digest(900) + b"\xff\xd9"
+    )
 
 
 # ------------------------------------------------------------------------------------------------ the session
@@ -276,71 +292,141 @@ def picture(n: int) -> bytes:
 def analytics(s: Session, p: Person, events: list[str], consented: bool = False) -> None:
     """A batch in the shape of a product-analytics SDK: gzip, JSON, one context a batch."""
     s.json(
-        "events.harimau-metrics.example", "/v3/batch",
+        "events.harimau-metrics.example",
+        "/v3/batch",
         {
             "sentAt": stamp(s),
             "context": {
-                "device": {"id": s.id("install"), "advertisingId": p.aid, "model": "Selendra S4", "manufacturer": "Selendra"},
-                "os": {"name": "Android", "version": "15"}, "locale": "id-ID", "timezone": "Asia/Jakarta",
+                "device": {
+                    "id": s.id("install"),
+                    "advertisingId": p.aid,
+                    "model": "Selendra S4",
+                    "manufacturer": "Selendra",
+                },
+                "os": {"name": "Android", "version": "15"},
+                "locale": "id-ID",
+                "timezone": "Asia/Jakarta",
                 "network": {"carrier": "Samudra Seluler", "wifi": True},
                 "consent": "granted" if consented else "denied",
             },
             "batch": [
-                {"type": "track", "event": e, "messageId": s.id(f"message/{s.now}/{n}"), "anonymousId": s.id("install"),
-                 **({"userId": p.account} if s.now > 420 else {})}
+                {
+                    "type": "track",
+                    "event": e,
+                    "messageId": s.id(f"message/{s.now}/{n}"),
+                    "anonymousId": s.id("install"),
+                    **({"userId": p.account} if s.now > 420 else {}),
+                }
                 for n, e in enumerate(events)
             ],
         },
-        coding="gzip", answer={"success": True},
+        coding="gzip",
+        answer={"success": True},
     )
 
 
 def crash(s: Session, p: Person) -> None:
     s.json(
-        "in.quillstone.example", "/api/41/envelope/",
-        {"event_id": s.id(f"crash/{s.now}").replace("-", ""), "level": "warning", "installation": s.id("install"),
-         "user": {"id": p.account if s.now > 420 else None}, "contexts": {"device": {"model": "Selendra S4", "free_memory": 1822347264}},
-         "exception": [{"type": "java.io.IOException", "stacktrace": "at com.example.kirana.net.Feed.load(Feed.kt:118)"}]},
-        coding="gzip", answer={"id": "ok"},
+        "in.quillstone.example",
+        "/api/41/envelope/",
+        {
+            "event_id": s.id(f"crash/{s.now}").replace("-", ""),
+            "level": "warning",
+            "installation": s.id("install"),
+            "user": {"id": p.account if s.now > 420 else None},
+            "contexts": {"device": {"model": "Selendra S4", "free_memory": 1822347264}},
+            "exception": [
+                {
+                    "type": "java.io.IOException",
+                    "stacktrace": "at com.example.kirana.net.Feed.load(Feed.kt:118)",
+                }
+            ],
+        },
+        coding="gzip",
+        answer={"id": "ok"},
     )
 
 
 def advert(s: Session, p: Person, slot: str) -> None:
     """A bid request in the shape of OpenRTB 2.6, and its picture."""
     s.json(
-        "bid.cedarline.example", "/openrtb2/auction",
-        {"id": s.id(f"bid/{s.now}"), "imp": [{"id": "1", "tagid": slot, "banner": {"w": 320, "h": 50}}],
-         "app": {"id": "4471", "bundle": APP, "ver": "5.12.0"},
-         "device": {"ua": AGENT, "ifa": p.aid, "lmt": 0, "os": "Android", "osv": "15", "language": "id", "carrier": "510-99",
-                    "geo": {"lat": round(float(p.lat), 2), "lon": round(float(p.lon), 2), "country": "IDN", "type": 2}},
-         "user": {"id": sha256(p.email)[:32], "ext": {"eids": [{"source": "hashed-mail.example", "uids": [{"id": sha256(p.email)}]}]}} if s.now > 420 else {},
-         "regs": {"gdpr": 0}},
-        coding="gzip", answer={"seatbid": [], "cur": "USD"},
+        "bid.cedarline.example",
+        "/openrtb2/auction",
+        {
+            "id": s.id(f"bid/{s.now}"),
+            "imp": [{"id": "1", "tagid": slot, "banner": {"w": 320, "h": 50}}],
+            "app": {"id": "4471", "bundle": APP, "ver": "5.12.0"},
+            "device": {
+                "ua": AGENT,
+                "ifa": p.aid,
+                "lmt": 0,
+                "os": "Android",
+                "osv": "15",
+                "language": "id",
+                "carrier": "510-99",
+                "geo": {
+                    "lat": round(float(p.lat), 2),
+                    "lon": round(float(p.lon), 2),
+                    "country": "IDN",
+                    "type": 2,
+                },
+            },
+            "user": {
+                "id": sha256(p.email)[:32],
+                "ext": {"eids": [{"source": "hashed-mail.example", "uids": [{"id": sha256(p.email)}]}]},
+            }
+            if s.now > 420
+            else {},
+            "regs": {"gdpr": 0},
+        },
+        coding="gzip",
+        answer={"seatbid": [], "cur": "USD"},
     )
-    s.get("cdn.cedarline.example", f"/c/{slot}/creative.webp", answer=picture(int(s.now)), answer_headers={"Content-Type": "image/webp"})
+    s.get(
+        "cdn.cedarline.example",
+        f"/c/{slot}/creative.webp",
+        answer=picture(int(s.now)),
+        answer_headers={"Content-Type": "image/webp"},
+    )
 
 
 def local_advert(s: Session, p: Person) -> None:
-    data = base64.b64encode(json.dumps({"gaid": p.aid, "lat": p.lat, "lng": p.lon, "bssid": p.bssid, "mnc": "51099"}).encode()).decode()
+    data = base64.b64encode(
+        json.dumps({"gaid": p.aid, "lat": p.lat, "lng": p.lon, "bssid": p.bssid, "mnc": "51099"}).encode()
+    ).decode()
     s.get("ads.pelangi-reklame.example", "/serve", {"slot": "home_top", "d": data, "v": "7"}, answer={"ads": []})
 
 
 def risk(s: Session, p: Person, step: str) -> None:
     s.json(
-        "device.verdane-risk.example", "/fp/collect",
-        {"step": step, "android_id": p.android, "gaid": p.aid, "fingerprint": sha256("selendra-s4-canvas"), "rooted": False,
-         "apps": ["com.example.kirana", "com.example.bank", "com.example.messenger", "com.example.maps"],
-         "wifi": {"bssid": p.bssid, "ssid": "KosMelati"}, "sensors": [[0.01, 9.78, 0.2], [0.02, 9.8, 0.19]]},
-        coding="br", answer={"session": s.id("risk")},
+        "device.verdane-risk.example",
+        "/fp/collect",
+        {
+            "step": step,
+            "android_id": p.android,
+            "gaid": p.aid,
+            "fingerprint": sha256("selendra-s4-canvas"),
+            "rooted": False,
+            "apps": ["com.example.kirana", "com.example.bank", "com.example.messenger", "com.example.maps"],
+            "wifi": {"bssid": p.bssid, "ssid": "KosMelati"},
+            "sensors": [[0.01, 9.78, 0.2], [0.02, 9.8, 0.19]],
+        },
+        coding="br",
+        answer={"session": s.id("risk")},
     )
 
 
 def picture_of(s: Session, n: int) -> None:
-    s.get("img.kirana.example", f"/p/{n:06d}/640.jpg", answer=picture(n), answer_headers={"Content-Type": "image/jpeg", "CF-Cache-Status": "HIT"})
+    s.get(
+        "img.kirana.example",
+        f"/p/{n:06d}/640.jpg",
+        answer=picture(n),
+        answer_headers={"Content-Type": "image/jpeg", "CF-Cache-Status": "HIT"},
+    )
 
 
 def stamp(s: Session) -> str:
-    return datetime.fromtimestamp(BEGIN + s.now, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(BEGIN + s.now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def play(s: Session, p: Person) -> None:
@@ -348,11 +434,26 @@ def play(s: Session, p: Person) -> None:
     token = {"Authorization": "Bearer " + s.id("session").replace("-", "") + "kirana"}
     first_launch(s, p)
     s.now = 72
-    s.get("static.kirana.example", "/consent/id.html", answer=b"<html><body>Izinkan?</body></html>", answer_headers={"Content-Type": "text/html"})
-    s.json("api.kirana.example", "/v1/consent/shown", {"install": s.id("install"), "version": 3}, answer={"ok": True})
+    s.get(
+        "static.kirana.example",
+        "/consent/id.html",
+        answer=b"<html><body>Izinkan?</body></html>",
+        answer_headers={"Content-Type": "text/html"},
+    )
+    s.json(
+        "api.kirana.example",
+        "/v1/consent/shown",
+        {"install": s.id("install"), "version": 3},
+        answer={"ok": True},
+    )
     analytics(s, p, ["consent_shown"])
     s.now = 132
-    s.json("api.kirana.example", "/v1/consent", {"install": s.id("install"), "analytics": False, "ads": False}, answer={"ok": True})
+    s.json(
+        "api.kirana.example",
+        "/v1/consent",
+        {"install": s.id("install"), "analytics": False, "ads": False},
+        answer={"ok": True},
+    )
     for n in range(6):
         analytics(s, p, ["home_view", f"card_{n}_seen", "scroll"])
         advert(s, p, "home_top")
@@ -376,41 +477,146 @@ def play(s: Session, p: Person) -> None:
 
 def first_launch(s: Session, p: Person) -> None:
     s.now = 2
-    s.get("config.kirana.example", "/v2/boot", {"app": APP, "v": "5.12.0", "lang": "id"}, answer={"flags": {"live": True}, "region": "ID"})
-    s.json("flags.northwind-toggle.example", "/sdk/evaluate", {"key": s.id("install"), "custom": {"country": "ID", "app": APP}}, answer={})
-    s.json("app.bluefjord.example", "/session", {"gps_adid": p.aid, "android_uuid": s.id("install"), "app_token": "k7ranademo", "device_name": "Selendra S4",
-           "os_name": "android", "country": "ID", "language": "id", "mcc": "510", "mnc": "99", "created_at": stamp(s)}, answer={"adid": s.id("bluefjord").replace("-", "")})
-    s.form("graph.havenbook.example", "/v19.0/900111/activities", {"event": "MOBILE_APP_INSTALL", "advertiser_id": p.aid, "advertiser_tracking_enabled": "1",
-           "anon_id": s.id("install"), "extinfo": json.dumps(["a2", APP, "5120", "5.12.0", "15", "Selendra S4", "id_ID", "WIB", "Samudra Seluler"])}, answer={"success": True})
+    s.get(
+        "config.kirana.example",
+        "/v2/boot",
+        {"app": APP, "v": "5.12.0", "lang": "id"},
+        answer={"flags": {"live": True}, "region": "ID"},
+    )
+    s.json(
+        "flags.northwind-toggle.example",
+        "/sdk/evaluate",
+        {"key": s.id("install"), "custom": {"country": "ID", "app": APP}},
+        answer={},
+    )
+    s.json(
+        "app.bluefjord.example",
+        "/session",
+        {
+            "gps_adid": p.aid,
+            "android_uuid": s.id("install"),
+            "app_token": "k7ranademo",
+            "device_name": "Selendra S4",
+            "os_name": "android",
+            "country": "ID",
+            "language": "id",
+            "mcc": "510",
+            "mnc": "99",
+            "created_at": stamp(s),
+        },
+        answer={"adid": s.id("bluefjord").replace("-", "")},
+    )
+    s.form(
+        "graph.havenbook.example",
+        "/v19.0/900111/activities",
+        {
+            "event": "MOBILE_APP_INSTALL",
+            "advertiser_id": p.aid,
+            "advertiser_tracking_enabled": "1",
+            "anon_id": s.id("install"),
+            "extinfo": json.dumps(
+                ["a2", APP, "5120", "5.12.0", "15", "Selendra S4", "id_ID", "WIB", "Samudra Seluler"]
+            ),
+        },
+        answer={"success": True},
+    )
     baiyun(s, p, "register")
-    s.json("decide.harimau-metrics.example", "/decide", {"distinct_id": s.id("install"), "$device_id": s.id("install")}, answer={"featureFlags": {}})
+    s.json(
+        "decide.harimau-metrics.example",
+        "/decide",
+        {"distinct_id": s.id("install"), "$device_id": s.id("install")},
+        answer={"featureFlags": {}},
+    )
     analytics(s, p, ["app_installed", "app_opened"])
-    s.json("log.pelangi-reklame.example", "/init", {"gaid": p.aid, "androidId": p.android, "sdk": "7.2.1", "installed": ["com.example.bank", "com.example.messenger"]},
-           coding="gzip", answer={"uid": s.id("pelangi")})
-    s.json("geo.kompas-lokasi.example", "/v1/where", {"lat": float(p.lat), "lon": float(p.lon), "accuracy": 12}, answer={"city": "Jakarta Selatan"})
+    s.json(
+        "log.pelangi-reklame.example",
+        "/init",
+        {
+            "gaid": p.aid,
+            "androidId": p.android,
+            "sdk": "7.2.1",
+            "installed": ["com.example.bank", "com.example.messenger"],
+        },
+        coding="gzip",
+        answer={"uid": s.id("pelangi")},
+    )
+    s.json(
+        "geo.kompas-lokasi.example",
+        "/v1/where",
+        {"lat": float(p.lat), "lon": float(p.lon), "accuracy": 12},
+        answer={"city": "Jakarta Selatan"},
+    )
     crash(s, p)
-    s.get("unknown-edge.example", "/beacon.gif", {"t": str(int(BEGIN + s.now))}, answer=b"GIF89a\x01\x00\x01\x00", answer_headers={"Content-Type": "image/gif"})
+    s.get(
+        "unknown-edge.example",
+        "/beacon.gif",
+        {"t": str(int(BEGIN + s.now))},
+        answer=b"GIF89a\x01\x00\x01\x00",
+        answer_headers={"Content-Type": "image/gif"},
+    )
     for n in range(8):
         picture_of(s, n)
 
 
 def baiyun(s: Session, p: Person, what: str) -> None:
     """A push SDK: form fields, one of them base64 of JSON; the beat is sealed by the SDK's own cipher."""
-    inner = base64.b64encode(json.dumps({"imei": p.imei, "android_id": p.android, "mac": p.bssid, "model": "Selendra S4", "net": "wifi"}).encode()).decode()
-    s.form("reg.baiyun-push.example", "/v4/device", {"act": what, "appkey": "kirana-demo", "info": inner, "ts": str(int(BEGIN + s.now))},
-           answer={"rid": hashlib.md5(p.android.encode()).hexdigest()})
-    s.send("POST", "gw.guizhou.baiyun-push.example", "/beat", headers={"Content-Type": "application/octet-stream"},
-           body=hashlib.shake_128(f"sealed {what} {s.now:.0f}".encode()).digest(460), answer=b"\x00\x01")
+    inner = base64.b64encode(
+        json.dumps(
+            {"imei": p.imei, "android_id": p.android, "mac": p.bssid, "model": "Selendra S4", "net": "wifi"}
+        ).encode()
+    ).decode()
+    s.form(
+        "reg.baiyun-push.example",
+        "/v4/device",
+        {"act": what, "appkey": "kirana-demo", "info": inner, "ts": str(int(BEGIN + s.now))},
+        answer={"rid": hashlib.md5(p.android.encode()).hexdigest()},
+    )
+    s.send(
+        "POST",
+        "gw.guizhou.baiyun-push.example",
+        "/beat",
+        headers={"Content-Type": "application/octet-stream"},
+        body=hashlib.shake_128(f"sealed {what} {s.now:.0f}".encode()).digest(460),
+        answer=b"\x00\x01",
+    )
 
 
 def sign_in(s: Session, p: Person, token: dict[str, str]) -> None:
     s.now = 392
-    s.json("otp.sandi-cepat.example", "/send", {"phone": p.e164, "channel": "sms", "app": APP}, answer={"status": "sent"})
+    s.json(
+        "otp.sandi-cepat.example",
+        "/send",
+        {"phone": p.e164, "channel": "sms", "app": APP},
+        answer={"status": "sent"},
+    )
     s.json("login.kirana.example", "/v1/otp/request", {"no_hp": p.national}, answer={"ok": True})
-    s.json("login.kirana.example", "/v1/otp/verify", {"no_hp": p.national, "otp": "402917", "device": p.android}, answer={"user_id": p.account, "nama": p.name})
-    s.json("api.kirana.example", "/v1/me", {"user_id": p.account, "email": p.email, "tgl_lahir": p.birth}, headers=token, answer={"ok": True})
-    s.json("events.harimau-metrics.example", "/v3/identify", {"userId": p.account, "traits": {"email": p.email, "name": p.name, "phone": p.e164}}, coding="gzip", answer={"success": True})
-    s.json("push.marigold-chat.example", "/v1/devices", {"user_id": p.account, "provider": "fcm", "push_token": "fD3kQ:APA91b" + sha256("push")[:120]}, headers=token, answer={"ok": True})
+    s.json(
+        "login.kirana.example",
+        "/v1/otp/verify",
+        {"no_hp": p.national, "otp": "402917", "device": p.android},
+        answer={"user_id": p.account, "nama": p.name},
+    )
+    s.json(
+        "api.kirana.example",
+        "/v1/me",
+        {"user_id": p.account, "email": p.email, "tgl_lahir": p.birth},
+        headers=token,
+        answer={"ok": True},
+    )
+    s.json(
+        "events.harimau-metrics.example",
+        "/v3/identify",
+        {"userId": p.account, "traits": {"email": p.email, "name": p.name, "phone": p.e164}},
+        coding="gzip",
+        answer={"success": True},
+    )
+    s.json(
+        "push.marigold-chat.example",
+        "/v1/devices",
+        {"user_id": p.account, "provider": "fcm", "push_token": "fD3kQ:APA91b" + sha256("push")[:120]},
+        headers=token,
+        answer={"ok": True},
+    )
     risk(s, p, "login")
     crash(s, p)
 
@@ -418,7 +624,13 @@ def sign_in(s: Session, p: Person, token: dict[str, str]) -> None:
 def browse(s: Session, p: Person, token: dict[str, str]) -> None:
     s.now = 482
     for n in range(20):
-        s.get("api.kirana.example", "/v1/feed", {"page": str(n), "lat": p.lat, "lng": p.lon}, headers=token, answer={"items": [{"id": 7000 + n, "name": "Kebaya"}]})
+        s.get(
+            "api.kirana.example",
+            "/v1/feed",
+            {"page": str(n), "lat": p.lat, "lng": p.lon},
+            headers=token,
+            answer={"items": [{"id": 7000 + n, "name": "Kebaya"}]},
+        )
         picture_of(s, 200 + 2 * n)
         picture_of(s, 201 + 2 * n)
         if n % 2:
@@ -429,59 +641,201 @@ def browse(s: Session, p: Person, token: dict[str, str]) -> None:
             advert(s, p, "feed_3")
             local_advert(s, p)
         if n % 5 == 0:
-            s.get("maps.minato-works.example", "/v1/nearby", {"center": f"{p.lat},{p.lon}", "radius": "2000", "key": "demo"}, answer={"shops": 4})
-            s.get("tiles.minato-works.example", f"/14/13051/{8474 + n}.png", answer=b"\x89PNG\r\n\x1a\n" + picture(n), answer_headers={"Content-Type": "image/png"})
+            s.get(
+                "maps.minato-works.example",
+                "/v1/nearby",
+                {"center": f"{p.lat},{p.lon}", "radius": "2000", "key": "demo"},
+                answer={"shops": 4},
+            )
+            s.get(
+                "tiles.minato-works.example",
+                f"/14/13051/{8474 + n}.png",
+                answer=b"\x89PNG\r\n\x1a\n" + picture(n),
+                answer_headers={"Content-Type": "image/png"},
+            )
         if n % 4 == 1:
             s.get("live.kirana.example", "/v1/rooms", {"page": str(n)}, headers=token, answer={"rooms": []})
-            s.get("static.kirana.example", f"/bundle/{n}.js", answer=b"export default 1;", answer_headers={"Content-Type": "text/javascript"})
+            s.get(
+                "static.kirana.example",
+                f"/bundle/{n}.js",
+                answer=b"export default 1;",
+                answer_headers={"Content-Type": "text/javascript"},
+            )
         s.wait(8)
-    s.json("replay.harimau-metrics.example", "/s", {"distinct_id": p.account, "snapshot": [{"t": "touch", "x": 180, "y": 640}, {"t": "touch", "x": 90, "y": 1200}]}, coding="zstd", answer={})
-    s.get("sync.cedarline.example", "/match", {"pid": "81", "ifa": p.aid, "r": "https://ads.pelangi-reklame.example/m?u=" + sha256(p.email)}, status=302)
+    s.json(
+        "replay.harimau-metrics.example",
+        "/s",
+        {
+            "distinct_id": p.account,
+            "snapshot": [{"t": "touch", "x": 180, "y": 640}, {"t": "touch", "x": 90, "y": 1200}],
+        },
+        coding="zstd",
+        answer={},
+    )
+    s.get(
+        "sync.cedarline.example",
+        "/match",
+        {"pid": "81", "ifa": p.aid, "r": "https://ads.pelangi-reklame.example/m?u=" + sha256(p.email)},
+        status=302,
+    )
 
 
 def search(s: Session, p: Person, token: dict[str, str]) -> None:
     s.now = 903
     words = ["kebaya", "kebaya kutubaru", p.search, p.search + " xl"]
     for n, text in enumerate(words):
-        s.get("search.kirana.example", "/v2/search", {"q": text, "sort": "relevance"}, headers=token, answer={"total": 412 - n})
+        s.get(
+            "search.kirana.example",
+            "/v2/search",
+            {"q": text, "sort": "relevance"},
+            headers=token,
+            answer={"total": 412 - n},
+        )
         analytics(s, p, ["search"])
-        s.json("conversions.bluefjord.example", "/event", {"gps_adid": p.aid, "event_token": "srch01", "partner_params": {"query": text}}, answer={})
+        s.json(
+            "conversions.bluefjord.example",
+            "/event",
+            {"gps_adid": p.aid, "event_token": "srch01", "partner_params": {"query": text}},
+            answer={},
+        )
         for k in range(8):
             picture_of(s, 300 + 8 * n + k)
         s.wait(22)
-    s.form("graph.havenbook.example", "/v19.0/900111/activities", {"event": "CUSTOM_APP_EVENTS", "advertiser_id": p.aid,
-           "custom_events": json.dumps([{"_eventName": "fb_mobile_search", "fb_search_string": p.search, "_logTime": int(BEGIN + s.now)}])}, answer={"success": True})
+    s.form(
+        "graph.havenbook.example",
+        "/v19.0/900111/activities",
+        {
+            "event": "CUSTOM_APP_EVENTS",
+            "advertiser_id": p.aid,
+            "custom_events": json.dumps(
+                [
+                    {
+                        "_eventName": "fb_mobile_search",
+                        "fb_search_string": p.search,
+                        "_logTime": int(BEGIN + s.now),
+                    }
+                ]
+            ),
+        },
+        answer={"success": True},
+    )
 
 
 def chat(s: Session, p: Person, token: dict[str, str]) -> None:
     s.now = 1144
     texts = ["halo kak", p.message, "boleh kirim foto?", f"kirim ke {p.address}", f"nomor saya {p.national}"]
     for n, text in enumerate(texts):
-        s.json("sdk.marigold-chat.example", "/v2/channels/kirana-seller-88/messages", {"sender": p.account, "text": text, "client_id": s.id(f"chat/{n}")}, headers=token, answer={"id": n})
+        s.json(
+            "sdk.marigold-chat.example",
+            "/v2/channels/kirana-seller-88/messages",
+            {"sender": p.account, "text": text, "client_id": s.id(f"chat/{n}")},
+            headers=token,
+            answer={"id": n},
+        )
         s.get("chat.kirana.example", "/v1/inbox", {"since": str(n)}, headers=token, answer={"unread": 0})
         s.wait(30)
     mark = "kirana-7f3a"
-    parts = (f'--{mark}\r\nContent-Disposition: form-data; name="user_id"\r\n\r\n{p.account}\r\n'
-             f'--{mark}\r\nContent-Disposition: form-data; name="photo"; filename="IMG_2041.jpg"\r\nContent-Type: image/jpeg\r\n\r\n').encode() + picture(2041) + f"\r\n--{mark}--\r\n".encode()
-    s.send("POST", "upload.kirana.example", "/v1/chat/photo", headers={**token, "Content-Type": f"multipart/form-data; boundary={mark}"}, body=parts, answer={"url": "https://img.kirana.example/c/1.jpg"})
+    parts = (
+        (
+            f'--{mark}\r\nContent-Disposition: form-data; name="user_id"\r\n\r\n{p.account}\r\n'
+            f'--{mark}\r\nContent-Disposition: form-data; name="photo"; filename="IMG_2041.jpg"\r\n'
+            "Content-Type: image/jpeg\r\n\r\n"
+        ).encode()
+        + picture(2041)
+        + f"\r\n--{mark}--\r\n".encode()
+    )
+    s.send(
+        "POST",
+        "upload.kirana.example",
+        "/v1/chat/photo",
+        headers={**token, "Content-Type": f"multipart/form-data; boundary={mark}"},
+        body=parts,
+        answer={"url": "https://img.kirana.example/c/1.jpg"},
+    )
     analytics(s, p, ["chat_message", "chat_photo"])
 
 
 def buy(s: Session, p: Person, token: dict[str, str]) -> None:
     s.now = 1503
-    s.json("api.kirana.example", "/v1/cart", {"user_id": p.account, "items": [{"sku": "KBY-KTB-HJ-XL", "price": 245000, "qty": 1}]}, headers=token, answer={"cart": 1})
+    s.json(
+        "api.kirana.example",
+        "/v1/cart",
+        {"user_id": p.account, "items": [{"sku": "KBY-KTB-HJ-XL", "price": 245000, "qty": 1}]},
+        headers=token,
+        answer={"cart": 1},
+    )
     risk(s, p, "checkout")
-    s.json("score.verdane-risk.example", "/score", {"email_sha256": sha256(p.email), "phone": p.e164, "amount": 263000, "device": p.android, "bin": p.card[:6]}, coding="br", answer={"score": 12})
-    s.json("api.kirana.example", "/v1/checkout", {"nama_penerima": p.name, "alamat": p.address, "no_hp": p.national, "kode_pos": "12910"}, headers=token, answer={"order": "INV-2026-118"})
-    s.json("ship.kurir-lintasan.example", "/v1/rates", {"to": p.address, "weight": 600, "receiver": p.name, "phone": p.national}, answer={"rates": [18000]})
-    s.json("api.kirana.example", "/v1/kyc", {"nik": p.nik, "nama_lengkap": p.name, "tgl_lahir": p.birth}, headers=token, answer={"ok": True})
-    s.json("snap.tanjung-bayar.example", "/v2/charge", {"payment_type": "credit_card", "credit_card": {"card_number": p.card, "exp": "11/29"}, "transaction_details": {"order_id": "INV-2026-118", "gross_amount": 263000},
-           "customer_details": {"first_name": p.name.split()[0], "email": p.email, "phone": p.e164}}, answer={"status_code": "201"})
+    s.json(
+        "score.verdane-risk.example",
+        "/score",
+        {
+            "email_sha256": sha256(p.email),
+            "phone": p.e164,
+            "amount": 263000,
+            "device": p.android,
+            "bin": p.card[:6],
+        },
+        coding="br",
+        answer={"score": 12},
+    )
+    s.json(
+        "api.kirana.example",
+        "/v1/checkout",
+        {"nama_penerima": p.name, "alamat": p.address, "no_hp": p.national, "kode_pos": "12910"},
+        headers=token,
+        answer={"order": "INV-2026-118"},
+    )
+    s.json(
+        "ship.kurir-lintasan.example",
+        "/v1/rates",
+        {"to": p.address, "weight": 600, "receiver": p.name, "phone": p.national},
+        answer={"rates": [18000]},
+    )
+    s.json(
+        "api.kirana.example",
+        "/v1/kyc",
+        {"nik": p.nik, "nama_lengkap": p.name, "tgl_lahir": p.birth},
+        headers=token,
+        answer={"ok": True},
+    )
+    s.json(
+        "snap.tanjung-bayar.example",
+        "/v2/charge",
+        {
+            "payment_type": "credit_card",
+            "credit_card": {"card_number": p.card, "exp": "11/29"},
+            "transaction_details": {"order_id": "INV-2026-118", "gross_amount": 263000},
+            "customer_details": {"first_name": p.name.split()[0], "email": p.email, "phone": p.e164},
+        },
+        answer={"status_code": "201"},
+    )
     s.get("api.tanjung-bayar.example", "/v2/INV-2026-118/status", answer={"transaction_status": "capture"})
     s.get("pay.kirana.example", "/v1/order/INV-2026-118", headers=token, answer={"paid": True})
-    s.json("conversions.bluefjord.example", "/event", {"gps_adid": p.aid, "event_token": "buy001", "revenue": "263000", "currency": "IDR", "partner_params": {"order": "INV-2026-118"}}, answer={})
-    s.form("graph.havenbook.example", "/v19.0/900111/activities", {"event": "CUSTOM_APP_EVENTS", "advertiser_id": p.aid, "ud": json.dumps({"em": sha256(p.email), "ph": sha256(p.e164[1:])}),
-           "custom_events": json.dumps([{"_eventName": "fb_mobile_purchase", "_valueToSum": 263000, "fb_currency": "IDR"}])}, answer={"success": True})
+    s.json(
+        "conversions.bluefjord.example",
+        "/event",
+        {
+            "gps_adid": p.aid,
+            "event_token": "buy001",
+            "revenue": "263000",
+            "currency": "IDR",
+            "partner_params": {"order": "INV-2026-118"},
+        },
+        answer={},
+    )
+    s.form(
+        "graph.havenbook.example",
+        "/v19.0/900111/activities",
+        {
+            "event": "CUSTOM_APP_EVENTS",
+            "advertiser_id": p.aid,
+            "ud": json.dumps({"em": sha256(p.email), "ph": sha256(p.e164[1:])}),
+            "custom_events": json.dumps(
+                [{"_eventName": "fb_mobile_purchase", "_valueToSum": 263000, "fb_currency": "IDR"}]
+            ),
+        },
+        answer={"success": True},
+    )
     for n in range(4):
         analytics(s, p, ["checkout_step", "purchase"])
         advert(s, p, "thanks")
@@ -494,7 +848,13 @@ def background(s: Session, p: Person) -> None:
         s.now = 1864 + 55 * n
         baiyun(s, p, "beat")
         if n % 2 == 0:
-            s.json("log.baiyun-push.example", "/v4/log", {"imei": p.imei, "lat": p.lat, "lng": p.lon, "apps": ["com.example.bank"]}, coding="gzip", answer={"ok": 1})
+            s.json(
+                "log.baiyun-push.example",
+                "/v4/log",
+                {"imei": p.imei, "lat": p.lat, "lng": p.lon, "apps": ["com.example.bank"]},
+                coding="gzip",
+                answer={"ok": 1},
+            )
             analytics(s, p, ["app_background"])
         s.get("config.kirana.example", "/v2/ping", {"i": s.id("install")}, answer={})
 
@@ -511,28 +871,61 @@ def events(s: Session) -> Iterator[dict[str, object]]:
     generator = random.Random(7)
     port = 33000
     for name, address, dport, transport, kind, cause, ms in SEALED:
-        yield {"type": "dns", "at": micros(BEGIN + 3), "name": name, "addresses": [address], "resolver": "10.0.0.53"}
+        yield {
+            "type": "dns",
+            "at": micros(BEGIN + 3),
+            "name": name,
+            "addresses": [address],
+            "resolver": "10.0.0.53",
+        }
         for second in sorted(generator.sample(range(5, 2300), 5)):
             port += 1
             at = BEGIN + second
             line: dict[str, object] = {
                 "type": "refusal" if kind == "refusal" else "connection",
-                "at": micros(at), "end": micros(at + generator.uniform(0.1, 4)),
-                "transport": transport, "src": PHONE, "sport": port, "dst": address, "dport": dport, "host": name,
-                "kind": {"refusal": "ca_refused", "quic": "encrypted"}.get(kind, kind), "cause": cause,
+                "at": micros(at),
+                "end": micros(at + generator.uniform(0.1, 4)),
+                "transport": transport,
+                "src": PHONE,
+                "sport": port,
+                "dst": address,
+                "dport": dport,
+                "host": name,
+                "kind": {"refusal": "ca_refused", "quic": "encrypted"}.get(kind, kind),
+                "cause": cause,
             }
             if kind == "refusal":
-                line |= {"bytes_out": 517 + generator.randrange(40), "bytes_in": 2900 + generator.randrange(300), "tls": "TLSv1.3"}
+                line |= {
+                    "bytes_out": 517 + generator.randrange(40),
+                    "bytes_in": 2900 + generator.randrange(300),
+                    "tls": "TLSv1.3",
+                }
             else:
-                line |= {"bytes_out": generator.randrange(800, 9000), "bytes_in": generator.randrange(4000, 60000)}
+                line |= {
+                    "bytes_out": generator.randrange(800, 9000),
+                    "bytes_in": generator.randrange(4000, 60000),
+                }
             if kind == "quic":
                 line |= {"tls": "QUICv1"}
             if ms is not None:
                 line["tcp_ms"] = round(ms * generator.uniform(1.0, 1.05), 3)
             yield line
     for second in (4, 900, 1900):
-        yield {"type": "connection", "at": micros(BEGIN + second), "end": micros(BEGIN + second + 1), "transport": "tcp", "src": PHONE, "sport": 39000 + second,
-               "dst": "142.250.4.94", "dport": 80, "host": "connectivitycheck.gstatic.com", "kind": "unread", "cause": "not_kept", "bytes_out": 220, "bytes_in": 180}
+        yield {
+            "type": "connection",
+            "at": micros(BEGIN + second),
+            "end": micros(BEGIN + second + 1),
+            "transport": "tcp",
+            "src": PHONE,
+            "sport": 39000 + second,
+            "dst": "142.250.4.94",
+            "dport": 80,
+            "host": "connectivitycheck.gstatic.com",
+            "kind": "unread",
+            "cause": "not_kept",
+            "bytes_out": 220,
+            "bytes_in": 180,
+        }
 
 
 def micros(seconds: float) -> int:
@@ -549,7 +942,7 @@ def chain(lines: Iterator[dict[str, object]]) -> Iterator[bytes]:
 
 
 def manifest() -> str:
-    begun = datetime.fromtimestamp(BEGIN, timezone.utc).isoformat()
+    begun = datetime.fromtimestamp(BEGIN, UTC).isoformat()
     files = "".join(
         f"  - name: {name}\n    sha256: {hashlib.sha256((OUT / name).read_bytes()).hexdigest()}\n    leg: phone\n"
         for name in ("flows.mitm", "events.jsonl")
@@ -582,7 +975,7 @@ files:
 
 
 def main() -> None:
-    person = yaml.load(PERSONA.read_text(encoding="utf-8"), yaml.BaseLoader)
+    person = yaml.load(PERSONA.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - a safe loader
     s = Session(person)
     play(s, Person(person))
     OUT.mkdir(parents=True, exist_ok=True)

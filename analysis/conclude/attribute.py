@@ -64,7 +64,9 @@ def apps(tables: Tables, manifest: Manifest) -> Tables:
     flows = made["flows"]
     noise = dict(
         zip(
-            made["destinations"]["destination"].to_pylist(), made["destinations"]["system_noise"].to_pylist(), strict=True
+            made["destinations"]["destination"].to_pylist(),
+            made["destinations"]["system_noise"].to_pylist(),
+            strict=True,
         )
     )
     app, app_from = flows["app"].to_pylist(), flows["app_from"].to_pylist()

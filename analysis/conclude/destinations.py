@@ -38,7 +38,10 @@ def gather(tables: Tables, reference: Reference) -> Tables:
         )
     )
     pairs_of_exchanges = [
-        (host if host is not None else pair_of_flow.get(flow, (None, None))[0], pair_of_flow.get(flow, (None, None))[1])
+        (
+            host if host is not None else pair_of_flow.get(flow, (None, None))[0],
+            pair_of_flow.get(flow, (None, None))[1],
+        )
         for flow, host in zip(exchanges["flow"].to_pylist(), exchanges["host"].to_pylist(), strict=True)
     ]
     # A flow whose own name is not known is for the host that its requests name.
@@ -48,13 +51,14 @@ def gather(tables: Tables, reference: Reference) -> Tables:
     numbers = {
         pair: n
         for n, pair in enumerate(
-            sorted({*pair_of_flow.values(), *pairs_of_exchanges}, key=lambda p: (p[0] is None, p[0] or "", p[1] or ""))
+            sorted(
+                {*pair_of_flow.values(), *pairs_of_exchanges},
+                key=lambda p: (p[0] is None, p[0] or "", p[1] or ""),
+            )
         )
     }
     of_flow = {f: numbers[p] for f, p in pair_of_flow.items()}
-    of_exchange = dict(
-        zip(exchanges["exchange"].to_pylist(), (numbers[p] for p in pairs_of_exchanges), strict=True)
-    )
+    of_exchange = dict(zip(exchanges["exchange"].to_pylist(), (numbers[p] for p in pairs_of_exchanges), strict=True))
     made["flows"] = _set(flows, "destination", [of_flow[f] for f in flows["flow"].to_pylist()])
     made["exchanges"] = _set(exchanges, "destination", [numbers[p] for p in pairs_of_exchanges])
     sent = made["transmissions"]
@@ -120,7 +124,7 @@ def _noise(reference: Reference, host: str | None, paths: set[str] | None) -> st
     noise only with its paths, and with paths that were not seen it is not known as such."""
     if host is None:
         return None
-    classes = {reference.noise_class(host, path) for path in (paths or {None})}
+    classes = {reference.noise_class(host, path) for path in (*(paths or ()), *((None,) if not paths else ()))}
     return classes.pop() if len(classes) == 1 else None
 
 
@@ -154,7 +158,7 @@ def describe(tables: Tables, manifest: Manifest, reference: Reference, settings:
         _who(row, who)
         row["registered_country"] = witnesses.registered(address)
         row["law_links"] = who.law_links(found.country, found.level)
-        row["law_reach"] = sorted({l["state"] for l in row["law_links"] if _reaches(l)})
+        row["law_reach"] = sorted({link["state"] for link in row["law_links"] if _reaches(link)})
     return TABLES["destinations"].from_rows(rows)
 
 

@@ -71,7 +71,21 @@ def _flows(flows: pa.Table, sources: pa.Table) -> list[_Flow]:
     made = []
     for f, s, leg, transport, src, sport, dst, dport, host, dec, first, last in zip(*columns, *times, strict=True):
         proxied = kinds.get(s) in ("mitmproxy", "events", "messages")
-        made.append(_Flow(f, s, leg or "", transport or "", (src, sport), (dst, dport), host, first, last, bool(dec), proxied))
+        made.append(
+            _Flow(
+                f,
+                s,
+                leg or "",
+                transport or "",
+                (src, sport),
+                (dst, dport),
+                host,
+                first,
+                last,
+                bool(dec),
+                proxied,
+            )
+        )
     return made
 
 
@@ -166,8 +180,10 @@ def _requests(rows: list[_Flow], exchanges: pa.Table, same: dict[int, int]) -> N
 
 def _match(candidates: list[tuple[int, _Flow]], at: int, row: _Flow) -> _Flow | None:
     for when, one in candidates:
-        if one.source != row.source and abs(when - at) <= _SLACK and (
-            one.far[0] is None or row.far[0] is None or one.far[0] == row.far[0]
+        if (
+            one.source != row.source
+            and abs(when - at) <= _SLACK
+            and (one.far[0] is None or row.far[0] is None or one.far[0] == row.far[0])
         ):
             return one
     return None

@@ -61,12 +61,12 @@ class Who:
         links = []
         if country is not None and level > 0:
             links.append(self._link(country, "machine", None, None, None, "verified", {"data-stored"}, level))
-        for s in self.seats:
-            links.append(
-                self._link(
-                    s["state"], s["link"], s["company"], s["share_percent"], s["as_of"], s["confidence"], s["touches"]
-                )
+        links += [
+            self._link(
+                s["state"], s["link"], s["company"], s["share_percent"], s["as_of"], s["confidence"], s["touches"]
             )
+            for s in self.seats
+        ]
         return links
 
     def _link(
@@ -110,8 +110,10 @@ def identify(host: str | None, network: Network, manifest: Manifest, reference: 
         who.operator, who.operator_name = operator.id, operator.name
         who.operator_country = operator.country_of_incorporation
         _companies(who, "operator", operator, who.operator_confidence or "recalled", reference, day)
-    if owner is not None and by_network is not None and HOSTING & set(owner.kind):
-        if operator is None or not same_group(owner.id, operator.id, reference, day):
+    hosted = owner is not None and bool(HOSTING & set(owner.kind))
+    if hosted and owner is not None and by_network is not None:
+        same = operator is not None and same_group(owner.id, operator.id, reference, day)
+        if not same:
             who.rented_from, who.rented_from_name = owner.id, owner.name
             _seats(who, "machine_owner", owner, by_network.confidence, None, None)
     who.party = _party(host, operator.id if operator is not None else None, manifest, reference, day)
@@ -121,9 +123,21 @@ def identify(host: str | None, network: Network, manifest: Manifest, reference: 
 def _companies(who: Who, link: str, operator: Operator, confidence: str, reference: Reference, day: date) -> None:
     """The operator's own seats, then those of each owner above it."""
     _seats(who, link, operator, confidence, None, None)
-    if operator.parent is None and operator.ultimate_parent_country not in (None, operator.country_of_incorporation):
+    if operator.parent is None and operator.ultimate_parent_country not in (
+        None,
+        operator.country_of_incorporation,
+    ):
         # A group run from another state than its holding's seat: its own record says so, and no company above it does.
-        _seat(who, "parent", operator, operator.ultimate_parent_country, {"parent-controlled"}, confidence, None, None)
+        _seat(
+            who,
+            "parent",
+            operator,
+            operator.ultimate_parent_country,
+            {"parent-controlled"},
+            confidence,
+            None,
+            None,
+        )
     chain = reference.ownership_chain(operator.id, day)
     sure = confidence
     for owner in chain:

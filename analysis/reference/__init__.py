@@ -16,11 +16,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analysis.model import InputError
 from analysis.reference import load, schema
-from analysis.reference.schema import App, Country, DataType, Endpoint, EndpointField, NodeCode, Operator, Statute
+from analysis.reference.schema import (
+    App,
+    Country,
+    DataType,
+    Endpoint,
+    EndpointField,
+    NodeCode,
+    Operator,
+    Statute,
+)
 
 if TYPE_CHECKING:
     from analysis.reference.distance import Distance
     from analysis.reference.geo import Geo
+    from analysis.reference.ranges import Ranges
 
 OVERLAYS = ("operators", "endpoints", "apps")
 """Files that a user may lay over ours, by id."""
@@ -241,19 +251,19 @@ class Reference:
                     found.setdefault((platform, one.lower()), app)
         return found
 
-    def app(self, id: str, platform: str | None = None) -> App | None:
+    def app(self, app_id: str, platform: str | None = None) -> App | None:
         """The app of a package or bundle id. Without a platform both are looked through."""
         for one in [platform] if platform else ["android", "ios"]:
-            for spelling in (id, id.lower()):
+            for spelling in (app_id, app_id.lower()):
                 if (one, spelling) in self._app_ids:
                     return self._app_ids[(one, spelling)]
         return None
 
-    def vendor_of(self, id: str | None, platform: str | None, stated: str | None) -> tuple[str | None, list[str]]:
+    def vendor_of(self, app_id: str | None, platform: str | None, stated: str | None) -> tuple[str | None, list[str]]:
         """The maker of an app as an operator's id, or None where it is no operator here, and the app's own domains.
 
         ``stated``: what manifest or user said, which outranks the list."""
-        app = self.app(id, platform) if id is not None else None
+        app = self.app(app_id, platform) if app_id is not None else None
         domains = [d for d in app.domains if d not in app.domains_recalled] if app is not None else []
         if stated is not None:
             if stated in self.operators:
@@ -306,7 +316,7 @@ class Reference:
                 keys[key.lower()].add(record.id)
         aliases = {key: types.pop() for key, types in keys.items() if len(types) == 1}
         aliases |= _ALIASES
-        aliases |= {id: id for id in self.data_types}
+        aliases |= {name: name for name in self.data_types}
         return aliases
 
     # -------------------------------------------------------------------------------------- endpoints
@@ -336,9 +346,9 @@ class Reference:
     def _endpoint_fields(self) -> dict[str, FieldMatch]:
         return {f.id: FieldMatch(e, f) for e in self.endpoints.values() for f in e.fields}
 
-    def endpoint_field_verified(self, id: str | None) -> bool:
+    def endpoint_field_verified(self, field_id: str | None) -> bool:
         """True when the field of this id was read in a document, and its endpoint too."""
-        found = self._endpoint_fields.get(id or "")
+        found = self._endpoint_fields.get(field_id or "")
         return found is not None and found.field.confidence == found.endpoint.confidence == "verified"
 
     # -------------------------------------------------------------------------------------------- law
@@ -469,7 +479,7 @@ class Reference:
         return self._ranges.lookup(address)
 
     @cached_property
-    def _ranges(self) -> Any:
+    def _ranges(self) -> Ranges:
         from analysis.reference.ranges import Ranges
 
         return Ranges.load()

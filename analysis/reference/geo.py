@@ -7,6 +7,7 @@ Ours say where an address *is* (DB-IP, and the registries with their geofeeds) o
 from __future__ import annotations
 
 import ipaddress
+from datetime import UTC
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -112,7 +113,10 @@ class _Database:
         except (OSError, ValueError, maxminddb.InvalidDatabaseError, UnicodeDecodeError) as error:
             raise InputError(f"{option} {path} is no MMDB database that can be read; download it again.") from error
         words = f"{about.database_type} {' '.join(map(str, about.description.values()))}".lower()
-        self.maker = next((m for word, m in _MAKERS.items() if word in words.replace(" ", "-") or word in words), about.database_type)
+        self.maker = next(
+            (m for word, m in _MAKERS.items() if word in words.replace(" ", "-") or word in words),
+            about.database_type,
+        )
         self.title = f"{about.database_type} ({path.name})"
         self.date = _day(about.build_epoch)
         if not self._answers(wanted):
@@ -145,9 +149,9 @@ class _Database:
 
 
 def _day(epoch: int) -> str:
-    from datetime import datetime, timezone
+    from datetime import datetime
 
-    return datetime.fromtimestamp(epoch, timezone.utc).date().isoformat()
+    return datetime.fromtimestamp(epoch, UTC).date().isoformat()
 
 
 def _country(record: Any) -> str | None:
@@ -156,7 +160,11 @@ def _country(record: Any) -> str | None:
     if not isinstance(record, dict):
         return None
     inner = record.get("country")
-    for code in (inner.get("iso_code") if isinstance(inner, dict) else None, record.get("country_code"), inner):
+    for code in (
+        inner.get("iso_code") if isinstance(inner, dict) else None,
+        record.get("country_code"),
+        inner,
+    ):
         if isinstance(code, str) and len(code) == 2 and code.isascii() and code.isalpha():
             return code.upper()
     return None

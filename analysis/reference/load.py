@@ -7,6 +7,7 @@ edited file always counts, and a stale copy never does. ``scripts/build_referenc
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from analysis.reference import schema
 
 HERE = Path(__file__).resolve().parent
 COMPILED = HERE / "compiled"
-_LIST_OF = {"law_reach": "law_reach", "node_codes": "codes"}
 
 
 class Copy(msgspec.Struct):
@@ -58,7 +58,7 @@ def _copy(name: str, sha256: str) -> Any:
 def plain(raw: bytes, place: Path) -> Any:
     """YAML as plain data. Raises InputError with the line."""
     try:
-        return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -71,13 +71,11 @@ def parse(name: str, raw: bytes, place: Path) -> Any:
     try:
         return msgspec.convert(data, schema.FILES[name])
     except (msgspec.ValidationError, TypeError) as error:
-        raise InputError(f"The reference file {place}{_record(name, data, error)}: {error}.") from error
+        raise InputError(f"The reference file {place}{_record(data, error)}: {error}.") from error
 
 
-def _record(name: str, data: Any, error: Exception) -> str:
+def _record(data: Any, error: Exception) -> str:
     """Which record a validation error means: its path has the form ``$.operators[3].kind``."""
-    import re
-
     found = re.search(r"\$\.([a-z_]+)\[(\d+)\]", str(error))
     try:
         record = data[found[1]][int(found[2])] if found else None

@@ -17,7 +17,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     """Base of all records: a field that is not declared is an error that names it."""
 
 
-class Owned(Record, kw_only=True):
+class Owned(Record, kw_only=True, frozen=True):
     """One statement about who owned a company, as its source dates it."""
 
     as_of: str
@@ -31,7 +31,7 @@ class Owned(Record, kw_only=True):
     read_on: str | None = None
 
 
-class Operator(Record, kw_only=True):
+class Operator(Record, kw_only=True, frozen=True):
     id: str
     name: str
     short: str | None = None
@@ -54,7 +54,7 @@ class Operator(Record, kw_only=True):
     corporate_confidence: Confidence
 
 
-class Vendor(Record, kw_only=True):
+class Vendor(Record, kw_only=True, frozen=True):
     name: str
     country: str | None = None
     group: str | None = None
@@ -63,7 +63,7 @@ class Vendor(Record, kw_only=True):
     note: str | None = None
 
 
-class App(Record, kw_only=True):
+class App(Record, kw_only=True, frozen=True):
     id: str
     name: str
     category: str
@@ -83,7 +83,7 @@ class App(Record, kw_only=True):
     as_of: str
 
 
-class Noise(Record, kw_only=True):
+class Noise(Record, kw_only=True, frozen=True):
     """What a phone contacts by itself."""
 
     id: str
@@ -106,7 +106,7 @@ class Noise(Record, kw_only=True):
     as_of: str
 
 
-class Country(Record, kw_only=True):
+class Country(Record, kw_only=True, frozen=True):
     code: str
     alpha3: str
     en: str
@@ -114,7 +114,7 @@ class Country(Record, kw_only=True):
     groups: tuple[str, ...]
 
 
-class Group(Record, kw_only=True):
+class Group(Record, kw_only=True, frozen=True):
     description: str
     members: tuple[str, ...]
     codes: tuple[str, ...] = ()
@@ -124,12 +124,12 @@ class Group(Record, kw_only=True):
     confidence: Confidence
 
 
-class ValueDetector(Record, kw_only=True):
+class ValueDetector(Record, kw_only=True, frozen=True):
     validator: str
     description: str
 
 
-class DataType(Record, kw_only=True):
+class DataType(Record, kw_only=True, frozen=True):
     id: str
     label_en: str
     label_id: str
@@ -149,7 +149,7 @@ class DataType(Record, kw_only=True):
     keys_confidence: Confidence
 
 
-class EndpointField(Record, kw_only=True):
+class EndpointField(Record, kw_only=True, frozen=True):
     id: str
     where: str
     field: str
@@ -158,7 +158,7 @@ class EndpointField(Record, kw_only=True):
     note: str | None = None
 
 
-class Endpoint(Record, kw_only=True):
+class Endpoint(Record, kw_only=True, frozen=True):
     id: str
     operator: str
     host_pattern: str
@@ -169,7 +169,7 @@ class Endpoint(Record, kw_only=True):
     fields: tuple[EndpointField, ...]
 
 
-class Statute(Record, kw_only=True):
+class Statute(Record, kw_only=True, frozen=True):
     id: str
     country: str
     reaches: tuple[str, ...]
@@ -186,7 +186,7 @@ class Statute(Record, kw_only=True):
     confidence: Confidence
 
 
-class CodeList(Record, kw_only=True):
+class CodeList(Record, kw_only=True, frozen=True):
     note: str
     source: str
     confidence: Confidence
@@ -208,7 +208,7 @@ class CodeList(Record, kw_only=True):
         return None
 
 
-class NodeCode(Record, kw_only=True):
+class NodeCode(Record, kw_only=True, frozen=True):
     id: str
     writer: str
     where: str
@@ -230,14 +230,14 @@ class NodeCode(Record, kw_only=True):
     reading: Confidence
 
 
-class NeverAPlace(Record, kw_only=True):
+class NeverAPlace(Record, kw_only=True, frozen=True):
     what: str
     why: str
     source: str
     confidence: Confidence
 
 
-class Rule(Record, kw_only=True):
+class Rule(Record, kw_only=True, frozen=True):
     id: str
     regime: str
     title_en: str
@@ -263,12 +263,12 @@ class Rule(Record, kw_only=True):
     confidence: Confidence
 
 
-class NamedSet(Record, kw_only=True):
+class NamedSet(Record, kw_only=True, frozen=True):
     description: str
     members: tuple[str, ...]
 
 
-class Statement(Record, kw_only=True):
+class Statement(Record, kw_only=True, frozen=True):
     id: str
     subject: str
     speaker: str
@@ -287,49 +287,49 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     as_of: str
 
 
-class Operators(_File, kw_only=True):
+class Operators(_File, kw_only=True, frozen=True):
     operators: list[Operator]
 
 
-class Apps(_File, kw_only=True):
+class Apps(_File, kw_only=True, frozen=True):
     apps: list[App]
     system_noise: list[Noise] = []
 
 
-class Countries(_File, kw_only=True):
+class Countries(_File, kw_only=True, frozen=True):
     source: str
     confidence: Confidence
     groups: dict[str, Group]
     countries: list[Country]
 
 
-class DataTypes(_File, kw_only=True):
+class DataTypes(_File, kw_only=True, frozen=True):
     legend: dict[str, Any]
     data_types: list[DataType]
 
 
-class Endpoints(_File, kw_only=True):
+class Endpoints(_File, kw_only=True, frozen=True):
     endpoints: list[Endpoint]
 
 
-class LawReach(_File, kw_only=True):
+class LawReach(_File, kw_only=True, frozen=True):
     law_reach: list[Statute]
 
 
-class NodeCodes(_File, kw_only=True):
+class NodeCodes(_File, kw_only=True, frozen=True):
     lists: dict[str, CodeList]
     codes: list[NodeCode]
     never_a_place: list[NeverAPlace]
 
 
-class Regimes(_File, kw_only=True):
+class Regimes(_File, kw_only=True, frozen=True):
     condition_language: dict[str, Any]
     data_type_sets: dict[str, NamedSet]
     operator_sets: dict[str, NamedSet]
     regimes: list[Rule]
 
 
-class Statements(_File, kw_only=True):
+class Statements(_File, kw_only=True, frozen=True):
     statements: list[Statement]
 
 

@@ -58,7 +58,7 @@ def test_no_audit_another_format_and_a_torn_table_are_refused(tmp_path: Path) ->
     tables.write(tmp_path, tables.empty(), {"format": tables.FORMAT})
     torn = tmp_path / "flows.parquet"
     torn.write_bytes(torn.read_bytes()[:20])
-    with pytest.raises(InputError, match="flows.parquet"):
+    with pytest.raises(InputError, match=r"flows\.parquet"):
         tables.read(tmp_path)
 
 

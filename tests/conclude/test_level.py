@@ -106,18 +106,14 @@ def test_the_rule_knows_no_country(
 ) -> None:
     """Rename the countries in the evidence, and the answer is renamed and nothing else."""
     names = dict(zip(CODES, order, strict=True))
-    moved = [
-        Witness(w.kind, w.source, None if w.country is None else names[w.country], w.maker) for w in sources
-    ]
+    moved = [Witness(w.kind, w.source, None if w.country is None else names[w.country], w.maker) for w in sources]
     one = place(sources, ms, near, known_anycast=anycast)
     other = place(moved, ms, {names[c]: km for c, km in near.items()}, known_anycast=anycast)
     assert _renamed(one, names) == _renamed(other, {c: c for c in CODES})
 
 
 @given(witnesses, st.one_of(st.none(), st.floats(0.1, 300)), nearest_km, st.booleans())
-def test_laws_of_the_levels(
-    sources: list[Witness], ms: float | None, near: dict[str, float], anycast: bool
-) -> None:
+def test_laws_of_the_levels(sources: list[Witness], ms: float | None, near: dict[str, float], anycast: bool) -> None:
     found = place(sources, ms, near, known_anycast=anycast)
     assert 0 <= found.level <= 4
     assert found.country not in found.refuted

@@ -68,7 +68,17 @@ def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
         if noise is not None
     }
     table = tables["transmissions"]
-    wanted = ("transmission", "data_type", "destination", "phase", "flow", "direction", "method", "also", "endpoint")
+    wanted = (
+        "transmission",
+        "data_type",
+        "destination",
+        "phase",
+        "flow",
+        "direction",
+        "method",
+        "also",
+        "endpoint",
+    )
     found = []
     columns = (table[c].to_pylist() for c in (*wanted, "certainty"))
     for number, kind, place, phase, flow, direction, method, also, endpoint, certainty in zip(*columns, strict=True):
@@ -83,7 +93,13 @@ def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
 
 
 def _finding(
-    rule: str, regime: str, state: str | None, wording: str, sent: Iterable[_Sent], args: Mapping[str, Any], **more: Any
+    rule: str,
+    regime: str,
+    state: str | None,
+    wording: str,
+    sent: Iterable[_Sent],
+    args: Mapping[str, Any],
+    **more: Any,
 ) -> dict[str, Any]:
     sent = list(sent)
     types = sorted({s.data_type for s in sent})
@@ -106,7 +122,9 @@ def _finding(
 # ------------------------------------------------------------------------------------------- reach of law
 
 
-def _reach(sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest) -> list[dict[str, Any]]:
+def _reach(
+    sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest
+) -> list[dict[str, Any]]:
     by_state: dict[str, dict[str, set[int]]] = defaultdict(lambda: {link: set() for link in LINKS})
     levels: dict[str, int] = {}
     statutes: dict[str, set[str]] = defaultdict(set)
@@ -150,7 +168,9 @@ def _reach(sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], man
 # ------------------------------------------------------------------------------------------- destinations
 
 
-def _placed(sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest) -> list[dict[str, Any]]:
+def _placed(
+    sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest
+) -> list[dict[str, Any]]:
     by_state: dict[str, set[int]] = defaultdict(set)
     for number, row in destinations.items():
         if row["country"] is not None and row["level"] > 0:
@@ -207,7 +227,10 @@ def _consent(sent: list[_Sent], manifest: Manifest, settings: Settings) -> list[
 def _phase_finding(kind: str, sent: list[_Sent]) -> list[dict[str, Any]]:
     if not sent:
         return []
-    args = {"hosts": len({s.destination for s in sent}), "phases": ",".join(sorted({s.phase or "" for s in sent}))}
+    args = {
+        "hosts": len({s.destination for s in sent}),
+        "phases": ",".join(sorted({s.phase or "" for s in sent})),
+    }
     made = _finding(
         f"CONSENT-{kind}",
         "consent",

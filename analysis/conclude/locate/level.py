@@ -84,9 +84,7 @@ def place(
         reach = [c for c, km in nearest.items() if km <= within]
         if len(reach) == 1:
             found = Place(reach[0], 4, "bounded_by_time")
-        found.doubtful = [
-            c for c in named if c not in refuted and nearest.get(c, 0.0) > FIBRE_KM * round_trip_ms
-        ]
+        found.doubtful = [c for c in named if c not in refuted and nearest.get(c, 0.0) > FIBRE_KM * round_trip_ms]
         if found.level < 4 and found.country in found.doubtful:
             found.level -= 1
             found.reason = "beyond_fibre"
@@ -113,12 +111,12 @@ def _weigh(witnesses: Sequence[Witness], anycast: bool) -> Place:
             conflict = conflict or databases.setdefault(w.maker, w.country) != w.country
     others = [w for w in witnesses if w.kind != "database" and w.country is not None and w.holds]
     if anycast:
-        nodes = {w.country for w in others if w.kind == "node"}
+        nodes = {w.country for w in others if w.kind == "node" and w.country is not None}
         if len(nodes) == 1:
             return Place(nodes.pop(), 2, "anycast_node_names_itself")
         return Place(None, 1, "anycast_nodes_disagree" if nodes else "anycast")
     said = set(databases.values())
-    seconds = {w.country for w in others}
+    seconds = {w.country for w in others if w.country is not None}
     if not said and not seconds:
         return Place(None, 0, "no_source")
     if len(said) == 1 and not conflict:

@@ -61,10 +61,18 @@ class Witnesses:
             said.append(("host", host))
         for kind, text in said:
             for reading in self._reference.node_places(kind, text):
-                by_writer = owner is not None and reading.operator is not None and owner.id == reading.operator
+                by_writer = owner is not None and reading.operator is not None and owner.operator.id == reading.operator
                 holds = reading.shows == "edge" and reading.confidence == "verified" and by_writer
                 made.append(
-                    Witness("node", reading.id, reading.country, reading.writer, f"{text} ({reading.shows})", False, holds)
+                    Witness(
+                        "node",
+                        reading.id,
+                        reading.country,
+                        reading.writer,
+                        f"{text} ({reading.shows})",
+                        False,
+                        holds,
+                    )
                 )
         return made
 

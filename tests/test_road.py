@@ -1,0 +1,178 @@
+"""The road end to end: a capture in, tables and a report out, the same however the capture is cut."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+
+from analysis import tables
+from analysis.audit import AuditOptions, audit, run
+from analysis.codecs import encodings_of
+from analysis.model import InputError, Origin
+from analysis.persona import load_persona
+from analysis.reference import Reference
+from lintas.show import find
+from tests.road import DEMO, REAL, SAMPLES, check_conservation, real_files
+
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no captures of real apps at {REAL}")
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda p: p.name)
+def test_every_sample_keeps_the_sums(sample: Path) -> None:
+    made, about = run(sample, AuditOptions())
+    check_conservation(made)
+    assert made["exchanges"].num_rows > 0 or made["flows"].num_rows > 0
+    assert about["made"], "a sample says how it was made"
+    assert not [r for r in made["losses"].to_pylist() if r["kind"] in ("file_changed", "file_missing", "reader_failed")]
+
+
+@needs_real
+@pytest.mark.parametrize("file", real_files(), ids=lambda p: p.name)
+def test_every_real_capture_is_audited_or_refused_in_one_sentence(file: Path) -> None:
+    refusal = ""
+    try:
+        made, _ = run(file, AuditOptions())
+    except InputError as error:
+        refusal = str(error)
+    if refusal:
+        assert "\n" not in refusal
+        assert len(refusal) < 400
+        return
+    check_conservation(made)
+    assert "reader_failed" not in made["losses"]["kind"].to_pylist()
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda p: p.name)
+def test_batches_do_not_matter(sample: Path, batch: int, tmp_path: Path) -> None:
+    for name, size in (("all", 1 << 30), ("some", batch)):
+        (tmp_path / name).mkdir()
+        audit(sample, tmp_path / name, AuditOptions(batch=size))
+    for file in sorted((tmp_path / "all").glob("*.parquet")):
+        assert file.read_bytes() == (tmp_path / "some" / file.name).read_bytes(), file.name
+
+
+def test_many_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _ = run(DEMO, AuditOptions(workers=1))
+    monkeypatch.setattr("analysis.audit.POOL_FROM", 1)
+    many, _ = run(DEMO, AuditOptions(workers=2, batch=16))
+    assert one == many
+
+
+def test_conclude_is_idempotent() -> None:
+    from analysis.audit import _with_options
+    from analysis.conclude import Settings, conclude
+    from analysis.folder import open_capture
+
+    made, about = run(DEMO, AuditOptions())
+    from datetime import date
+
+    capture = open_capture(DEMO)
+    manifest = _with_options(capture.manifest, AuditOptions())
+    reference = Reference.load([DEMO / "reference"])
+    events = [e for e in map(json.loads, (DEMO / "events.jsonl").read_text().splitlines()) if e["type"] == "phase"]
+    settings = Settings(date=date.fromisoformat(about["capture_date"]), events=tuple(events))
+    again = conclude(made, manifest, reference, settings)
+    assert {n: t for n, t in again.items() if n != "evidence"} == {n: t for n, t in made.items() if n != "evidence"}
+
+
+def test_no_value_of_the_persona_leaves_the_capture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Every value, in every encoding that codecs knows, is absent from tables, report, JSON, output and file names."""
+    from typer.testing import CliRunner
+
+    from lintas.cli import app
+
+    out = tmp_path / "audit"
+    result = CliRunner().invoke(app, ["audit", str(DEMO), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    persona = load_persona(DEMO.parent / "personas" / "jakarta-buyer.yaml", Reference.load().data_type_aliases())
+    made, _ = tables.read(out)
+    text = [result.output, *(str(p) for p in out.rglob("*"))]
+    text += [json.dumps(t.to_pylist(), default=str, ensure_ascii=False) for t in made.values()]
+    text += [p.read_text(encoding="utf-8") for p in out.rglob("*") if p.suffix in (".html", ".json", ".csv")]
+    haystack = "\n".join(text).encode("utf-8", "surrogatepass")
+    looked_for = 0
+    for value in persona.values:
+        for via, needle in encodings_of(value):
+            if len(needle) < 6:
+                continue
+            looked_for += 1
+            assert needle not in haystack, (value.data_type, via)
+    assert looked_for > 500
+    assert set(made["transmissions"]["value"].to_pylist()) == {""}
+
+
+def test_revealed_values_are_the_leaves_as_sent(tmp_path: Path) -> None:
+    made, about = run(DEMO, AuditOptions(reveal=True))
+    assert about["options"]["reveal"] is True
+    values = {(r["data_type"], r["value"]) for r in made["transmissions"].to_pylist()}
+    assert ("imei", "356938035643809") in values
+    assert any(kind == "phone_number" and value == "081255501734" for kind, value in values)
+
+
+@pytest.mark.parametrize("table", ["transmissions", "exchanges", "messages", "flows", "evidence"])
+def test_origins_lead_back_to_bytes(table: str, tmp_path: Path) -> None:
+    out = tmp_path / "audit"
+    audit(DEMO, out, AuditOptions(reveal=True))
+    made, _ = tables.read(out)
+    rows = made[table].to_pylist()
+    assert rows
+    for row in rows[:: max(len(rows) // 25, 1)]:
+        assert str(Origin.parse(row["origin"])) == row["origin"]
+        found = find(out, row["origin"], None)
+        assert len(found.wanted) == found.length
+        if table == "transmissions":
+            assert row["value"] in found.wanted.decode("utf-8", "replace") or "sha" in row["via"] or row["value"] == ""
+
+
+def test_the_demo_shop_says_what_it_should(tmp_path: Path) -> None:
+    made, _ = run(DEMO, AuditOptions())
+    hosts = {d["host"]: d for d in made["destinations"].to_pylist()}
+    assert hosts["api.kirana.example"]["country"] == "ID"
+    assert hosts["api.kirana.example"]["party"] == "first"
+    assert hosts["bid.cedarline.example"]["country"] == "US"
+    assert hosts["reg.baiyun-push.example"]["country"] == "CN"
+    assert hosts["img.kirana.example"]["country"] in (None, "ID")
+    assert hosts["unknown-edge.example"]["level"] == 0
+    assert hosts["connectivitycheck.gstatic.com"]["system_noise"]
+    assert {"ca_refused", "encrypted", "non_http"} <= set(made["opaque"]["kind"].to_pylist())
+    assert "pinned" not in made["opaque"]["kind"].to_pylist()
+    planted = made["transmissions"].filter(pc.equal(made["transmissions"]["method"], "planted"))
+    types = set(planted["data_type"].to_pylist())
+    assert {
+        "advertising_id",
+        "imei",
+        "email",
+        "phone_number",
+        "gps_precise",
+        "national_id_nik",
+        "payment_card",
+    } <= types
+    rules = {f["finding"] for f in made["findings"].to_pylist()}
+    assert {"REACH-CN", "REACH-US", "REACH-SG", "DEST-US", "CONSENT-refused", "CONSENT-before"} <= rules
+
+
+def test_china_and_the_united_states_are_told_in_the_same_words() -> None:
+    """The same kinds of witness at level 1, the same wording and arguments but for the country."""
+    made, _ = run(DEMO, AuditOptions())
+    findings = {f["finding"]: f for f in made["findings"].to_pylist()}
+    one, other = findings["REACH-CN"], findings["REACH-US"]
+    assert one["wording"] == other["wording"]
+    assert [a["name"] for a in one["args"]] == [a["name"] for a in other["args"]]
+    assert one["cannot_show"] == other["cannot_show"]
+
+
+def test_a_file_that_changed_after_the_manifest_is_said(tmp_path: Path) -> None:
+    copy = tmp_path / "captures" / "demo"
+    shutil.copytree(DEMO, copy)
+    shutil.copytree(DEMO.parent / "personas", tmp_path / "captures" / "personas")
+    with (copy / "flows.mitm").open("ab") as file:
+        file.write(b"torn")
+    made, _ = run(copy, AuditOptions())
+    kinds = made["losses"]["kind"].to_pylist()
+    assert "file_changed" in kinds
+    assert made["exchanges"].num_rows == 295
