@@ -1,0 +1,565 @@
+"""From a message to its leaves: content codings, then whatever stands within one another.
+
+The walk counts its work in leaves, levels and octets. Where a limit is hit, what is left is not opened; its raw
+bytes are kept as a layer without leaves, so that planted values are still searched for in them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from analysis import codecs
+from analysis.model import Message, Step
+from analysis.read.decode import form, json, multipart, text, xml
+from analysis.read.decode.codings import undo_codings
+from analysis.read.decode.leaves import (
+    ESCAPED,
+    FORM,
+    LITERAL,
+    PERCENT,
+    RAW,
+    XML,
+    Index,
+    Layer,
+    Leaf,
+    Node,
+    name_of,
+)
+from analysis.read.decode.media import media_type
+
+_CODEC = {ESCAPED: "json-string", FORM: "form-percent", PERCENT: "percent", XML: "html"}
+"""The codec that turns a leaf's bytes into its value."""
+
+_SHORTEST = 8
+"""Octets below which nothing is looked for inside a value: planted values in such short encodings are needles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Work that one message may cost."""
+
+    leaves: int = 500_000
+    depth: int = 8
+    """Decodings of values within one another."""
+    octets: int = 192 << 20
+    """Octets that content codings and the encodings of values may give, together."""
+
+
+@dataclass(slots=True)
+class Walked:
+    """What a message consists of."""
+
+    layers: list[Layer] = field(default_factory=list)
+    decoded: bool = True
+    """The body was understood down to leaves, is media of a known type, or there is none."""
+    losses: list[tuple[str, int, str]] = field(default_factory=list)
+    """Kind, octets, and where or why."""
+    moved: set[tuple[int, int]] = field(default_factory=set)
+    """Leaves whose value stands as a leaf of its own in a later layer: identity of their layer, number."""
+
+
+class Forest:
+    """The trees of paths, which outlive messages. Grown too large (a sender may use values as keys), they are
+    planted anew."""
+
+    MOST = 60_000
+
+    def __init__(self) -> None:
+        self.roots: dict[str, Node] = {}
+
+    def root(self, name: str) -> Node:
+        """The root called ``name``."""
+        found = self.roots.get(name)
+        if found is None:
+            found = self.roots[name] = Node(name, None)
+        return found
+
+    def prune(self) -> None:
+        """Forget all names when there are too many."""
+        if self._size() > self.MOST:
+            self.roots.clear()
+
+    def _size(self) -> int:
+        count, open_nodes = 0, list(self.roots.values())
+        while open_nodes and count <= self.MOST:
+            node = open_nodes.pop()
+            count += 1
+            open_nodes.extend(node.kids.values())
+            if node.element is not None:
+                open_nodes.append(node.element)
+        return count
+
+
+class Walk:
+    """One walk through one message."""
+
+    def __init__(self, message: Message, forest: Forest, limits: Limits) -> None:
+        self.message = message
+        self.forest = forest
+        self.limits = limits
+        self.out = Walked()
+        self.leaves = limits.leaves
+        self.octets = limits.octets
+        self._queue: list[Layer] = []
+        self._hit: set[str] = set()
+
+    def run(self) -> Walked:
+        """Head and body, and all that stands in them."""
+        side = {"request": "request", "response": "response"}.get(self.message.kind, "message")
+        if side != "message":
+            self._head(side)
+        self._body(self.forest.root(f"{side}.body"))
+        at = 0
+        # The list grows while it is walked: what a leaf holds is a layer behind it.
+        while at < len(self.out.layers):
+            self._within(self.out.layers[at])
+            at += 1
+        return self.out
+
+    def limit(self, what: str, octets: int, where: str) -> None:
+        """Count a limit that was hit."""
+        self._hit.add(what)
+        self.out.losses.append((f"{what}_limited", octets, where))
+
+    # -------------------------------------------------------------------------------------------------- head
+
+    def _head(self, side: str) -> None:
+        m = self.message
+        data = m.head()
+        layer = Layer(data, True, (), (), self.forest.root(side))
+        root = self.forest.root
+        at = data.index(b"\r\n") + 2
+        if side == "request":
+            start = len(m.method.encode("utf-8", "surrogatepass")) + 1
+            end = start + len(m.target.encode("utf-8", "surrogatepass"))
+            self._target(layer, start, end)
+        for name, value in m.headers:
+            raw_name, raw = name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass")
+            start = at + len(raw_name) + 2
+            end = start + len(raw)
+            at = end + 2
+            lower = name.lower()
+            if self.leaves <= len(layer.leaves):
+                self.limit("leaves", len(data) - start, "headers")
+                break
+            if lower in ("cookie", "set-cookie"):
+                form.scan_cookies(data, start, end, root(f"{side}.cookie"), layer.leaves, lower == "set-cookie")
+                continue
+            while start < end and data[start] in b" \t":
+                start += 1
+            leaf_form = RAW
+            layer.leaves.append((root(f"{side}.header").kid(lower.encode("utf-8", "replace")), (), start, end, leaf_form))
+        self.leaves -= len(layer.leaves)
+        self.out.layers.append(layer)
+
+    def _target(self, layer: Layer, start: int, end: int) -> None:
+        data = layer.data
+        absolute = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*").match(data, start, end)
+        path = absolute.end() if absolute else start
+        question = data.find(b"?", path, end)
+        fragment = data.find(b"#", path, end)
+        stop = fragment if fragment >= 0 else end
+        if question < 0 or question > stop:
+            question = stop
+        each = self.forest.root("request.path").each()
+        number, at = 0, path
+        while at < question:
+            slash = data.find(b"/", at, question)
+            to = slash if slash >= 0 else question
+            if to > at:
+                layer.leaves.append((each, (number,), at, to, PERCENT if data.find(b"%", at, to) >= 0 else RAW))
+                number += 1
+            at = to + 1
+            if number > self.limits.leaves:
+                return self.limit("leaves", question - at, "path")
+        if question < stop:
+            node = self.forest.root("request.query")
+            if not form.scan(data, question + 1, stop, node, (), layer.leaves, self.leaves):
+                self.limit("leaves", stop - question, "query")
+
+    # -------------------------------------------------------------------------------------------------- body
+
+    def _body(self, node: Node) -> None:
+        m = self.message
+        if not m.body:
+            if m.size > 0 or m.cut:
+                self._not_understood("body_cut", m.size, "the capture does not hold it")
+            return
+        coded = undo_codings(m, self.octets)
+        self.octets -= len(coded.data) if coded.steps else 0
+        self.out.losses += coded.losses
+        layer = Layer(coded.data, False, coded.via, coded.steps, node)
+        self.out.layers.append(layer)
+        if coded.limited:
+            # Bytes that a bomb would give are not walked; those that came are searched.
+            return self._not_understood("body_limited", len(m.body), f"content coding gives over {self.limits.octets} octets")
+        kind = content_type(m.headers)
+        understood = self.open(layer, kind, m.kind)
+        if understood and not (m.cut or coded.cut):
+            return
+        if self._hit:
+            self._not_understood("body_limited", len(m.body), f"limit of {', '.join(sorted(self._hit))}")
+        elif m.cut or coded.cut:
+            self._not_understood("body_cut", m.size, "it breaks off; what came was read" if understood else "it breaks off")
+        else:
+            self._not_understood("body_undecoded", len(m.body), kind.partition(";")[0].strip().lower() or "no type stated")
+
+    def _not_understood(self, kind: str, octets: int, where: str) -> None:
+        self.out.decoded = False
+        self.out.losses.append((kind, octets, where))
+
+    # ------------------------------------------------------------------------------------------------ layers
+
+    def open(self, layer: Layer, stated: str = "", kind: str = "") -> bool:
+        """Find the leaves of a layer: by content first, by what its sender calls it second. True when it was
+        understood to its end."""
+        data = layer.data
+        if not data:
+            return True
+        stated = stated.lower()
+        found = media_type(data)
+        if found is not None:
+            layer.media, layer.via = found, (*layer.via, "media")
+            return True
+        wide = text.utf16_of(data)
+        if wide is not None:
+            return self._wide(layer, *wide, stated, kind)
+        if kind == "grpc" or stated.startswith("application/grpc"):
+            return self._grpc(layer)
+        if stated.startswith("multipart/") or data.startswith(b"--"):
+            boundary = multipart.boundary_of(stated if "boundary" not in stated else content_type(self.message.headers), data)
+            if boundary is not None:
+                return self._multipart(layer, boundary)
+        if json.looks_like_json(data) or ("json" in stated and data.lstrip()[:1] not in b"<"):
+            before = len(layer.leaves)
+            scan = json.scan(data, layer.node, layer.index, layer.leaves, layer.containers, self.leaves)
+            self.leaves -= len(layer.leaves) - before
+            if scan.whole or scan.cut or scan.limit or len(layer.leaves) > before + 1:
+                layer.via = (*layer.via, "json")
+                if scan.limit is not None:
+                    self.limit(scan.limit, len(data) - scan.end, "JSON")
+                return scan.whole
+            del layer.leaves[before:]
+            layer.containers.clear()
+        if kind == "sse" or stated.startswith("text/event-stream") or text.looks_like_events(data):
+            return self._events(layer)
+        if not text.is_base64(data) and form.looks_like_form(data, stated.startswith("application/x-www-form-urlencoded")):
+            return self._form(layer)
+        if xml.looks_like_xml(data):
+            before = len(layer.leaves)
+            if xml.scan(data, layer.node, layer.index, layer.leaves, self.leaves):
+                self.leaves -= len(layer.leaves) - before
+                layer.via = (*layer.via, "xml")
+                return True
+            del layer.leaves[before:]
+        if text.is_text(data):
+            layer.via = (*layer.via, "text")
+            self._leaf(layer, (layer.node, layer.index, 0, len(data), RAW))
+            return True
+        return False
+
+    def _leaf(self, layer: Layer, leaf: Leaf) -> None:
+        if self.leaves > 0:
+            self.leaves -= 1
+            layer.leaves.append(leaf)
+        elif "leaves" not in self._hit:
+            self.limit("leaves", leaf[3] - leaf[2], "values within values")
+
+    def _form(self, layer: Layer) -> bool:
+        before = len(layer.leaves)
+        end = len(layer.data.rstrip(b"\r\n"))
+        whole = form.scan(layer.data, 0, end, layer.node, layer.index, layer.leaves, self.leaves)
+        self.leaves -= len(layer.leaves) - before
+        layer.via = (*layer.via, "form")
+        if not whole:
+            self.limit("leaves", 0, "form")
+        return whole
+
+    def _events(self, layer: Layer) -> bool:
+        """Server-sent events (WHATWG HTML section 9.2): each event an element, each line's field a name."""
+        layer.via = (*layer.via, "sse")
+        each = layer.node.each()
+        for number, name, start, end in text.events(layer.data):
+            self._leaf(layer, (each.kid(name), (*layer.index, number), start, end, RAW))
+        return "leaves" not in self._hit
+
+    def _grpc(self, layer: Layer) -> bool:
+        """Length-prefixed messages (gRPC over HTTP/2). Their content is opened where it is no protobuf."""
+        at, number, understood = 0, 0, True
+        data = layer.data
+        layer.via = (*layer.via, "grpc")
+        while at + 5 <= len(data):
+            size = int.from_bytes(data[at + 1 : at + 5])
+            start, end = at + 5, min(at + 5 + size, len(data))
+            inner = self._slice(layer, start, end, layer.node.each(), (*layer.index, number))
+            if data[at] & 1:
+                raw = self._undo("gzip", inner.data)
+                if raw is not None:
+                    inner = self._decoded(inner, raw, "gzip", None, inner.node, inner.index)
+            self.out.layers.append(inner)
+            understood = self.open(inner) and understood
+            at, number = at + 5 + size, number + 1
+            if number > 10_000:
+                self.limit("leaves", len(data) - at, "gRPC messages")
+                return False
+        return understood and at == len(data)
+
+    def _multipart(self, layer: Layer, boundary: bytes) -> bool:
+        layer.via = (*layer.via, "multipart")
+        most = 2_000
+        parts = multipart.parts(layer.data, boundary, most)
+        understood = bool(parts) and parts[-1].closed
+        if len(parts) == most:
+            self.limit("leaves", len(layer.data) - parts[-1].end, "parts")
+        for number, part in enumerate(parts):
+            if part.name is not None:
+                node, index = layer.node.kid(part.name), layer.index
+            else:
+                node, index = layer.node.each(), (*layer.index, number)
+            if part.filename is not None and part.filename[1] > part.filename[0]:
+                self._leaf(layer, (node.kid(b"filename"), index, *part.filename, RAW))
+            inner = self._slice(layer, part.start, part.end, node, index)
+            if part.encoding in ("base64", "quoted-printable"):
+                raw = self._undo(part.encoding, inner.data)
+                if raw is not None:
+                    inner = self._decoded(inner, raw, part.encoding, None, node, index)
+            if len(self.out.layers) > most * 4 or layer.depth > self.limits.depth:
+                self.limit("depth", len(inner.data), "parts")
+                return False
+            self.out.layers.append(inner)
+            understood = self._part(inner, part.type) and understood
+        return understood
+
+    def _part(self, layer: Layer, stated: str) -> bool:
+        """A part without a type is text (RFC 7578 section 4.4), and is one value unless it is plainly JSON."""
+        if stated or not text.is_text(layer.data) or json.looks_like_json(layer.data):
+            plain = layer.via
+            opened = self.open(layer, stated)
+            if layer.via == (*plain, "text"):
+                layer.via = plain
+            return opened
+        self._leaf(layer, (layer.node, layer.index, 0, len(layer.data), RAW))
+        return True
+
+    # --------------------------------------------------------------------------------------- values in values
+
+    def _slice(self, layer: Layer, start: int, end: int, node: Node, index: Index) -> Layer:
+        """A part of a layer as a layer: its offsets go on counting in the same bytes."""
+        return Layer(
+            layer.data[start:end],
+            layer.head,
+            layer.via,
+            layer.steps,
+            node,
+            index,
+            layer.depth,
+            shift=layer.shift + start,
+            owner=layer.owner,
+        )
+
+    def _decoded(
+        self,
+        layer: Layer,
+        raw: bytes,
+        codec: str,
+        span: tuple[int, int] | None,
+        node: Node,
+        index: Index,
+        named: bool = True,
+    ) -> Layer:
+        """What a codec gave for a part of a layer (``span``), or for all of it. ``named``: the codec belongs in
+        ``via``; the escapes of a format do not."""
+        if span is None and (layer.shift or layer.head):
+            span = (0, len(layer.data))
+        step = Step(codec) if span is None else Step(codec, layer.shift + span[0], span[1] - span[0])
+        via = (*layer.via, codec) if named else layer.via
+        return Layer(raw, layer.head, via, (*layer.steps, step), node, index, layer.depth + 1, owner=layer.owner)
+
+    def _undo(self, codec: str, data: bytes) -> bytes | None:
+        """What ``data`` stands for; None where it is not so encoded, or the octets are used up."""
+        result = codecs.decode(codec, data, self.octets)
+        if result.limited and "octets" not in self._hit:
+            self.limit("octets", len(data), "values within values")
+        if not result.complete:
+            return None
+        self.octets -= len(result.data)
+        return result.data
+
+    def _wide(self, layer: Layer, codec: str, start: int, stated: str, kind: str) -> bool:
+        """The whole layer, from ``start`` on, is UTF-16."""
+        raw = self._undo(codec, layer.data[start:])
+        if raw is None:
+            return False
+        span = (start, len(layer.data)) if start else None
+        inner = self._decoded(layer, raw, codec, span, layer.node, layer.index)
+        inner.depth -= 1
+        self.out.layers.append(inner)
+        return self.open(inner, stated, kind)
+
+    def _within(self, layer: Layer) -> None:
+        """Open what the leaves of a layer hold."""
+        data = layer.data
+        own = id(layer)
+        worth = _WORTH.match
+        for number, (node, index, start, end, how) in enumerate(layer.leaves):
+            if how == LITERAL:
+                continue
+            if how == RAW:
+                if end - start < _SHORTEST or worth(data, start, end) is None:
+                    continue
+                value, base = data[start:end], None
+            else:
+                decoded = self._undo(_CODEC[how], data[start:end])
+                if decoded is None:
+                    continue
+                value = decoded
+                base = self._decoded(layer, value, _CODEC[how], (start, end), node, index, named=False)
+                base.depth -= 1
+                base.owner = (layer, number)
+                self.out.moved.add((own, number))
+                base.leaves.append((node, index, 0, len(value), RAW))
+                self.out.layers.append(base)
+                continue
+            if layer.depth >= self.limits.depth:
+                if "depth" not in self._hit:
+                    self.limit("depth", end - start, "values within values")
+                continue
+            self._nested(layer, number, value, base)
+
+    def _nested(self, layer: Layer, number: int, value: bytes, base: None) -> None:
+        """One value that may hold more: JSON, XML, a URL, a form, a JWT, base64, hex, percent-encoding, media."""
+        node, index, start, end, _ = layer.leaves[number]
+        first = value[0]
+        if first in b"{[ \t\r\n" and json.looks_like_json(value):
+            inner = self._inner(layer, number, start, end)
+            before = self.leaves
+            scan = json.scan(value, node, index, inner.leaves, inner.containers, self.leaves)
+            if scan.whole or (inner.leaves and (scan.cut or scan.limit)):
+                self.leaves -= len(inner.leaves)
+                inner.via = (*layer.via_of(number), "json")
+                if scan.limit is not None:
+                    self.limit(scan.limit, len(value) - scan.end, "JSON in a value")
+                self._keep(layer, number, inner, moved=True)
+                return
+            self.leaves = before
+        if first == 0x22 and len(value) > 2 and value[-1] == 0x22:
+            if text.is_json_string(value):
+                raw = self._undo("json-string", value[1:-1])
+                if raw is not None:
+                    inner = self._decoded(layer, raw, "json-string", (start + 1, end - 1), node, index, named=False)
+                    inner.via = (*layer.via_of(number), "json")
+                    inner.leaves.append((node, index, 0, len(raw), RAW))
+                    self._keep(layer, number, inner, moved=True)
+            return
+        if first == 0x3C:
+            if xml.looks_like_xml(value):
+                inner = self._inner(layer, number, start, end)
+                if xml.scan(value, node, index, inner.leaves, self.leaves):
+                    self.leaves -= len(inner.leaves)
+                    inner.via = (*layer.via_of(number), "xml")
+                    self._keep(layer, number, inner, moved=True)
+            return
+        if value.startswith(b"data:"):
+            self._data_url(layer, number, value)
+            return
+        queries = form.query_of(value)
+        if queries:
+            for a, b in queries:
+                inner = self._inner(layer, number, start + a, start + b)
+                form.scan(inner.data, 0, b - a, node, index, inner.leaves, self.leaves)
+                self.leaves -= len(inner.leaves)
+                inner.via = (*layer.via_of(number), "query")
+                self._keep(layer, number, inner, moved=False)
+            return
+        jwt = text.jwt_parts(value)
+        if jwt:
+            for name, a, b in jwt:
+                self._decode_into(layer, number, "base64url", a, b, node.kid(name), via="jwt")
+            return
+        if value.count(b"&") >= 1 and not text.is_base64(value) and form.looks_like_form(value, False):
+            inner = self._inner(layer, number, start, end)
+            form.scan(value, 0, len(value), node, index, inner.leaves, self.leaves)
+            self.leaves -= len(inner.leaves)
+            inner.via = (*layer.via_of(number), "form")
+            self._keep(layer, number, inner, moved=True)
+            return
+        if b"%" in value and text.has_percent(value):
+            raw = self._undo("percent", value)
+            if raw is not None and raw != value and text.is_text(raw):
+                inner = self._decoded(layer, raw, "percent", (start, end), node, index)
+                inner.via = (*layer.via_of(number), "percent")
+                inner.leaves.append((node, index, 0, len(raw), RAW))
+                self._keep(layer, number, inner, moved=True)
+            return
+        if text.is_hex(value):
+            self._decode_into(layer, number, "hex", 0, len(value), node)
+            return
+        codec = text.base64_of(value)
+        if codec is not None:
+            self._decode_into(layer, number, codec, 0, len(value), node)
+
+    def _inner(self, layer: Layer, number: int, start: int, end: int) -> Layer:
+        node, index = layer.leaves[number][0], layer.leaves[number][1]
+        inner = self._slice(layer, start, end, node, index)
+        inner.owner = (layer, number)
+        inner.depth = layer.depth + 1
+        return inner
+
+    def _keep(self, layer: Layer, number: int, inner: Layer, moved: bool) -> None:
+        inner.owner = (layer, number)
+        self.out.layers.append(inner)
+        if moved:
+            self.out.moved.add((id(layer), number))
+
+    def _data_url(self, layer: Layer, number: int, value: bytes) -> None:
+        comma = value.find(b",", 0, 200)
+        if comma > 0 and value[:comma].endswith(b";base64"):
+            node = layer.leaves[number][0]
+            self._decode_into(layer, number, "base64", comma + 1, len(value), node)
+
+    def _decode_into(
+        self, layer: Layer, number: int, codec: str, a: int, b: int, node: Node, via: str | None = None
+    ) -> None:
+        """Decode a part of a value and keep the result if it makes sense: text, a known format, something packed,
+        or media. Chance does not make 12 octets printable, so a random identifier is left alone."""
+        start, index = layer.leaves[number][2], layer.leaves[number][1]
+        raw = self._undo(codec, layer.data[start + a : start + b])
+        if not raw:
+            return
+        inner = self._decoded(layer, raw, codec, (start + a, start + b), node, index)
+        inner.via = (*layer.via_of(number), via or codec)
+        packed = text.packing_of(raw)
+        if packed is not None:
+            unpacked = self._undo(packed, raw)
+            if unpacked is None:
+                return
+            inner = self._decoded(inner, unpacked, packed, None, node, index)
+            inner.depth -= 1
+        elif media_type(raw) is None and not (text.is_text(raw) and len(raw) >= 3) and text.utf16_of(raw) is None:
+            return
+        inner.owner = (layer, number)
+        self.out.layers.append(inner)
+        shown = inner.via
+        self.open(inner)
+        if inner.via == (*shown, "text"):
+            inner.via = shown
+
+
+_WORTH = re.compile(
+    rb"\s*[{\[]|\"|<|data:|eyJ|[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?=[^\s\"<>]*\?)|[^%&]*%[0-9A-Fa-f]{2}|"
+    rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&\s]*&|[A-Za-z0-9+/_\-\r\n]{12,}={0,2}\s*\Z",
+    re.DOTALL,
+)
+"""A look at a value's start: whether anything could be inside."""
+
+
+def content_type(headers: tuple[tuple[str, str], ...]) -> str:
+    """The Content-Type field's value, or an empty text."""
+    for name, value in headers:
+        if name.lower() == "content-type":
+            return value
+    return ""
+
+
+__all__ = ["Forest", "Limits", "Walk", "Walked", "content_type", "name_of"]

@@ -1,0 +1,417 @@
+"""Keys: what a field's name and surroundings say it is, where its value bears that out.
+
+A key list is a guess that the value check confirms: certainty is medium where the check is strong (a check digit, a
+registry, a closed form), low where it only does not speak against it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from analysis.model import Certainty
+from analysis.read.decode.leaves import LITERAL, RAW, Container, Index, Layer, Leaf, Node
+from analysis.read.detect import checks
+from analysis.read.detect.checks import NO, STRONG, WEAK, Check
+from analysis.read.detect.context import categories, joined, neighbours, targets
+from analysis.read.detect.found import Found, value_of
+from analysis.read.detect.rules import CHECKS, Rule, RuleBook
+
+_LONGEST = 8_192
+"""Characters of a value that is checked; longer ones are bodies of their own."""
+_GENERIC = frozenset({"username", "account_id", "full_name", "install_id", "vendor_device_id", "messages", "search_query"})
+"""Types of which a value's own strong shape knows better: a mail address is one, also where it is the user name."""
+_OTHERS = frozenset({"phone_number", "phone_hash", "email", "email_hash", "full_name"})
+"""Types that are an address book's content where they stand in one."""
+
+
+@dataclass(slots=True)
+class Meaning:
+    """What a node's names can mean: worked out once a node."""
+
+    rules: tuple[Rule, ...]
+    name: str
+    """The key in normal form."""
+    parent: frozenset[str]
+    """What the parent's name says; ``query``, ``header``, ``cookie``, ``body`` for the top level."""
+    list_type: str | None
+    """The type that a list under this key would be."""
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a message was sent, as far as keys care."""
+
+    host: str
+    target: str
+    about: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.about = targets(self.target)
+
+
+_SPLIT = re.compile(r"[\[\].:/]+")
+
+
+class Keys:
+    """The detector by keys."""
+
+    def __init__(
+        self,
+        types: Iterable[tuple[str, str, Iterable[str]]],
+        country_codes: frozenset[str],
+        country_names: frozenset[str],
+        region: str | None,
+    ) -> None:
+        self._book = RuleBook.build(types)
+        self._region = region
+        self._checks: dict[str, Check] = dict(CHECKS)
+
+        def country(value: str, _: str | None = None) -> int:
+            text = value.strip()
+            if len(text) in (2, 3):
+                return STRONG if text.upper() in country_codes or text.upper() == "UK" else NO
+            return WEAK if text.lower() in country_names else NO
+
+        self._checks["country"] = country
+
+    # ----------------------------------------------------------------------------------------- meanings
+
+    def meaning(self, node: Node) -> Meaning:
+        """What the names on the way to a node can mean."""
+        found: Meaning | None = node.cache
+        if found is None:
+            found = node.cache = self._meaning(node)
+        return found
+
+    def _meaning(self, node: Node) -> Meaning:
+        named = node
+        while named.is_element and named.parent is not None:
+            named = named.parent
+        if named.parent is None:
+            return Meaning((), "", frozenset(), None)
+        above = named.parent
+        while above.is_element and above.parent is not None:
+            above = above.parent
+        # Forms and flattened JSON write the path into the key: user[email], device.model.
+        parts = [p for p in _SPLIT.split(named.name) if p and not p.isdigit()] or [named.name]
+        name = parts[-1]
+        if above.parent is None:
+            root = above.name.rpartition(".")[2]
+            parent = categories(parts[-2]) if len(parts) > 1 else frozenset({root})
+        else:
+            parent = categories(parts[-2] if len(parts) > 1 else _SPLIT.split(above.name)[-1] or above.name)
+        form = joined(name)
+        return Meaning(self._book.of(name), form, parent, self._book.lists.get(form))
+
+    def types(self, node: Node) -> frozenset[str]:
+        """Types that a node's key can mean, whatever the surroundings."""
+        meaning = self.meaning(node)
+        found = {r.data_type for r in meaning.rules}
+        return frozenset(found | ({meaning.list_type} if meaning.list_type else set()))
+
+    # ----------------------------------------------------------------------------------------- detection
+
+    def find(self, layer: Layer, skip: set[int], place: Place, out: list[Found]) -> list[int]:
+        """What keys say of a layer's leaves. Returns the numbers of the leaves of which they say nothing."""
+        silent: list[int] = []
+        groups: dict[tuple[Node | None, Index], list[int]] = {}
+        own = _Groups(layer, groups)
+        meaning = self.meaning
+        for number, leaf in enumerate(layer.leaves):
+            node = leaf[0]
+            means: Meaning = node.cache or meaning(node)
+            if number in skip or leaf[3] - leaf[2] > _LONGEST:
+                continue
+            if not means.rules:
+                if means.list_type is None:
+                    silent.append(number)
+                else:
+                    self._listed(layer, number, means, out, silent)
+                continue
+            if not self._leaf(layer, number, leaf, means, own, place, out):
+                silent.append(number)
+        for container in layer.containers:
+            node = container[0]
+            if not node.is_element and (node.cache or meaning(node)).list_type is not None:
+                self.list(layer, container, node.cache.list_type, out)
+        return silent
+
+    def _leaf(
+        self, layer: Layer, number: int, leaf: Leaf, means: Meaning, groups: _Groups, place: Place, out: list[Found]
+    ) -> bool:
+        value: str | None = None
+        for rule in means.rules:
+            if rule.avoid and rule.avoid & means.parent:
+                continue
+            if rule.need and not self._holds(rule, layer, number, means, groups, place):
+                continue
+            if value is None:
+                value = value_of(layer, leaf)
+                if checks.is_constant(value) and rule.check != "boolean" and rule.check not in ("gender", "number"):
+                    return False
+                if value in ("true", "false") and rule.check not in ("boolean", "technical"):
+                    return False
+            if rule.check in _APART:
+                found = _APART[rule.check](self, layer, number, value, rule, groups, place)
+                if found is not None:
+                    out.append(found)
+                    return True
+                continue
+            strength = self._checks[rule.check](value, self._region)
+            if strength == NO:
+                continue
+            if rule.data_type in _GENERIC and checks.email(value) == STRONG:
+                return False
+            certainty: Certainty = "medium" if strength == STRONG else "low"
+            out.append(Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", certainty))
+            return True
+        return False
+
+    def _holds(
+        self, rule: Rule, layer: Layer, number: int, means: Meaning, groups: _Groups, place: Place
+    ) -> bool:
+        near: frozenset[str] | None = None
+        for alternative in rule.need:
+            for condition in alternative:
+                sign, word = condition[0], condition.lstrip("@~>")
+                if sign != "~" and sign != ">" and word in means.parent:
+                    continue
+                if sign != "@" and sign != "~" and word in place.about:
+                    continue
+                if sign != "@" and sign != ">":
+                    if near is None:
+                        near = neighbours(groups.names(number, self))
+                    if word in near:
+                        continue
+                break
+            else:
+                return True
+        return False
+
+    def check(self, name: str, value: str) -> int:
+        """One value check by its name in the rules."""
+        found = self._checks.get(name)
+        return WEAK if found is None else found(value, self._region)
+
+    # ---------------------------------------------------------------------------------------- special checks
+
+    def _coordinate(
+        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
+    ) -> Found | None:
+        """Latitude or longitude. The two of a place are told by their keys beside one another; where one was
+        trimmed of zeros, the other says how exact the place is."""
+        most = 90 if rule.check == "lat" else 180
+        decimals = checks.degrees(value, most)
+        if decimals is None:
+            return None
+        if "venue" in self.meaning(layer.leaves[number][0]).parent:
+            return None
+        other = "lon" if rule.check == "lat" else "lat"
+        partner = groups.partner(number, other, self)
+        precise, position, certainty = decimals, None, "low"
+        if partner is not None:
+            across = value_of(layer, layer.leaves[partner])
+            beside = checks.degrees(across, 180)
+            if beside is None:
+                return None
+            if float(value.replace(",", ".")) == 0 and float(across.replace(",", ".")) == 0:
+                return None
+            precise = max(decimals, beside)
+            position = (id(layer), min(number, partner))
+            certainty = "medium"
+        elif float(value.replace(",", ".")) == 0:
+            return None
+        if precise < 1:
+            return None
+        data_type = "gps_precise" if precise >= 3 else "location_coarse"
+        leaf = layer.leaves[number]
+        made: Certainty = "medium" if certainty == "medium" and precise >= 3 else "low"
+        return Found(layer, number, leaf[2], leaf[3], data_type, "key", made, same=degree(value), position=position)
+
+    def _pair(
+        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
+    ) -> Found | None:
+        """Two coordinates in one text, or the elements of an array of two (GeoJSON has longitude first)."""
+        leaf = layer.leaves[number]
+        if leaf[0].is_element:
+            numbers = groups.elements(number)
+            if not 2 <= len(numbers) <= 3 or number not in numbers[:2]:
+                return None
+            both = [value_of(layer, layer.leaves[n]) for n in numbers[:2]]
+            decimals = [checks.degrees(b, 180) for b in both]
+            if None in decimals or max(d for d in decimals if d is not None) < 1:
+                return None
+            if all(abs(float(b.replace(",", "."))) > 90 for b in both) or all(float(b.replace(",", ".")) == 0 for b in both):
+                return None
+            precise = max(d for d in decimals if d is not None)
+            data_type = "gps_precise" if precise >= 3 else "location_coarse"
+            position = (id(layer), numbers[0])
+            certainty: Certainty = "medium" if precise >= 3 else "low"
+            return Found(layer, number, leaf[2], leaf[3], data_type, "key", certainty, same=degree(value), position=position)
+        pair = checks.pair(value)
+        if pair is None:
+            return None
+        precise = max(len(p.partition(".")[2]) for p in pair)
+        data_type = "gps_precise" if precise >= 3 else "location_coarse"
+        certainty = "medium" if precise >= 3 else "low"
+        same = f"{degree(pair[0])},{degree(pair[1])}"
+        return Found(layer, number, leaf[2], leaf[3], data_type, "key", certainty, same=same)
+
+    def _coarse(
+        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
+    ) -> Found | None:
+        leaf = layer.leaves[number]
+        if not checks.degrees(value, 180):
+            return None
+        return Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "low", same=degree(value))
+
+    def _link(
+        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
+    ) -> Found | None:
+        """A page of another site than the one that is told of it."""
+        leaf = layer.leaves[number]
+        found = checks.link(value)
+        if found is None or not place.host or not checks.has_public_suffix(found[0]):
+            return None
+        if checks.site_of(found[0]) == checks.site_of(place.host):
+            return None
+        return Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "low")
+
+    def _event(
+        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
+    ) -> Found | None:
+        """The name of an event: a word or some, in a list of events or beside a time."""
+        leaf = layer.leaves[number]
+        if leaf[4] == LITERAL or not 2 <= len(value) <= 100 or not any(c.isalpha() for c in value) or value[0] in "{[<":
+            return None
+        in_list = leaf[0].parent is not None and leaf[0].parent.is_element
+        named = self.meaning(leaf[0]).name in ("eventname", "customeventname")
+        if not (in_list or named or "time" in neighbours(groups.names(number, self))):
+            return None
+        return Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "low")
+
+    def _authorization(
+        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
+    ) -> Found | None:
+        """RFC 9110 section 11.6.2: a scheme and credentials, or a bare token. Basic credentials are no token: what
+        stands in them is read apart."""
+        leaf = layer.leaves[number]
+        if re.match(r"basic\s", value, re.IGNORECASE):
+            return None
+        strength = checks.token(value)
+        if strength == NO:
+            return None
+        certainty: Certainty = "medium" if strength == STRONG else "low"
+        return Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", certainty)
+
+    # ------------------------------------------------------------------------------------------------- lists
+
+    def _listed(self, layer: Layer, number: int, means: Meaning, out: list[Found], silent: list[int]) -> None:
+        """A single value under a key that means a list: a list written as one text."""
+        leaf = layer.leaves[number]
+        if leaf[0].is_element or leaf[4] == LITERAL:
+            return silent.append(number)
+        value = value_of(layer, leaf)
+        parts = [p for p in re.split(r"[,;|\s]+", value) if p]
+        if means.list_type is not None and _kind_of_list(means.list_type, parts) is not None:
+            out.append(Found(layer, number, leaf[2], leaf[3], means.list_type, "key", "medium"))
+            return None
+        silent.append(number)
+        return None
+
+    def list(self, layer: Layer, container: Container, data_type: str, out: list[Found]) -> None:
+        """A list as a whole: one find, at the first leaf that makes it one. What is found in an address book by
+        keys and shapes is its content and no transmission of its own."""
+        _, _, _, _, first, last = container
+        texts = [value_of(layer, layer.leaves[n]) for n in range(first, min(last, first + 5_000))]
+        at = _kind_of_list(data_type, texts)
+        if at is None:
+            return
+        number = first + at
+        leaf = layer.leaves[number]
+        if data_type == "address_book":
+            inner = range(first, last)
+            out[:] = [
+                f for f in out if not (f.layer is layer and f.number in inner and f.data_type in _OTHERS and f.method != "planted")
+            ]
+        out.append(Found(layer, number, leaf[2], leaf[3], data_type, "key", "medium", same=" ".join(texts)[:4096]))
+
+
+def _kind_of_list(data_type: str, texts: list[str]) -> int | None:
+    """Which element first shows that the list is of its type; None: it is not."""
+    if data_type == "installed_apps":
+        found = checks.packages(texts)
+        return found[0] if len({texts[n] for n in found}) >= 3 else None
+    if data_type == "address_book":
+        found = [n for n, t in enumerate(texts) if not checks.is_constant(t) and (checks.email(t) or checks.phone(t) or checks.digest(t))]
+        return found[0] if len(found) >= 2 else None
+    if data_type == "social_graph":
+        found = [n for n, t in enumerate(texts) if checks.opaque_id(t) and not checks.is_constant(t)]
+        return found[0] if len(found) >= 2 else None
+    if data_type in ("keystroke_touch", "biometric"):
+        found = [n for n, t in enumerate(texts) if re.fullmatch(r"-?\d+\.\d+(?:[eE]-?\d+)?", t.strip())]
+        return found[0] if len(found) >= (6 if data_type == "keystroke_touch" else 16) else None
+    return None
+
+
+def degree(text: str) -> str:
+    """A coordinate in one form: a point, no zeros at the end, no plus."""
+    plain = text.strip().replace(",", ".").lstrip("+")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+class _Groups:
+    """The leaves of one object (or one query, form or header section), found when first asked for."""
+
+    def __init__(self, layer: Layer, groups: dict[tuple[Node | None, Index], list[int]]) -> None:
+        self._layer = layer
+        self._groups = groups
+        self._names: dict[tuple[Node | None, Index], frozenset[str]] = {}
+
+    def of(self, number: int) -> tuple[tuple[Node | None, Index], list[int]]:
+        """The group of a leaf: its key and the numbers of its leaves."""
+        if not self._groups:
+            for n, (node, index, _, _, _) in enumerate(self._layer.leaves):
+                self._groups.setdefault((node.parent, index[:-1] if node.is_element else index), []).append(n)
+        node, index = self._layer.leaves[number][0], self._layer.leaves[number][1]
+        key = (node.parent, index[:-1] if node.is_element else index)
+        return key, self._groups.get(key, [])
+
+    def names(self, number: int, keys: Keys) -> frozenset[str]:
+        """The keys beside a leaf, in normal form, and those of the leaf's nested objects' names."""
+        key, numbers = self.of(number)
+        found = self._names.get(key)
+        if found is None:
+            leaves = self._layer.leaves
+            found = frozenset(keys.meaning(leaves[n][0]).name for n in numbers)
+            if key[0] is not None:
+                found |= {joined(k.name) for k in list(key[0].kids.values())[:200] if k.kids or k.element is not None}
+            self._names[key] = found
+        return found - {keys.meaning(self._layer.leaves[number][0]).name}
+
+    def partner(self, number: int, check: str, keys: Keys) -> int | None:
+        """The nearest leaf of the group that a rule with this check knows."""
+        _, numbers = self.of(number)
+        fitting = [
+            n for n in numbers if any(r.check == check for r in keys.meaning(self._layer.leaves[n][0]).rules)
+        ]
+        return min(fitting, key=lambda n: abs(n - number), default=None)
+
+    def elements(self, number: int) -> list[int]:
+        """The elements of the array that a leaf is one of."""
+        return self.of(number)[1]
+
+
+_APART: Mapping[str, object] = {}
+_APART = {  # type: ignore[assignment]
+    "lat": Keys._coordinate,
+    "lon": Keys._coordinate,
+    "pair": Keys._pair,
+    "coarse": Keys._coarse,
+    "link": Keys._link,
+    "event": Keys._event,
+    "authorization": Keys._authorization,
+}
+__all__ = ["RAW", "Keys", "Meaning", "Place", "degree"]
