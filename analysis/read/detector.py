@@ -118,17 +118,17 @@ class Detector:
         for layer in walked.layers:
             skip = moved.get(id(layer), nothing)
             if sent:
-                # What keys and shapes say is read in requests only: an answer is full of other people's and
-                # products' data, and a key cannot tell theirs from the user's.
                 silent = self._keys.find(layer, skip, place, out)
                 shapes.find(layer, silent, self._keys, "pay" in place.about, out)
                 if layer.media is not None:
                     self._media(layer, out)
+            elif message.kind == "response":
+                self._keys.answered(layer, skip, place, out)
             if endpoints:
                 self._known(layer, skip, endpoints, out)
         if self._needles:
             self._planted(walked, moved, out)
-        if self._degrees is not None:
+        if self._needles:
             self._places(walked, moved, out)
         return merge(out)
 
@@ -203,10 +203,10 @@ class Detector:
             for hit in hits:
                 number = starts.leaf(hit.start, hit.end)
                 if number is None:
-                    if not hit.weak:
+                    if not hit.weak and not layer.sliced and (hit.stands or hit.end - hit.start >= 8):
                         self._raw_hit(layer, hit, starts, out)
                     continue
-                if number in skip or (id(layer), number, hit.value.same) in covered:
+                if not hit.stands or number in skip or (id(layer), number, hit.value.same) in covered:
                     continue
                 self._leaf_hit(layer, number, hit, out)
                 owner = layer.owner
@@ -242,15 +242,21 @@ class Detector:
         )
 
     def _places(self, walked: Walked, moved: dict[int, set[int]], out: list[Found]) -> None:
-        """Planted coordinates, by number. A number with three decimals or more counts beside its partner, under a
-        key that fits, or with four decimals; one with fewer only beside its partner and under a key."""
-        assert self._degrees is not None
-        match = self._degrees.match
+        """Planted coordinates, by number. A number with three decimals or more counts under a key that fits or beside
+        its partner in an array; under any key with five decimals, since prices have fewer; one with one or two only
+        beside its partner and under a key. Planted numbers that stand in digits and separators of their own are
+        found here too."""
+        match = self._degrees.match if self._degrees is not None else None
+        grouped = _GROUPED.match
         for layer in walked.layers:
             data, skip = layer.data, moved.get(id(layer), set())
             near: list[tuple[int, str, int, str, bool]] = []
             for number, (node, _, start, end, _) in enumerate(layer.leaves):
-                if end - start > 64 or number in skip or match(data, start, end) is None:
+                if end - start > 64 or number in skip:
+                    continue
+                if grouped(data, start, end) is not None:
+                    self._grouped(layer, number, out)
+                if match is None or match(data, start, end) is None:
                     continue
                 value = value_of(layer, layer.leaves[number])
                 pair = codecs.coordinate_pair(value)
@@ -278,7 +284,8 @@ class Detector:
                 exact = decimals >= 3
                 if scaled and not fits:
                     continue
-                if exact and not (partner is not None or fits or decimals >= 4):
+                in_array = node.is_element and partner is not None
+                if exact and not (fits or in_array or decimals >= 5):
                     continue
                 if not exact and not (partner is not None and fits):
                     continue
@@ -293,6 +300,13 @@ class Detector:
                         same=degree(planted), position=position,
                     )  # fmt: skip
                 )
+
+    def _grouped(self, layer: Layer, number: int, out: list[Found]) -> None:
+        value = self._needles.digits(value_of(layer, layer.leaves[number]))
+        if value is None or any(f.number == number and f.layer is layer and f.method == "planted" for f in out):
+            return
+        _, _, start, end, _ = layer.leaves[number]
+        out.append(Found(layer, number, start, end, value.data_type, "planted", "high", same=value.same))
 
     def _place_pair(self, layer: Layer, number: int, pair: tuple[str, str], out: list[Found]) -> None:
         """Both coordinates in one text, in either order."""
@@ -312,7 +326,7 @@ class Detector:
         """A recording that is sent: by its signature; with a key that says the same, by that."""
         from analysis.read.decode.media import is_recording
 
-        family = is_recording(layer.media, len(layer.data))
+        family = is_recording(layer.media)
         if family is None or layer.head:
             return
         data_type = _MEDIA_TYPES[family]
@@ -356,7 +370,25 @@ class Detector:
                 )
             )
 
+    def _undone(self, one: Found) -> tuple[str, tuple[Step, ...]] | None:
+        """The value of a leaf that is an encoded planted value as a whole, and the steps to it."""
+        if not one.via or not one.whole or one.number is None or codecs.CODECS[one.via[-1]].kind == "digest":
+            return None
+        raw = one.layer.data[one.start : one.end]
+        steps: list[Step] = []
+        for codec in one.via:
+            result = codecs.decode(codec, raw, 1 << 20)
+            if not result.complete:
+                return None
+            span = (None, None) if steps else (one.layer.shift + one.start, one.end - one.start)
+            raw = result.data
+            steps.append(Step(codec, *span))
+        return text_of(raw), tuple(steps)
+
     def _value(self, one: Found) -> str:
+        undone = self._undone(one)
+        if undone is not None:
+            return undone[0]
         leaf = one.leaf
         if leaf is None or leaf[3] - leaf[2] > _LONGEST_VALUE:
             return text_of(one.layer.data[one.start : one.end]) if one.layer.media is None else ""
@@ -366,11 +398,12 @@ class Detector:
         leaf = one.leaf
         if leaf is not None:
             return leaf[0].path(leaf[1])
-        beside = _Starts(one.layer).next_leaf(one.start)
+        beside = None if one.layer.media else _Starts(one.layer).next_leaf(one.start)
         if beside is not None:
-            # The find is a key: its path is that of the value under it.
-            node, index = one.layer.leaves[beside][0], one.layer.leaves[beside][1]
-            return node.path(index)
+            node, index, start = one.layer.leaves[beside][:3]
+            if re.fullmatch(rb'[^,;&{}\[\]]{0,64}?"?\s*[:=]\s*["\'{\[]*\s*', one.layer.data[one.end : start]):
+                # The find is a key: its path is that of the value under it.
+                return node.path(index)
         return one.layer.node.path(one.layer.index)
 
     def _via(self, one: Found) -> tuple[str, ...]:
@@ -381,6 +414,11 @@ class Detector:
 
     def _origin(self, message: Message, one: Found) -> Origin:
         """Where the value's bytes are had again: the leaf, or what was found where there is none."""
+        undone = self._undone(one)
+        if undone is not None:
+            text, steps = undone
+            size = len(text.encode("utf-8", "surrogatepass"))
+            return _at(message, one.layer, -one.layer.shift, size - one.layer.shift, steps)
         leaf = one.leaf
         start, end = (leaf[2], leaf[3]) if leaf is not None and leaf[3] - leaf[2] <= _LONGEST_VALUE else (one.start, one.end)
         return _at(message, one.layer, start, end)
@@ -480,6 +518,8 @@ class Detector:
         return "".join(out) if spans else text
 
 
+_GROUPED = re.compile(rb"[+(]{0,2}\d[\d \-().+/]*[ \-().+/][\d \-().+/]*\d\Z")
+"""A number of 8 digits and more with separators among them."""
 _TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-%")
 _SEPARATORS = frozenset(b"/.?&=;,:[]()<>\"' \t")
 
@@ -520,22 +560,24 @@ class _Starts:
         return start < line
 
 
-def _at(message: Message, layer: Layer, start: int, end: int) -> Origin:
+def _at(message: Message, layer: Layer, start: int, end: int, more: tuple[Step, ...] = ()) -> Origin:
+    """The origin of ``start:end`` of a layer, or, with ``more`` steps undone from there, of what they gave."""
     origin = message.origin
     offset = layer.shift + start
+    all_steps = (*layer.steps, *more)
     if layer.head:
         name = "http-response-head" if message.kind == "response" else "http-request-head"
-        return Origin(origin.source, origin.units, name, offset, end - start, layer.steps)
-    if not layer.steps:
+        return Origin(origin.source, origin.units, name, offset, end - start, all_steps)
+    if not all_steps:
         return Origin(origin.source, origin.units, origin.layer, origin.offset + offset, end - start, origin.steps)
-    first = layer.steps[0]
+    first = all_steps[0]
     if origin.offset or not origin.layer.startswith("http-") or first.offset is not None:
         # The body is a part of its layer: the first step counts there.
         inner = first.offset or 0
         size = first.length if first.length is not None else len(message.body)
         first = Step(first.codec, origin.offset + inner, size)
     return Origin(
-        origin.source, origin.units, origin.layer, offset, end - start, (*origin.steps, first, *layer.steps[1:])
+        origin.source, origin.units, origin.layer, offset, end - start, (*origin.steps, first, *all_steps[1:])
     )
 
 

@@ -51,6 +51,8 @@ class Scan:
     """It is JSON as far as it goes, and breaks off."""
     limit: str | None = None
     """The limit that stopped it: ``leaves`` or ``depth``."""
+    several: bool = False
+    """Several documents in a row."""
 
 
 def looks_like_json(data: bytes, start: int = 0) -> bool:
@@ -86,13 +88,14 @@ def scan(
     each, number = node.each(), 0
     while True:
         one = _document(data, at, each, (*index, number), leaves, containers, most - (len(leaves) - first_leaf))
+        one.several = True
         if one.limit or not one.whole:
             return one
         at, number = one.end, number + 1
         if _AFTER_CALL.match(data, at) is not None:
-            return Scan(len(data), True)
+            return Scan(len(data), True, several=True)
         if _OPEN.match(data, at) is None:
-            return Scan(at, False)
+            return Scan(at, False, several=True)
 
 
 def _document(

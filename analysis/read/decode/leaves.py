@@ -49,7 +49,8 @@ class Node:
         return self.element
 
     def path(self, index: Index) -> str:
-        """The path as tables give it: ``request.body.events[3].imei``."""
+        """The path as tables give it: ``request.body.events[3].imei``. A name that is empty or holds a point, a
+        bracket or a quotation mark is written ``["user.email"]``."""
         parts: list[str] = []
         node: Node | None = self
         at = len(index)
@@ -57,10 +58,13 @@ class Node:
             if node.is_element:
                 at -= 1
                 parts.append(f"[{index[at]}]" if at >= 0 else "[]")
-            else:
+            elif node.parent is None:
                 parts.append(node.name)
-                if node.parent is not None:
-                    parts.append(".")
+            elif _PLAIN_NAME.fullmatch(node.name):
+                parts.append("." + node.name)
+            else:
+                quoted = node.name.replace("\\", "\\\\").replace('"', '\\"')
+                parts.append(f'["{quoted}"]')
             node = node.parent
         return "".join(reversed(parts))
 
@@ -75,6 +79,7 @@ class Node:
         return tuple(reversed(parts))
 
 
+_PLAIN_NAME = re.compile(r'[^.\[\]"]+')
 _JSON_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
@@ -118,6 +123,10 @@ class Layer:
     """The layer is media of this type, and no text."""
     shift: int = 0
     """Where the layer's first octet stands in what its last step gave."""
+    part: bool = False
+    """It is a part of what its last step gave."""
+    sliced: bool = False
+    """Its bytes stand again in layers of their own (the parts of a multipart body)."""
     owner: tuple[Layer, int] | None = None
     """The leaf that the layer was decoded from: its layer and its number there."""
 
@@ -128,7 +137,13 @@ class Layer:
         node: Node | None = self.leaves[number][0]
         while node is not None and node.parent is not None:
             node = node.parent
-        return (node.name.rpartition(".")[2],) if node is not None else ()
+        place = node.name if node is not None else ""
+        return ("set-cookie",) if place == "response.cookie" else (place.rpartition(".")[2],)
+
+    def way_to(self, number: int) -> tuple[str, ...]:
+        """As :meth:`via_of`, for what is decoded out of a leaf: a body that is one text is only its wrapping."""
+        via = self.via_of(number)
+        return via[:-1] if via and via[-1] == "text" else via
 
 
 def text_of(raw: bytes) -> str:

@@ -49,9 +49,9 @@ def media_type(data: bytes) -> str | None:
     return None
 
 
-def is_recording(kind: str | None, size: int) -> str | None:
-    """``image``, ``video`` or ``audio`` where the media could be a person's own: no icon, no font, not tiny."""
+def is_recording(kind: str | None) -> str | None:
+    """``image``, ``video`` or ``audio`` where the media could be a person's own: no icon, no font."""
     if kind is None or kind in ("image/x-icon", "image/gif", "image/bmp"):
         return None
     family = kind.partition("/")[0]
-    return family if family in ("image", "video", "audio") and size >= 64 else None
+    return family if family in ("image", "video", "audio") else None

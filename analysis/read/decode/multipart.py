@@ -19,6 +19,9 @@ class Part:
     name: bytes | None
     type: str
     encoding: str
+    """Content-Transfer-Encoding."""
+    coding: str
+    """Content-Encoding."""
     start: int
     end: int
     filename: tuple[int, int] | None
@@ -53,7 +56,7 @@ def parts(data: bytes, boundary: bytes, most: int) -> list[Part]:
 
 def _part(data: bytes, start: int, end: int, closed: bool) -> Part:
     name: bytes | None = None
-    kind = encoding = ""
+    kind = encoding = coding = ""
     filename: tuple[int, int] | None = None
     at = start
     while m := _HEADER.match(data, at, end):
@@ -71,5 +74,7 @@ def _part(data: bytes, start: int, end: int, closed: bool) -> Part:
             kind = value.decode("latin-1")
         elif field == b"content-transfer-encoding":
             encoding = value.strip().lower().decode("latin-1")
+        elif field == b"content-encoding":
+            coding = value.strip().lower().decode("latin-1")
     blank = re.compile(rb"\r?\n").match(data, at, end)
-    return Part(name, kind, encoding, min(blank.end() if blank else at, end), end, filename, closed)
+    return Part(name, kind, encoding, coding, min(blank.end() if blank else at, end), end, filename, closed)

@@ -101,7 +101,7 @@ class Walk:
         self.out = Walked()
         self.leaves = limits.leaves
         self.octets = limits.octets
-        self._queue: list[Layer] = []
+        self._broken = False
         self._hit: set[str] = set()
 
     def run(self) -> Walked:
@@ -200,7 +200,7 @@ class Walk:
             return
         if self._hit:
             self._not_understood("body_limited", len(m.body), f"limit of {', '.join(sorted(self._hit))}")
-        elif m.cut or coded.cut:
+        elif m.cut or coded.cut or self._broken:
             self._not_understood("body_cut", m.size, "it breaks off; what came was read" if understood else "it breaks off")
         else:
             self._not_understood("body_undecoded", len(m.body), kind.partition(";")[0].strip().lower() or "no type stated")
@@ -236,9 +236,10 @@ class Walk:
             scan = json.scan(data, layer.node, layer.index, layer.leaves, layer.containers, self.leaves)
             self.leaves -= len(layer.leaves) - before
             if scan.whole or scan.cut or scan.limit or len(layer.leaves) > before + 1:
-                layer.via = (*layer.via, "json")
+                layer.via = (*layer.via, "ndjson" if scan.several else "json")
                 if scan.limit is not None:
                     self.limit(scan.limit, len(data) - scan.end, "JSON")
+                self._broken = self._broken or scan.cut
                 return scan.whole
             del layer.leaves[before:]
             layer.containers.clear()
@@ -250,7 +251,7 @@ class Walk:
             before = len(layer.leaves)
             if xml.scan(data, layer.node, layer.index, layer.leaves, self.leaves):
                 self.leaves -= len(layer.leaves) - before
-                layer.via = (*layer.via, "xml")
+                layer.via = (*layer.via, "plist" if b"<plist" in data[:1024] else "xml")
                 return True
             del layer.leaves[before:]
         if text.is_text(data):
@@ -288,6 +289,7 @@ class Walk:
         """Length-prefixed messages (gRPC over HTTP/2). Their content is opened where it is no protobuf."""
         at, number, understood = 0, 0, True
         data = layer.data
+        layer.sliced = True
         layer.via = (*layer.via, "grpc")
         while at + 5 <= len(data):
             size = int.from_bytes(data[at + 1 : at + 5])
@@ -306,6 +308,7 @@ class Walk:
         return understood and at == len(data)
 
     def _multipart(self, layer: Layer, boundary: bytes) -> bool:
+        layer.sliced = True
         layer.via = (*layer.via, "multipart")
         most = 2_000
         parts = multipart.parts(layer.data, boundary, most)
@@ -320,10 +323,12 @@ class Walk:
             if part.filename is not None and part.filename[1] > part.filename[0]:
                 self._leaf(layer, (node.kid(b"filename"), index, *part.filename, RAW))
             inner = self._slice(layer, part.start, part.end, node, index)
-            if part.encoding in ("base64", "quoted-printable"):
-                raw = self._undo(part.encoding, inner.data)
-                if raw is not None:
-                    inner = self._decoded(inner, raw, part.encoding, None, node, index)
+            stated = [part.encoding] if part.encoding in ("base64", "quoted-printable") else []
+            for codec in (*stated, *codecs.content_codings(part.coding)):
+                raw = self._undo(codec, inner.data)
+                if raw is None:
+                    break
+                inner = self._decoded(inner, raw, codec, None, node, index)
             if len(self.out.layers) > most * 4 or layer.depth > self.limits.depth:
                 self.limit("depth", len(inner.data), "parts")
                 return False
@@ -355,6 +360,7 @@ class Walk:
             index,
             layer.depth,
             shift=layer.shift + start,
+            part=True,
             owner=layer.owner,
         )
 
@@ -370,7 +376,7 @@ class Walk:
     ) -> Layer:
         """What a codec gave for a part of a layer (``span``), or for all of it. ``named``: the codec belongs in
         ``via``; the escapes of a format do not."""
-        if span is None and (layer.shift or layer.head):
+        if span is None and (layer.shift or layer.head or layer.part):
             span = (0, len(layer.data))
         step = Step(codec) if span is None else Step(codec, layer.shift + span[0], span[1] - span[0])
         via = (*layer.via, codec) if named else layer.via
@@ -402,19 +408,25 @@ class Walk:
         data = layer.data
         own = id(layer)
         worth = _WORTH.match
+        cookie = None
+        if layer.head:
+            cookie = self.forest.root(f"{layer.node.name}.cookie")
         for number, (node, index, start, end, how) in enumerate(layer.leaves):
             if how == LITERAL:
                 continue
             if how == RAW:
                 if end - start < _SHORTEST or worth(data, start, end) is None:
                     continue
-                value, base = data[start:end], None
+                value = data[start:end]
             else:
                 decoded = self._undo(_CODEC[how], data[start:end])
                 if decoded is None:
                     continue
                 value = decoded
                 base = self._decoded(layer, value, _CODEC[how], (start, end), node, index, named=False)
+                base.via = layer.via_of(number)
+                if cookie is not None and node.parent is cookie:
+                    base.via = (*base.via, "percent")
                 base.depth -= 1
                 base.owner = (layer, number)
                 self.out.moved.add((own, number))
@@ -425,9 +437,9 @@ class Walk:
                 if "depth" not in self._hit:
                     self.limit("depth", end - start, "values within values")
                 continue
-            self._nested(layer, number, value, base)
+            self._nested(layer, number, value)
 
-    def _nested(self, layer: Layer, number: int, value: bytes, base: None) -> None:
+    def _nested(self, layer: Layer, number: int, value: bytes) -> None:
         """One value that may hold more: JSON, XML, a URL, a form, a JWT, base64, hex, percent-encoding, media."""
         node, index, start, end, _ = layer.leaves[number]
         first = value[0]
@@ -437,7 +449,7 @@ class Walk:
             scan = json.scan(value, node, index, inner.leaves, inner.containers, self.leaves)
             if scan.whole or (inner.leaves and (scan.cut or scan.limit)):
                 self.leaves -= len(inner.leaves)
-                inner.via = (*layer.via_of(number), "json")
+                inner.via = (*layer.way_to(number), "json")
                 if scan.limit is not None:
                     self.limit(scan.limit, len(value) - scan.end, "JSON in a value")
                 self._keep(layer, number, inner, moved=True)
@@ -448,7 +460,7 @@ class Walk:
                 raw = self._undo("json-string", value[1:-1])
                 if raw is not None:
                     inner = self._decoded(layer, raw, "json-string", (start + 1, end - 1), node, index, named=False)
-                    inner.via = (*layer.via_of(number), "json")
+                    inner.via = (*layer.way_to(number), "json")
                     inner.leaves.append((node, index, 0, len(raw), RAW))
                     self._keep(layer, number, inner, moved=True)
             return
@@ -457,7 +469,7 @@ class Walk:
                 inner = self._inner(layer, number, start, end)
                 if xml.scan(value, node, index, inner.leaves, self.leaves):
                     self.leaves -= len(inner.leaves)
-                    inner.via = (*layer.via_of(number), "xml")
+                    inner.via = (*layer.way_to(number), "plist" if b"<plist" in value[:1024] else "xml")
                     self._keep(layer, number, inner, moved=True)
             return
         if value.startswith(b"data:"):
@@ -469,8 +481,12 @@ class Walk:
                 inner = self._inner(layer, number, start + a, start + b)
                 form.scan(inner.data, 0, b - a, node, index, inner.leaves, self.leaves)
                 self.leaves -= len(inner.leaves)
-                inner.via = (*layer.via_of(number), "query")
+                inner.via = (*layer.way_to(number), "url")
                 self._keep(layer, number, inner, moved=False)
+            return
+        basic = text.basic_part(value)
+        if basic is not None:
+            self._decode_into(layer, number, "base64", *basic, node, via="basic")
             return
         jwt = text.jwt_parts(value)
         if jwt:
@@ -481,14 +497,14 @@ class Walk:
             inner = self._inner(layer, number, start, end)
             form.scan(value, 0, len(value), node, index, inner.leaves, self.leaves)
             self.leaves -= len(inner.leaves)
-            inner.via = (*layer.via_of(number), "form")
+            inner.via = (*layer.way_to(number), "form")
             self._keep(layer, number, inner, moved=True)
             return
         if b"%" in value and text.has_percent(value):
             raw = self._undo("percent", value)
             if raw is not None and raw != value and text.is_text(raw):
                 inner = self._decoded(layer, raw, "percent", (start, end), node, index)
-                inner.via = (*layer.via_of(number), "percent")
+                inner.via = (*layer.way_to(number), "percent")
                 inner.leaves.append((node, index, 0, len(raw), RAW))
                 self._keep(layer, number, inner, moved=True)
             return
@@ -528,7 +544,7 @@ class Walk:
         if not raw:
             return
         inner = self._decoded(layer, raw, codec, (start + a, start + b), node, index)
-        inner.via = (*layer.via_of(number), via or codec)
+        inner.via = (*layer.way_to(number), via or codec)
         packed = text.packing_of(raw)
         if packed is not None:
             unpacked = self._undo(packed, raw)
@@ -542,12 +558,12 @@ class Walk:
         self.out.layers.append(inner)
         shown = inner.via
         self.open(inner)
-        if inner.via == (*shown, "text"):
+        if inner.via == (*shown, "text") or (via == "jwt" and inner.via == (*shown, "json")):
             inner.via = shown
 
 
 _WORTH = re.compile(
-    rb"\s*[{\[]|\"|<|data:|eyJ|[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?=[^\s\"<>]*\?)|[^%&]*%[0-9A-Fa-f]{2}|"
+    rb"\s*[{\[]|\"|<|data:|eyJ|(?:[Bb]earer|JWT)\s+eyJ|[Bb]asic\s|[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?=[^\s\"<>]*\?)|[^%&]*%[0-9A-Fa-f]{2}|"
     rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&\s]*&|[A-Za-z0-9+/_\-\r\n]{12,}={0,2}\s*\Z",
     re.DOTALL,
 )

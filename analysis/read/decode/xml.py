@@ -53,7 +53,7 @@ def scan(data: bytes, node: Node, index: Index, leaves: list[Leaf], most: int) -
             for a in _ATTRIBUTE.finditer(m["attributes"]):
                 which = 2 if a[2] is not None else 3
                 start = m.start("attributes") + a.start(which)
-                room -= _leaf(data, start, start + len(a[which]), inner.kid(a[1]), index, leaves)
+                room -= _leaf(data, start, start + len(a[which]), inner.kid(b"@" + a[1]), index, leaves)
             if m["empty"] is None:
                 if len(stack) >= MOST_DEPTH:
                     return False

@@ -278,7 +278,7 @@ def any_value(value: str, country: str | None = None) -> int:
 
 def number(value: str, country: str | None = None) -> int:
     """A number."""
-    return WEAK if re.fullmatch(r"-?\d+(?:[.,]\d+)*", value.strip()) else NO
+    return WEAK if re.fullmatch(r"-?\d+(?:[.,/]\d+)*", value.strip()) else NO
 
 
 def number_or_words(value: str, country: str | None = None) -> int:
@@ -574,6 +574,11 @@ def place_name(value: str, country: str | None = None) -> int:
     return NO if re.fullmatch(r"[a-z]{2,}(?:-[a-z]+)+-?\d*", text) else WEAK
 
 
+def proper_place(value: str, country: str | None = None) -> int:
+    """A place name that is written as one, with a capital: for keys that parts of a program use, too."""
+    return place_name(value) if value.strip()[:1].isupper() else NO
+
+
 def address_text(value: str, country: str | None = None) -> int:
     """Free text of an address: letters, and a digit or several words."""
     text = value.strip()
@@ -674,7 +679,7 @@ def packages(values: list[str]) -> list[int]:
 
 
 _FRAME = re.compile(
-    r"^\s*(?:at |#\d+\s)|\bat [\w$.<>]+\([\w$.]+(?::\d+)?\)|\.(?:java|kt|swift|m|js|py|dart|cpp|cs):\d+|"
+    r"^\s*(?:at |#\d+\s|[-+]\[\w+ )|\bat [\w$.<>]+\([\w$.]+(?::\d+)?\)|\.(?:java|kt|swift|m|js|py|dart|cpp|cs):\d+|"
     r"(?:Exception|Error)(?::|\b.*\n\s+at )|0x[0-9a-f]{6,16}\b",
     re.MULTILINE,
 )

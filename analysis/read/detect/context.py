@@ -23,8 +23,8 @@ _CATEGORIES: dict[str, str] = {
     "geo": """geo location locations loc gps coords coord coordinates coordinate position place latlng point geolocation
         geometry lokasi posisi geoip""",
     "address": """address addresses addr shipping billing delivery alamat pengiriman destination shipto billto""",
-    "thing": """item items product products goods sku event events app apps application sdk library plugin screen page pages
-        view activity campaign campaigns adset ad ads creative category categories brand shop store stores merchant outlet
+    "event": "event events view activity page pages screen app apps application batch hits action actions",
+    "thing": """item items product products goods sku sdk library plugin campaign campaigns adset ad ads creative category categories brand shop store stores merchant outlet
         file files font metric param params parameter experiment experiments bundle package module component thread class
         method function song track artist album movie game level video videos course book hotel flight vehicle car menu
         food restaurant feature features config settings template theme widget button element tab tags tag voucher coupon
@@ -83,7 +83,7 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
 
 _TARGETS: dict[str, re.Pattern[str]] = {
     "search": re.compile(r"search|suggest|autocomplete|typeahead|/find\b|cari|pencarian|query"),
-    "message": re.compile(r"message|/msg|chat|conversation|/im/|/im\b|/dm\b|inbox|comment|reply|pesan|/send\b"),
+    "message": re.compile(r"message|/msg|chat|conversation|/im/|/im\b|/dm\b|inbox|comment|reply|pesan|/send\b|kirim|^(?:chat|im|msg|message|messaging|messenger)[.\-]"),
     "otp": re.compile(r"otp|verif|sms|2fa|mfa|one-?time|kode"),
     "auth": re.compile(r"login|signin|sign-in|/auth|oauth|register|signup|sign-up|daftar|masuk|password|session"),
     "person": re.compile(r"register|signup|sign-up|daftar|/profile|/users?\b|/account|/customers?\b|/member|kyc|/me\b"),
@@ -120,7 +120,7 @@ def neighbours(names: frozenset[str]) -> frozenset[str]:
 
 
 @functools.lru_cache(4096)
-def targets(target: str) -> frozenset[str]:
-    """What a request's path (without query) says about its fields."""
-    path = unquote(target.partition("?")[0]).lower()
+def targets(host: str, target: str) -> frozenset[str]:
+    """What a request's host and path (without query) say about its fields."""
+    path = host.lower() + unquote(target.partition("?")[0]).lower()
     return frozenset(kind for kind, pattern in _TARGETS.items() if pattern.search(path))

@@ -93,7 +93,9 @@ def _normal(node: Node) -> tuple[str, str, bool]:
     while here.parent is not None:
         parts.append("*" if here.is_element else re.sub(r"\[([^\]]*)\]", r".\1", here.name))
         here = here.parent
-    return here.name, ".".join(reversed(parts)), not node.is_element
+    path = ".".join(reversed(parts))
+    # Documents in a row are elements of the body: their fields are those of one.
+    return here.name, path.removeprefix("*."), not node.is_element
 
 
 def _compiled(field: EndpointField) -> re.Pattern[str]:

@@ -26,6 +26,12 @@ _OTHERS = frozenset({"phone_number", "phone_hash", "email", "email_hash", "full_
 """Types that are an address book's content where they stand in one."""
 
 
+_FOR_THE_ASKER = frozenset({"session_token", "install_id", "vendor_device_id", "advertising_id"})
+_OF_THE_ASKER = frozenset(
+    {"ip_address", "gps_precise", "location_coarse", "country_region", "locale_timezone", "carrier", "postal_address"}
+)
+
+
 @dataclass(slots=True)
 class Meaning:
     """What a node's names can mean: worked out once a node."""
@@ -48,7 +54,7 @@ class Place:
     about: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.about = targets(self.target)
+        self.about = targets(self.host, self.target)
 
 
 _SPLIT = re.compile(r"[\[\].:/]+")
@@ -112,6 +118,30 @@ class Keys:
         return frozenset(found | ({meaning.list_type} if meaning.list_type else set()))
 
     # ----------------------------------------------------------------------------------------- detection
+
+    def answered(self, layer: Layer, skip: set[int], place: Place, out: list[Found]) -> None:
+        """What keys say of an answer's leaves. An answer is full of other people's and of products' data, and a key
+        cannot tell theirs from the user's. So only this counts, and nothing within an array, since a list is of
+        others: what a server makes for the one who asks (a token of the session, an identifier of this
+        installation or device, which later requests repeat), and the place that it tells beside the address of
+        the one who asks."""
+        made: list[Found] = []
+        self.find(layer, skip, place, made)
+        asker = {
+            self._group(f.leaf)
+            for f in made
+            if f.data_type == "ip_address" and f.leaf is not None and f.certainty != "low"
+        }
+        for one in made:
+            leaf = one.leaf
+            if leaf is None or leaf[1]:
+                continue
+            if one.data_type in _FOR_THE_ASKER or (one.data_type in _OF_THE_ASKER and self._group(leaf) in asker):
+                out.append(one)
+
+    @staticmethod
+    def _group(leaf: Leaf | None) -> tuple[Node | None, Index] | None:
+        return None if leaf is None else (leaf[0].parent, leaf[1])
 
     def find(self, layer: Layer, skip: set[int], place: Place, out: list[Found]) -> list[int]:
         """What keys say of a layer's leaves. Returns the numbers of the leaves of which they say nothing."""
@@ -300,7 +330,14 @@ class Keys:
         leaf = layer.leaves[number]
         if re.match(r"basic\s", value, re.IGNORECASE):
             return None
-        strength = checks.token(value)
+        if layer.via[-1:] == ("basic",):
+            user, colon, secret = value.partition(":")
+            if not secret or checks.is_constant(secret):
+                return None
+            start = leaf[2] + len((user + colon).encode())
+            return Found(layer, number, start, leaf[3], "password", "key", "low", whole=False)
+        scheme, space, credentials = value.strip().partition(" ")
+        strength = checks.token(credentials if space and scheme.isalnum() else value)
         if strength == NO:
             return None
         certainty: Certainty = "medium" if strength == STRONG else "low"
@@ -350,9 +387,12 @@ def _kind_of_list(data_type: str, texts: list[str]) -> int | None:
     if data_type == "social_graph":
         found = [n for n, t in enumerate(texts) if checks.opaque_id(t) and not checks.is_constant(t)]
         return found[0] if len(found) >= 2 else None
+    if data_type == "crash_data":
+        found = [n for n, t in enumerate(texts[:200]) if checks.stack_trace(t)]
+        return found[0] if found else None
     if data_type in ("keystroke_touch", "biometric"):
         found = [n for n, t in enumerate(texts) if re.fullmatch(r"-?\d+\.\d+(?:[eE]-?\d+)?", t.strip())]
-        return found[0] if len(found) >= (6 if data_type == "keystroke_touch" else 16) else None
+        return found[0] if len(found) >= (6 if data_type == "keystroke_touch" else 4) else None
     return None
 
 

@@ -56,6 +56,9 @@ def _decides(kept: Found, other: Found) -> bool:
     if kept.method == "planted" and other.method == "planted":
         # Two planted values of different types in one text are two; as one and the same whole leaf they are one.
         return kept.whole and other.whole
+    if kept.method == "planted" and other.method == "endpoint" and kept.via:
+        # What a digest was made of is one thing, what the field is for another.
+        return False
     if not other.whole:
         return other.start >= kept.start and other.end <= kept.end and not kept.whole
     return kept.whole

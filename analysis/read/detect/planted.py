@@ -45,6 +45,9 @@ class Hit(NamedTuple):
     """Counts only as a whole leaf under a key that fits."""
     inside: bool
     """The value is a part of what the bytes around decode to."""
+    stands: bool
+    """Nothing beside it makes it a part of a longer number or word. Bytes that are no text (a length, a tag) say
+    nothing of that."""
 
 
 class Needles:
@@ -70,6 +73,11 @@ class Needles:
                 if number == len(self._meant):
                     self._meant.append([])
                 self._meant[number].append((hashed if digest else plain, needle))
+        self._digits: dict[str, Value] = {}
+        for meant in self._meant:
+            for value, needle in meant:
+                if not needle.via and not needle.whole_leaf_only and needle.data.isdigit() and len(needle.data) >= 8:
+                    self._digits.setdefault(needle.data.decode(), value)
         self._automaton = None
         if numbers:
             from ahocorasick_rs import BytesAhoCorasick
@@ -93,29 +101,33 @@ class Needles:
         return self._automaton is not None
 
     def find(self, data: bytes) -> list[Hit]:
-        """All needles in ``data`` whose neighbours let them stand, without those that are a part of a longer one;
-        in the order of their starts. Of several meanings of the same bytes each is given."""
+        """All needles in ``data``, without those that are a part of a longer one; in the order of their starts. Of
+        several meanings of the same bytes each is given."""
         if self._automaton is None:
             return []
         hits: list[Hit] = []
         for number, start, end in self._automaton.find_matches_as_indexes(data, overlapping=True):
             for value, needle in self._meant[number]:
-                if needle.boundary and not _stands(data, start, end, needle.boundary):
-                    continue
-                hits.append(Hit(start, end, value, needle.via, needle.whole_leaf_only, needle.inside))
+                boundary = needle.boundary or ("word" if not needle.via else "")
+                stands = not boundary or _stands(data, start, end, boundary)
+                hits.append(Hit(start, end, value, needle.via, needle.whole_leaf_only, needle.inside, stands))
         if len(hits) < 2:
             return hits
         hits.sort(key=lambda h: (h.start, -h.end))
         kept: list[Hit] = []
         reach, since = -1, -1
         for hit in hits:
-            # A weak hit never hides a strong one: it may be refused later.
+            # A hit that may be refused later hides no other.
             if hit.end <= reach and not (hit.start == since and hit.end == reach):
                 continue
             kept.append(hit)
-            if not hit.weak and hit.end > reach:
+            if hit.stands and not hit.weak and hit.end > reach:
                 reach, since = hit.end, hit.start
         return kept
+
+    def digits(self, text: str) -> Value | None:
+        """The planted number that ``text`` is when separators are left out: no needle knows every grouping."""
+        return self._digits.get(re.sub(r"[^0-9]", "", text)) if self._digits else None
 
     def near(self, text: str) -> tuple[str, int, str] | None:
         """Where ``text`` is a planted latitude or longitude: which of the two, decimals that agree (1 or more), and
@@ -137,6 +149,10 @@ def _stands(data: bytes, start: int, end: int, boundary: str) -> bool:
     """Nothing beside the needle makes it a part of a longer number or word."""
     before = data[start - 1] if start else 0x20
     after = data[end] if end < len(data) else 0x20
+    if not _is_word(data[start]) or not _is_word(data[end - 1]):
+        # A needle that begins or ends with a sign (+62...) has its boundary there.
+        before = 0x20 if not _is_word(data[start]) else before
+        after = 0x20 if not _is_word(data[end - 1]) else after
     if boundary == "digit":
         return not (0x30 <= before <= 0x39 or 0x30 <= after <= 0x39)
     # Percent- and JSON-escapes end in letters and digits that belong to no word: %20Budi, \nBudi.

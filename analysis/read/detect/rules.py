@@ -54,6 +54,7 @@ CHECKS: dict[str, Check] = {
     "place": checks.place_name,
     "postcode": checks.postal_code,
     "words": checks.free_word,
+    "proper": checks.proper_place,
     "uuid": checks.uuid_not_zero,
     "oaid": checks.oaid,
     "uuid16": checks.uuid_or_hex16,
@@ -204,17 +205,17 @@ def default_check(data_type: str, validator: str) -> str:
 
 
 _SPECIAL = """
-name: full_name name person @message !thing !device
-nama: full_name name person @message !thing !device
+name: full_name name person @message !thing !device !event
+nama: full_name name person @message !thing !device !event
 fn ln: full_name name @ud
-display_name nickname nick nick_name: full_name name !thing !device
+display_name nickname nick nick_name: full_name name !thing !device !event
 contact_name: full_name name
 given_name family_name surname middle_name nama_depan nama_belakang nama_penerima recipient_name receiver_name: full_name name
 customer_name buyer_name cardholder_name card_holder_name account_holder_name legal_name passenger_name: full_name name
 user_fullname nama_ibu mother_name: full_name name
-screen_name unique_id login account handle: username handle person auth !thing !device
+screen_name unique_id login account handle: username handle person auth !thing !device !event
 nama_pengguna login_name user_handle: username handle
-alias identity: account_id opaque person !thing !device
+alias identity: account_id opaque person !thing !device !event
 uid: account_id opaque !thing !device !push
 userid user_uuid customer_id account_id member_no nasabah_id user_unique_id account_uuid: account_id opaque
 id uuid: account_id opaque @person
@@ -249,16 +250,17 @@ zip zip_code postcode postal_code kode_pos pos_code: postal_address postcode !fi
 ct st zp: postal_address any @ud
 city kota: postal_address place address !geo
 city kota district province region_name city_name kabupaten: location_coarse place !thing
-state: postal_address words address !geo
-state: location_coarse place geo
-area geo_city: location_coarse place geo address
+state: postal_address proper address !geo
+state: location_coarse proper geo
+area: location_coarse proper geo address
+geo_city: location_coarse place
 city_code: location_coarse opaque geo
 region: country_region country !thing
-region: location_coarse place geo address
+region: location_coarse proper geo address
 province provinsi: location_coarse place !thing
 country country_code country_iso sim_country network_country sim_country_iso network_country_iso: country_region country !thing
 residence: country_region country
-nationality citizenship kewarganegaraan passport_country: nationality country_or_name
+nationality citizenship kewarganegaraan passport_country: nationality country
 operator carrier_name: carrier carrier device cell geo !pay
 carrier: carrier carrier !pay !address !thing
 isp isp_name network_operator_name sim_operator_name carrier_name: carrier carrier
@@ -358,7 +360,7 @@ locale user_locale device_locale: locale_timezone language
 lc: locale_timezone language
 timezone tz tz_name timezone_name timezone_id time_zone: locale_timezone timezone
 tz_offset timezone_offset utc_offset: locale_timezone timezone
-exception crash anr breadcrumbs: crash_data trace
+exception crash anr: crash_data trace
 stacktrace stack_trace backtrace: crash_data trace
 memory_usage fps launch_time: crash_data number
 """
@@ -426,6 +428,11 @@ class RuleBook:
                     have = rules.setdefault(form, [])
                     if all(r.data_type != data_type for r in have):
                         have.append(Rule(data_type, check))
+            if data_type == "biometric":
+                book.lists |= {joined(key): data_type for key in keys}
+        for form in ("stacktrace", "frames", "breadcrumbs", "exception", "exceptions", "threads"):
+            book.lists.setdefault(form, "crash_data")
+        book.lists = {k: v for k, v in book.lists.items() if v in known}
         book.by_key = {
             key: tuple(r for r in found if r.data_type in known and r.check != "none") for key, found in rules.items()
         }
