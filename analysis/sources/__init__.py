@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from analysis.model import Clue, Exchange, Loss, Message
+from analysis.model import Clue, Exchange, Loss, Message, Origin
 from analysis.tables import TABLES
 
 _FLOW_COLUMNS = (
@@ -66,19 +66,24 @@ class Options:
     """Octets of one body that are held; what is over is counted (``Message.cut``, ``Message.size``)."""
     device: str | None = None
     """Address of the phone, where more than one device speaks in the capture."""
+    beside: tuple[tuple[str, Path], ...] = ()
+    """The other files of the same capture, by their names in the manifest: where a proxy's dump and its journal of
+    messages tell of the same connection, each must know what the other holds."""
     sealed: bool = True
     """The file is finished: a torn tail is a loss. False while it still grows: a torn tail is not yet there."""
 
 
 class Source(Protocol):
-    """One format. A module under ``analysis.sources`` is one: it has these three names."""
+    """One format. A module under ``analysis.sources`` is one: it has these names. ``identify`` tells which."""
 
     KIND: str
-
-    def recognises(self, path: Path, head: bytes) -> bool:
-        """True when the first octets (up to 64 kB) say that the file is of this format."""
 
     def read(self, path: Path, source: str, options: Options) -> Iterator[Batch]:
         """The batches of a file whose name in the manifest is ``source``.
 
         Raises InputError when nothing in it can be read; what breaks off later is a loss in the last batch."""
+
+    def layer_bytes(self, path: Path, origin: Origin) -> bytes:
+        """The octets that an origin's offset counts in, before its steps.
+
+        Raises InputError when the file has no such unit or layer."""

@@ -20,7 +20,7 @@ from analysis.sources import Batch, Options
 from analysis.sources import har_fields as fields
 from analysis.sources.har_entries import Entry, Splitter, parse
 from analysis.sources.octets import Octets, Text, text_of
-from analysis.sources.rows import Batches, Losses, Names, address, earlier, later, micros, port
+from analysis.sources.rows import Batches, Losses, Names, address, authority, earlier, http_version, later, micros, port
 
 KIND = "har"
 
@@ -39,13 +39,6 @@ _NOT_SENT = (
     "ERR_CACHE_",
 )
 """Chrome's errors that end a request before it is sent."""
-
-
-def recognises(head: bytes) -> bool:
-    """True for JSON whose ``log`` holds what a HAR's does, as far as the head shows."""
-    from analysis.sources.identify import looks_like_har
-
-    return looks_like_har(head)
 
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
@@ -85,9 +78,7 @@ def _layer_of(message: Message, origin: Origin) -> bytes | None:
         if origin.layer == f"http-{message.kind}-head":
             return message.head()
         return message.body if origin.layer == f"http-{message.kind}-body" else None
-    return (
-        message.body if (origin.layer, origin.units) == (message.origin.layer, message.origin.units) else None
-    )
+    return message.body if (origin.layer, origin.units) == (message.origin.layer, message.origin.units) else None
 
 
 @dataclass(slots=True)
@@ -180,19 +171,13 @@ class _Reader:
         parsed = parse(entry)
         value = fields.mapping(parsed.value)
         if parsed.repeated:
-            self.losses.add(
-                "key_repeated", "keys that stand twice in an entry: the last holds", 0, parsed.repeated
-            )
+            self.losses.add("key_repeated", "keys that stand twice in an entry: the last holds", 0, parsed.repeated)
         if not value:
             self.losses.add("entry_broken", "entries of which nothing could be read", entry.length)
         elif entry.left_out:
-            self.losses.add(
-                "entry_limit", "entries larger than is held: their beginning was read", entry.left_out
-            )
+            self.losses.add("entry_limit", "entries larger than is held: their beginning was read", entry.left_out)
         elif entry.torn:
-            self.losses.add(
-                "entry_torn", "the last entry breaks off: it was read as far as it goes", entry.length
-            )
+            self.losses.add("entry_torn", "the last entry breaks off: it was read as far as it goes", entry.length)
         key = Key(self.source, number)
         request, response = fields.mapping(value.get("request")), fields.mapping(value.get("response"))
         if value and not request:
@@ -206,7 +191,7 @@ class _Reader:
         at = self._started(value)
         end = at + fields.duration(value) if at is not None else None
         status = _status(response)
-        protocol = fields.protocol(response.get("httpVersion"), request.get("httpVersion"))
+        protocol = http_version(fields.text(response.get("httpVersion")), fields.text(request.get("httpVersion")))
         common: dict[str, Any] = {
             "flow": key,
             "exchange": key,
@@ -282,17 +267,13 @@ class _Reader:
             self.losses.add("time_without_zone", "entries whose time names no zone: taken as UTC")
         return started.at
 
-    def _stays(
-        self, url: fields.Url, value: dict[str, Any], response: dict[str, Any], status: int | None
-    ) -> bool:
+    def _stays(self, url: fields.Url, value: dict[str, Any], response: dict[str, Any], status: int | None) -> bool:
         """Whether nothing of this entry crossed the network: a browser lists also what it took from its
         cache, what it keeps within itself, and what failed before it was sent."""
         if not value:
             return True
         if not url.network:
-            self.losses.add(
-                "not_network", f"entries of the browser's own scheme {_word(url.scheme)}: nothing was sent"
-            )
+            self.losses.add("not_network", f"entries of the browser's own scheme {_word(url.scheme)}: nothing was sent")
             return True
         cached = fields.text(value.get("_fromCache")) or fields.text(value.get("_fetchType"))
         if cached.lower() in _FROM_CACHE:
@@ -310,9 +291,7 @@ class _Reader:
     def _connection(self, value: dict[str, Any], peer: str | None, url: fields.Url) -> tuple[str, str] | None:
         """What names the transport connection. Firefox writes the server's port there, which names none."""
         name = fields.text(value.get("connection"))
-        if not name or (
-            name == str(url.port) and not any(c in self.creator for c in ("webinspector", "pcapdroid"))
-        ):
+        if not name or (name == str(url.port) and not any(c in self.creator for c in ("webinspector", "pcapdroid"))):
             return None
         return name, peer or ""
 
@@ -326,9 +305,7 @@ class _Reader:
         coded = fields.is_coded(body.octets, fields.header(headers, "content-encoding"))
         # mitmproxy and HTTP Toolkit write a request's text with its content coding undone, browsers as it was
         # sent.
-        decoded = coded is False or (
-            coded is None and any(c in self.creator for c in ("mitmproxy", "http toolkit"))
-        )
+        decoded = coded is False or (coded is None and any(c in self.creator for c in ("mitmproxy", "http toolkit")))
         return self._message("request", body, said, headers, at, number, common, decoded)
 
     def _response(
@@ -346,9 +323,7 @@ class _Reader:
         if status in (204, 304) or method.upper() == "HEAD":
             # RFC 9110 section 6.4.1: these carry no content; what a browser shows there is from its cache.
             if body.octets:
-                self.losses.add(
-                    "from_cache", "contents shown from the browser's cache: not received", len(body.octets)
-                )
+                self.losses.add("from_cache", "contents shown from the browser's cache: not received", len(body.octets))
             body, said = fields.Body(b"", True), said or 0
         elif not body.present and said is None:
             said = fields.size(fields.mapping(response.get("content")).get("size"))
@@ -406,9 +381,7 @@ class _Reader:
             if direction is None or not body.present:
                 self.losses.add("message_broken", "WebSocket messages that could not be read")
                 continue
-            yield self._frame(
-                "websocket", direction, count, body, micros(frame.get("time")), (number, place), common
-            )
+            yield self._frame("websocket", direction, count, body, micros(frame.get("time")), (number, place), common)
 
     def _events(self, value: dict[str, Any], number: int, common: dict[str, Any]) -> Iterator[Message]:
         """Server-sent events, which Chrome keeps apart from the content."""
@@ -419,9 +392,7 @@ class _Reader:
             if not body.present:
                 self.losses.add("message_broken", "server-sent events that could not be read")
                 continue
-            yield self._frame(
-                "sse", "received", count, body, micros(event.get("time")), (number, place), common
-            )
+            yield self._frame("sse", "received", count, body, micros(event.get("time")), (number, place), common)
 
     def _frame(
         self,
@@ -437,9 +408,7 @@ class _Reader:
         if body.damaged:
             self.losses.add("body_damaged", f"{kind} messages whose base64 is damaged", len(octets))
         if len(octets) > self.options.max_body:
-            self.losses.add(
-                "body_limit", f"{kind} messages larger than is held", len(octets) - self.options.max_body
-            )
+            self.losses.add("body_limit", f"{kind} messages larger than is held", len(octets) - self.options.max_body)
             octets, cut = octets[: self.options.max_body], True
         index, count[direction] = count[direction], count[direction] + 1
         origin = Origin(self.source, units, kind, 0, len(octets))
@@ -542,9 +511,7 @@ _TLS_ERRORS = {
 
 def _word(text: str) -> str:
     return (
-        text
-        if text in ("data", "blob", "about", "file", "chrome-extension", "chrome", "moz-extension")
-        else "(other)"
+        text if text in ("data", "blob", "about", "file", "chrome-extension", "chrome", "moz-extension") else "(other)"
     )
 
 
@@ -555,7 +522,7 @@ def _host(url: fields.Url, headers: Any) -> tuple[str, str | None]:
     if (url.host and literal is None) or not url.network:
         return url.host, None
     said = fields.header(headers, ":authority") or fields.header(headers, "host")
-    name = fields.authority(said)[0] if said else ""
+    name = authority(said)[0] if said else ""
     if name and address(name) is None:
         return name, literal
     return literal or name, literal

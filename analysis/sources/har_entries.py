@@ -273,9 +273,7 @@ def _patient(raw: bytes) -> Parsed:
     for attempt in (text, _WRONG_ESCAPE.sub(r"\1\\\\", text)):
         try:
             repeated = 0
-            return Parsed(
-                json.loads(attempt, strict=False, object_pairs_hook=once, parse_int=_whole), repeated
-            )
+            return Parsed(json.loads(attempt, strict=False, object_pairs_hook=once, parse_int=_whole), repeated)
         except (ValueError, RecursionError):
             continue
     return Parsed(None)

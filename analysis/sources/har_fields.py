@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from analysis.model import Headers, Micros
-from analysis.sources.rows import plausible, valid
+from analysis.sources.rows import authority, plausible, valid
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -58,9 +58,7 @@ _ISO = re.compile(
     r"(Z|UTC|GMT|[+\-\u2212]\d\d(?::?\d\d)?(?::?\d\d)?)?",
     re.IGNORECASE,
 )
-_JAVASCRIPT = re.compile(
-    r"\w{3},? (\w{3}) (\d{1,2}),? (\d{4}),? (\d\d:\d\d:\d\d)(?: GMT([+-]\d{4}))?.*", re.DOTALL
-)
+_JAVASCRIPT = re.compile(r"\w{3},? (\w{3}) (\d{1,2}),? (\d{4}),? (\d\d:\d\d:\d\d)(?: GMT([+-]\d{4}))?.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +138,7 @@ def duration(entry: dict[str, Any]) -> int:
     total = _milliseconds(entry.get("time"))
     if total is None:
         parts = mapping(entry.get("timings"))
-        total = sum(
-            _milliseconds(parts.get(n)) or 0 for n in ("blocked", "dns", "connect", "send", "wait", "receive")
-        )
+        total = sum(_milliseconds(parts.get(n)) or 0 for n in ("blocked", "dns", "connect", "send", "wait", "receive"))
     return round(total * 1000)
 
 
@@ -194,17 +190,6 @@ def url(value: object, method: str = "") -> Url:
     return Url(scheme, host, port if port is not None else _PORTS.get(scheme), path, path + (found[4] or ""))
 
 
-def authority(value: str) -> tuple[str, int | None]:
-    """Host in lower case and port of an authority (RFC 3986 section 3.2); userinfo is dropped."""
-    value = value.rpartition("@")[2].strip()
-    found = re.fullmatch(r"\[([^\]]*)\](?::(\d*))?|([^:]*)(?::(\d*))?", value)
-    if found is None:
-        return value.lower()[:300], None
-    host = (found[1] if found[1] is not None else found[3]).lower().rstrip(".")
-    number = found[2] or found[4] or ""
-    return host[:300], int(number) if number and len(number) < 6 and 0 < int(number) < 65536 else None
-
-
 def target_with_query(target: str, query: object) -> str:
     """A target whose URL was written without its query gets it back from ``queryString`` (Postman,
     Insomnia)."""
@@ -213,25 +198,6 @@ def target_with_query(target: str, query: object) -> str:
     pairs = [(text(mapping(q).get("name")), text(mapping(q).get("value"))) for q in sequence(query)]
     pairs = [p for p in pairs if p[0] or p[1]]
     return f"{target}?{urlencode(pairs, quote_via=quote, errors='surrogatepass')}" if pairs else target
-
-
-_PROTOCOLS = (
-    (re.compile(r"h3|http/3|quic|.*\+quic"), "http/3"),
-    (re.compile(r"h2|http/2"), "http/2"),
-    (re.compile(r"http/1\.0"), "http/1.0"),
-    (re.compile(r"http/1\.1|http/1$"), "http/1.1"),
-)
-
-
-def protocol(*values: object) -> str:
-    """The first of some ``httpVersion`` that says a protocol, in its registered name; empty when none
-    does."""
-    for value in values:
-        name = text(value).strip().lower()
-        for pattern, told in _PROTOCOLS:
-            if pattern.match(name):
-                return told
-    return ""
 
 
 def headers(value: object, cookies: object, cookie_name: str) -> Headers:

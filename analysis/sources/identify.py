@@ -111,17 +111,19 @@ def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterato
         from analysis.sources import mitm
 
         return kind, _opened(mitm.read(path, source, options))
-    if kind in ("events", "messages"):
-        from analysis.sources import events, messages
+    if kind == "events":
+        from analysis.sources import events
 
-        return kind, _opened((events if kind == "events" else messages).read(path, source, options))
+        return kind, _opened(events.read(path, source, options))
+    if kind == "messages":
+        from analysis.sources import messages
+
+        return kind, _opened(messages.read(path, source, options))
     if kind in ("pcap", "pcapng"):
         from analysis.sources import packets
 
         return kind, _opened(packets.read(path, source, options))
-    raise InputError(
-        f"{path} is no capture that Lintas reads (HAR, mitmproxy dump, pcap, pcapng): it is {looks}."
-    )
+    raise InputError(f"{path} is no capture that Lintas reads (HAR, mitmproxy dump, pcap, pcapng): it is {looks}.")
 
 
 def _opened(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -152,7 +154,11 @@ def layer_bytes(path: Path, kind: str, origin: Origin, options: Options) -> byte
         from analysis.sources import mitm
 
         return mitm.layer_bytes(path, origin)
-    if kind in ("events", "messages"):
+    if kind == "events":
+        from analysis.sources import events
+
+        return events.layer_bytes(path, origin)
+    if kind == "messages":
         from analysis.sources import messages
 
         return messages.layer_bytes(path, origin)
@@ -189,7 +195,7 @@ def _json_kind(head: bytes) -> str | None:
         return None
     if isinstance(first.get("type"), str) and "prev" in first:
         return "events"
-    if isinstance(first.get("type"), str) and isinstance(first.get("flow"), str):
+    if isinstance(first.get("flow"), str) and ("type" in first or "direction" in first):
         return "messages"
     return None
 
@@ -216,9 +222,7 @@ def _looks_like(head: bytes, text: bytes) -> str:
     start = text.lstrip()
     if start[:1] in (b"{", b"["):
         return _looks_like_json(start)
-    if re.search(
-        rb"(?m)^(?:CLIENT_RANDOM|CLIENT_TRAFFIC_SECRET_0|CLIENT_HANDSHAKE_TRAFFIC_SECRET) [0-9a-fA-F]", start
-    ):
+    if re.search(rb"(?m)^(?:CLIENT_RANDOM|CLIENT_TRAFFIC_SECRET_0|CLIENT_HANDSHAKE_TRAFFIC_SECRET) [0-9a-fA-F]", start):
         return "a TLS key log, which opens packets and holds none"
     if b"\0" in text[:4096] or _control_share(text[:4096]) > 0.1:
         return "binary data of no known form"

@@ -95,6 +95,55 @@ def as_text(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+def authority(value: str) -> tuple[str, int | None]:
+    """Host in lower case and port of an authority (RFC 3986 section 3.2); userinfo is dropped."""
+    value = value.rpartition("@")[2].strip()
+    found = re.fullmatch(r"\[([^\]]*)\](?::(\d*))?|([^:]*)(?::(\d*))?", value)
+    if found is None:
+        return value.lower()[:300], None
+    host = (found[1] if found[1] is not None else found[3]).lower().rstrip(".")
+    number = found[2] or found[4] or ""
+    return host[:300], int(number) if number and len(number) < 6 and 0 < int(number) < 65536 else None
+
+
+_PROTOCOLS = (
+    (re.compile(r"h3|http/3|quic|.*\+quic"), "http/3"),
+    (re.compile(r"h2|http/2"), "http/2"),
+    (re.compile(r"http/1\.0"), "http/1.0"),
+    (re.compile(r"http/1\.1|http/1$"), "http/1.1"),
+)
+
+
+def http_version(*values: str) -> str:
+    """The first of some spellings that says an HTTP version, in its registered name; empty when none
+    does."""
+    for value in values:
+        name = value.strip().lower()
+        for pattern, told in _PROTOCOLS:
+            if pattern.match(name):
+                return told
+    return ""
+
+
+_TLS_NAMES = {
+    "SSLv3": "SSL 3.0",
+    "TLSv1": "TLS 1.0",
+    "TLSv1.0": "TLS 1.0",
+    "TLSv1.1": "TLS 1.1",
+    "TLSv1.2": "TLS 1.2",
+    "TLSv1.3": "TLS 1.3",
+    "QUIC": "QUIC 1",
+    "QUICv1": "QUIC 1",
+    "DTLSv1": "DTLS 1.0",
+    "DTLSv1.2": "DTLS 1.2",
+}
+
+
+def tls_version(name: str) -> str | None:
+    """A TLS version as OpenSSL and mitmproxy spell it, in words for the tables; None for none."""
+    return _TLS_NAMES.get(name, name[:20]) or None
+
+
 def later(a: Micros | None, b: Micros | None) -> Micros | None:
     """The later of two times, of which either may be unknown."""
     return b if a is None else a if b is None else max(a, b)
@@ -111,9 +160,7 @@ class Names:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, str, str | None], list[Micros | None]] = {}
 
-    def add(
-        self, address: str, name: str, said_by: str, at: Micros | None, resolver: str | None = None
-    ) -> None:
+    def add(self, address: str, name: str, said_by: str, at: Micros | None, resolver: str | None = None) -> None:
         times = self._seen.setdefault((address, name, said_by, resolver), [at, at])
         times[0], times[1] = earlier(times[0], at), later(times[1], at)
 
@@ -143,9 +190,7 @@ class Losses:
         return bool(self._totals)
 
     def all(self) -> list[Loss]:
-        return [
-            Loss(self._source, kind, n, octets, where) for (kind, where), (n, octets) in self._totals.items()
-        ]
+        return [Loss(self._source, kind, n, octets, where) for (kind, where), (n, octets) in self._totals.items()]
 
 
 class Batches:

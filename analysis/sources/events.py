@@ -1,0 +1,207 @@
+"""``events.jsonl`` of a capture folder: what has no flow in the proxy's dump.
+
+Refusals, connections that were passed through unread, DNS answers, phase marks, the app in front. The form of the
+lines is in ``docs/design.md``. Each line carries the hash of the line before it, so that a line that was changed,
+taken out or put in shows. Refused and passed-through connections come out as flows of which nothing was read;
+what a signal means, ``conclude`` says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.model import InputError, Micros, Origin
+from analysis.sources import Batch, Options
+from analysis.sources.beside import peer
+from analysis.sources.lines import Line, layer_line, lines
+from analysis.sources.rows import Batches, Losses, Names, address, plausible, tls_version, valid
+
+KIND = "events"
+FIRST = "0" * 64
+"""What the first line carries in place of a hash."""
+
+UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
+
+
+def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
+    """The batches of an event file. Raises InputError when none of its lines can be read."""
+    yield from _Reader(source, options).batches(path)
+
+
+def connections(path: Path) -> set[str]:
+    """Ids of the client connections that lines of type ``connection`` or ``refusal`` tell of."""
+    found = set()
+    for line in lines(path):
+        value = line.value or {}
+        if value.get("type") in ("connection", "refusal") and isinstance(value.get("connection"), str):
+            found.add(value["connection"])
+    return found - {""}
+
+
+def layer_bytes(path: Path, origin: Origin) -> bytes:
+    """The octets that an origin's offset counts in: the file, or (layer ``line``) one line of it.
+
+    Raises InputError when the file has no such unit or layer."""
+    if origin.layer == "file":
+        return path.read_bytes()
+    if origin.layer == "line":
+        return layer_line(path, origin.units[0]).raw
+    raise InputError(f"{path} has no layer {origin.layer}: events carry no messages.")
+
+
+def chain_hash(line: bytes) -> str:
+    """What the line after this one carries as ``prev``: SHA-256 of the line's octets without its end, in hex."""
+    return hashlib.sha256(line).hexdigest()
+
+
+@dataclass(slots=True)
+class _Reader:
+    source: str
+    options: Options
+    losses: Losses = field(init=False)
+    names: Names = field(default_factory=Names)
+    flows: int = 0
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.losses = Losses(self.source)
+
+    def batches(self, path: Path) -> Iterator[Batch]:
+        batches = Batches(self.options)
+        expected, understood, done = FIRST, 0, 0
+        for line in lines(path):
+            done = line.done
+            if line.torn and not self.options.sealed:
+                break
+            if not line.raw.strip():
+                continue
+            if line.value is None:
+                self._unread(line)
+            else:
+                understood += 1
+                if line.value.get("prev") != expected:
+                    where = f"line {line.number + 1} does not follow from the line before it"
+                    self.losses.add("chain_broken", where, len(line.raw))
+                self._event(line, line.value, batches)
+            expected = chain_hash(line.raw)
+            if batches.full or len(self.events) >= 16 * max(self.options.batch, 1):
+                yield self._take(batches, done)
+        if not understood and self.options.sealed:
+            raise InputError(f"{path} is no list of events: none of its lines can be read.")
+        last = self._take(batches, done)
+        last.names, last.losses = self.names.batch(), self.losses.all()
+        yield last
+
+    def _take(self, batches: Batches, done: int) -> Batch:
+        batch = batches.take(done)
+        batch.events, self.events = self.events, []
+        return batch
+
+    def _unread(self, line: Line) -> None:
+        if line.torn:
+            self.losses.add("file_torn", "the last line breaks off", len(line.raw))
+        else:
+            self.losses.add("line_unread", "lines that are no JSON object", len(line.raw))
+
+    def _event(self, line: Line, value: dict[str, Any], batches: Batches) -> None:
+        value = dict(value)
+        value["at"] = _time(value.get("at"))
+        if "end" in value:
+            value["end"] = _time(value["end"])
+        kind = value.get("type")
+        if kind == "dns":
+            self._dns(value)
+            return
+        if kind in ("refusal", "connection"):
+            batches.flow(self._flow(line, value, str(kind)))
+        value.pop("prev", None)
+        self.events.append(value)
+
+    def _dns(self, value: dict[str, Any]) -> None:
+        """An answer: each address for the name asked for, and for each alias on the way."""
+        name, at = _name(value.get("name")), value["at"]
+        resolver = address(value.get("resolver"))
+        aliases = value.get("cname")
+        aliases = [aliases] if isinstance(aliases, str) else aliases if isinstance(aliases, list) else []
+        given = value.get("addresses")
+        for one in given if isinstance(given, list) else []:
+            found = address(one)
+            if found is None:
+                self.losses.add("address_unreadable", "DNS answers that hold no IP address")
+                continue
+            if name:
+                self.names.add(found, name, "dns", at, resolver)
+            for alias in map(_name, aliases):
+                if alias and alias != name:
+                    self.names.add(found, alias, "cname", at, resolver)
+
+    def _flow(self, line: Line, value: dict[str, Any], kind: str) -> dict[str, Any]:
+        """A connection of which nothing was read, as a flow: all its octets are unread, and by which signal."""
+        src, sport = peer(value.get("client"))
+        dst, dport = peer(value.get("server"))
+        dst = dst or address(value.get("address"))
+        dport = dport or peer(["", value.get("port")])[1]
+        host, sni = _name(value.get("host")), _name(value.get("sni"))
+        name = sni or host
+        if name and address(name) is not None:
+            name, said_by = address(name) or name, "address"
+        else:
+            said_by = "sni" if sni else "stated"
+        out, into = _count(value.get("bytes_out")), _count(value.get("bytes_in"))
+        unread = value.get("kind") if value.get("kind") in UNREAD else _kind_of(kind)
+        unit, self.flows = self.flows, self.flows + 1
+        cause = valid(value["cause"])[:80] if isinstance(value.get("cause"), str) else "not_stated"
+        tcp = value.get("tcp_ms")
+        if name and dst and said_by == "sni":
+            self.names.add(dst, name, "sni", value["at"])
+        return {
+            "source": self.source,
+            "unit": unit,
+            "leg": self.options.leg or "phone",
+            "app": valid(value["app"])[:300] if isinstance(value.get("app"), str) and value["app"] else None,
+            "app_from": "stated" if isinstance(value.get("app"), str) and value["app"] else None,
+            "transport": value.get("transport") if value.get("transport") in ("tcp", "udp") else "tcp",
+            "src": src,
+            "sport": sport,
+            "dst": dst,
+            "dport": dport,
+            "first": value["at"],
+            "last": value.get("end") or value["at"],
+            "bytes_out": out,
+            "bytes_in": into,
+            "bytes_read": 0,
+            "tcp_ms": float(tcp) if isinstance(tcp, (int, float)) and not isinstance(tcp, bool) and tcp > 0 else None,
+            "handshake_at": _time(value.get("handshake_at")),
+            "host": name or dst,
+            "host_from": said_by if name else "address" if dst else None,
+            "tls": tls_version(_name(value.get("tls"), lower=False)),
+            "alpn": _name(value.get("alpn")) or None,
+            "decrypted": False,
+            "unread": [
+                {"kind": unread, "cause": cause, "bytes": out + into, "count": max(_count(value.get("count")), 1)}
+            ],
+            "origin": str(Origin(self.source, (line.number,), "line", 0, len(line.raw))),
+        }
+
+
+def _kind_of(kind: str) -> str:
+    return "unread" if kind == "refusal" else "sealed"
+
+
+def _time(value: object) -> Micros | None:
+    return plausible(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 50 else 0
+
+
+def _name(value: object, lower: bool = True) -> str:
+    if not isinstance(value, str):
+        return ""
+    value = valid(value)[:300]
+    return value.lower().rstrip(".") if lower else value

@@ -1,0 +1,83 @@
+"""Lines of NDJSON: what the proxy's addons write as it comes, so the last line may be torn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from analysis.model import InputError
+from analysis.sources.octets import Octets
+
+MOST = 512 << 20
+"""Octets of one line that are held; a larger one is skipped and counted."""
+
+
+@dataclass(slots=True)
+class Line:
+    """A line without its end. ``value``: its object, None where it is none. ``torn``: it has no end and is no JSON,
+    so it was not written whole. ``start``: its place in the file (or in what gzip held)."""
+
+    number: int
+    start: int
+    raw: bytes
+    value: dict[str, Any] | None
+    done: int
+    torn: bool = False
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """The lines of a file in order; empty ones count, and have no object."""
+    with Octets(path) as octets:
+        buffer = bytearray()
+        number = start = skipped = 0
+        while True:
+            end = buffer.find(b"\n")
+            if end < 0:
+                if len(buffer) > MOST:
+                    skipped += len(buffer)
+                    buffer.clear()
+                chunk = octets.read()
+                if chunk:
+                    # Only what is new can hold the line's end.
+                    first = chunk.find(b"\n")
+                    while first < 0 and chunk and len(buffer) <= MOST:
+                        buffer += chunk
+                        chunk = octets.read()
+                        first = chunk.find(b"\n")
+                    buffer += chunk
+                    continue
+                if buffer or skipped:
+                    raw = bytes(buffer)
+                    value = None if skipped else _object(raw)
+                    yield Line(number, start, raw, value, octets.done, torn=value is None)
+                return
+            raw = bytes(buffer[:end])
+            del buffer[: end + 1]
+            yield Line(number, start, raw, None if skipped else _object(raw), octets.done)
+            start += end + 1 + skipped
+            skipped = 0
+            number += 1
+
+
+def _object(raw: bytes) -> dict[str, Any] | None:
+    try:
+        value = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        try:
+            value = json.loads(raw.decode("utf-8", "surrogateescape"), strict=False)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def layer_line(path: Path, unit: int) -> Line:
+    """One line by its ordinal. Raises InputError when the file has fewer."""
+    for line in lines(path):
+        if line.number == unit:
+            return line
+    raise InputError(f"{path} has no line {unit}.")

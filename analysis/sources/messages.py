@@ -1,0 +1,273 @@
+"""``messages.jsonl`` of a capture folder: the proxy's journal of messages, written as they come.
+
+A WebSocket, TCP or UDP flow is in the proxy's dump only once it ended; what the proxy saw before it was killed is
+here. The form of the lines is in ``docs/design.md``. Messages belong to the flow and exchange that the dump beside
+it gives to the same id; a flow that stands in no dump gets a row of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.model import InputError, Key, Message, Origin
+from analysis.sources import Batch, Options
+from analysis.sources.beside import Dumped, Indexes, Journaled, conversation, dumped, peer
+from analysis.sources.lines import Line, layer_line, lines
+from analysis.sources.rows import Batches, Losses, Names, address, earlier, later, plausible, tls_version, valid
+
+KIND = "messages"
+
+_KINDS = ("websocket", "tcp", "udp", "sse", "grpc")
+_DIRECTIONS = ("sent", "received")
+
+
+def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
+    """The batches of a journal. Raises InputError when none of its lines can be read."""
+    yield from _Reader(source, options).batches(path)
+
+
+def survey(path: Path, found: dict[str, Journaled]) -> None:
+    """Note which messages of which flows a journal holds, by the proxy's flow id."""
+    for line in lines(path):
+        value = line.value
+        if value is None or not isinstance(value.get("flow"), str):
+            continue
+        held = found.setdefault(value["flow"], Journaled())
+        kind = value.get("type", "message")
+        if kind == "flow":
+            held.conversation = _conversation(value)
+        elif kind == "message":
+            read_one = _message(value)
+            if read_one is not None and held.indexes[read_one.direction].add(read_one.index):
+                held.octets[read_one.direction] += read_one.size
+        elif kind == "progress" and value.get("direction") in _DIRECTIONS:
+            count = _count(value.get("bytes"))
+            held.streamed[value["direction"]] = max(held.streamed[value["direction"]], count)
+
+
+def layer_bytes(path: Path, origin: Origin) -> bytes:
+    """The octets that an origin's offset counts in: the file, or the message in a line.
+
+    Raises InputError when the file has no such unit or layer."""
+    if origin.layer == "file":
+        return path.read_bytes()
+    line = layer_line(path, origin.units[0])
+    found = _message(line.value or {})
+    if found is None or found.kind != origin.layer:
+        raise InputError(f"{path} has no {origin.layer} in line {origin.units[0]}.")
+    return found.data
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    direction: Any
+    index: int
+    kind: Any
+    size: int
+    data: bytes
+    damaged: bool
+
+
+def _message(value: dict[str, Any]) -> _Read | None:
+    direction, index, kind = value.get("direction"), value.get("index"), value.get("kind")
+    if direction not in _DIRECTIONS or kind not in _KINDS or not isinstance(index, int) or not 0 <= index < 1 << 40:
+        return None
+    written = value.get("data")
+    data, damaged = b"", False
+    if isinstance(written, str):
+        try:
+            data = base64.b64decode(written, validate=True)
+        except (binascii.Error, ValueError):
+            damaged = True
+    return _Read(direction, index, kind, max(_count(value.get("size")), len(data)), data, damaged)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 50 else 0
+
+
+def _conversation(value: dict[str, Any]) -> tuple[str, ...]:
+    server = peer(value.get("server"))
+    name = _word(value.get("address")).lower()
+    return conversation(_word(value.get("connection")), server, name, _word(value.get("flow")))
+
+
+def _word(value: object) -> str:
+    return valid(value)[:300] if isinstance(value, str) else ""
+
+
+def _time(value: object) -> int | None:
+    return plausible(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+@dataclass(slots=True)
+class _Flow:
+    key: Key
+    exchange: Key | None
+    row: dict[str, Any] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, Indexes] = field(default_factory=lambda: {"sent": Indexes(), "received": Indexes()})
+    missing: int = 0
+    missing_count: int = 0
+
+
+@dataclass(slots=True)
+class _Reader:
+    source: str
+    options: Options
+    losses: Losses = field(init=False)
+    names: Names = field(default_factory=Names)
+    dump: Dumped = field(default_factory=lambda: Dumped({}, {}))
+    flows: dict[str, _Flow] = field(default_factory=dict)
+    rows: dict[tuple[str, ...], _Flow] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.losses = Losses(self.source)
+
+    def batches(self, path: Path) -> Iterator[Batch]:
+        self.dump = dumped(self.options)
+        batches = Batches(self.options)
+        number = understood = done = 0
+        for line in lines(path):
+            done = line.done
+            if line.torn and not self.options.sealed:
+                break
+            message = self._line(line, number)
+            understood += line.value is not None
+            if message is not None:
+                number += 1
+                batches.add(None, [message])
+                if batches.full:
+                    yield batches.take(done)
+        if not understood and self.options.sealed:
+            raise InputError(f"{path} is no journal of messages: none of its lines can be read.")
+        yield from batches.rows((self._row(f) for f in self.rows.values()), done)
+        last = batches.take(done)
+        last.names, last.losses = self.names.batch(), self.losses.all()
+        yield last
+
+    def _line(self, line: Line, number: int) -> Message | None:
+        value = line.value
+        if value is None:
+            if line.torn:
+                self.losses.add("file_torn", "the last line breaks off", len(line.raw))
+            elif line.raw.strip():
+                self.losses.add("line_unread", "lines that are no JSON object", len(line.raw))
+            return None
+        if not isinstance(value.get("flow"), str):
+            self.losses.add("line_unread", "lines that name no flow", len(line.raw))
+            return None
+        kind = value.get("type", "message")
+        if kind == "flow":
+            self._flow(value, line)
+            return None
+        if kind != "message":
+            return None
+        found = _message(value)
+        if found is None:
+            self.losses.add("line_unread", "messages whose direction, index or kind is missing", len(line.raw))
+            return None
+        flow = self._flow(value, line) if value["flow"] not in self.flows else self.flows[value["flow"]]
+        if not flow.seen[found.direction].add(found.index):
+            self.losses.add("flow_repeated", "messages that stand twice in the journal: read once", found.size)
+            return None
+        return self._made(flow, found, value, line, number)
+
+    def _made(self, flow: _Flow, found: _Read, value: dict[str, Any], line: Line, number: int) -> Message:
+        at = _time(value.get("at"))
+        body = found.data[: self.options.max_body]
+        if found.damaged:
+            self.losses.add("body_damaged", "messages whose base64 is damaged", found.size)
+        missing = found.size - len(body)
+        if missing:
+            over = len(found.data) > len(body)
+            where = "messages larger than is held" if over else "messages that the journal does not hold whole"
+            self.losses.add("body_limit" if over else "body_missing", where, missing)
+        if flow.row is not None:
+            flow.row["bytes_out" if found.direction == "sent" else "bytes_in"] += found.size
+            flow.row["first"] = earlier(flow.row["first"], at)
+            flow.row["last"] = later(flow.row["last"], at)
+            flow.missing += missing
+            flow.missing_count += missing > 0
+        about = flow.about
+        return Message(
+            key=Key(self.source, number),
+            flow=flow.key,
+            exchange=flow.exchange,
+            direction=found.direction,
+            index=found.index,
+            at=at,
+            kind=found.kind,
+            body=body,
+            size=found.size,
+            origin=Origin(self.source, (line.number,), found.kind, 0, len(body)),
+            method=_word(about.get("method")),
+            scheme=_word(about.get("scheme")),
+            host=_word(about.get("host")).lower(),
+            target=valid(about["target"]) if isinstance(about.get("target"), str) else "",
+            cut=missing > 0 or found.damaged,
+        )
+
+    def _flow(self, value: dict[str, Any], line: Line) -> _Flow:
+        """The flow that a line speaks of: the dump's, or one of this file's own."""
+        flow = self.flows.get(value["flow"])
+        if flow is not None:
+            if not flow.about:
+                flow.about = value
+            return flow
+        in_dump = self.dump.flows.get(value["flow"])
+        name = _conversation(value)
+        if in_dump is not None:
+            flow = _Flow(in_dump[0], in_dump[1], None, value)
+        elif name in self.dump.conversations:
+            flow = _Flow(self.dump.conversations[name], None, None, value)
+        elif name in self.rows:
+            flow = _Flow(self.rows[name].key, None, self.rows[name].row, value)
+        else:
+            flow = _Flow(Key(self.source, len(self.rows)), None, self._new_row(value, line), value)
+            self.rows[name] = flow
+        self.flows[value["flow"]] = flow
+        return flow
+
+    def _new_row(self, value: dict[str, Any], line: Line) -> dict[str, Any]:
+        src, sport = peer(value.get("client"))
+        dst, dport = peer(value.get("server"))
+        host = _word(value.get("host")).lower() or _word(value.get("sni")).lower()
+        at = _time(value.get("at"))
+        if host and dst and address(host) is None:
+            self.names.add(dst, host, "host" if value.get("host") else "sni", at)
+        said_by = "http" if value.get("kind") in ("websocket", "http", "sse") else "sni"
+        return {
+            "source": self.source,
+            "unit": len(self.rows),
+            "leg": self.options.leg or "phone",
+            "transport": "udp" if value.get("kind") == "udp" else "tcp",
+            "src": src,
+            "sport": sport,
+            "dst": dst,
+            "dport": dport,
+            "first": at,
+            "last": at,
+            "bytes_out": 0,
+            "bytes_in": 0,
+            "tls": tls_version(_word(value.get("tls"))),
+            "host": host or dst,
+            "host_from": ("address" if address(host) else said_by) if host else "address" if dst else None,
+            "decrypted": True,
+            "origin": str(Origin(self.source, (line.number,), "file", line.start, len(line.raw))),
+        }
+
+    def _row(self, flow: _Flow) -> dict[str, Any]:
+        assert flow.row is not None
+        shared = [f for f in self.flows.values() if f.row is flow.row]
+        missing, count = sum(f.missing for f in shared), sum(f.missing_count for f in shared)
+        row = flow.row
+        row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - missing
+        if count:
+            row["unread"] = [{"kind": "truncated", "cause": "body_not_kept", "bytes": missing, "count": count}]
+        return row

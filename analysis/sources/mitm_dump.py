@@ -1,0 +1,254 @@
+"""The records of a mitmproxy dump, each with its place in the file, also where the file is torn or damaged.
+
+A dump is a row of tnetstrings (tnetstrings.org; mitmproxy adds ``;`` for text), one dictionary a flow:
+``length:payload}``. mitmproxy's own reader stops at the first octet that it does not expect and gives no places, and
+importing it costs 0.3 s; so the framing is read here. The dictionaries of old versions are brought to the present
+one by mitmproxy itself (``mitmproxy.io.compat``), which is imported only for those.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.sources.octets import Octets
+from analysis.sources.rows import as_text
+
+MOST = 1 << 30
+"""Octets of one flow that are held; a larger one is skipped and counted."""
+_DEPTH = 48
+_PREFIX = re.compile(rb"(\d{1,12}):")
+_START = re.compile(rb"(\d{1,12}):\d{1,2}:[a-z_]{2,24}[,;]")
+_PRESENT = (19, 20, 21)
+"""Versions whose dictionaries differ in nothing that is read here."""
+
+State = dict[str, Any]
+
+
+class TornError(ValueError):
+    """Octets that are no tnetstring."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One flow's dictionary, or what stands in its place.
+
+    ``state``: None where it could not be understood; then ``why`` says so in words, and ``kind`` is the flow's type
+    as far as its octets show. ``key``: the id that the record itself has (mitmproxy gives a WebSocket record of an
+    old dump its handshake's)."""
+
+    start: int
+    length: int
+    state: State | None
+    kind: str
+    key: str = ""
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Gap:
+    """Octets between records that are no record. ``torn``: they reach to the end of the file."""
+
+    start: int
+    length: int
+    torn: bool
+
+
+def records(path: Path, octets: Octets) -> Iterator[Record | Gap]:
+    """The records of a dump in their order. ``path``: of the file that ``octets`` reads."""
+    return _Framer(path, octets).records()
+
+
+class _Framer:
+    def __init__(self, path: Path, octets: Octets) -> None:
+        self._octets = octets
+        self._buffer = bytearray()
+        self._base = 0
+        self._ended = False
+        self._size = None if octets.compressed else path.stat().st_size
+        self._path = path
+
+    def records(self) -> Iterator[Record | Gap]:
+        while True:
+            self._need(16)
+            if not self._buffer:
+                return
+            found = _PREFIX.match(self._buffer)
+            end = found.end() + int(found[1]) + 1 if found is not None else 0
+            if found is None or not self._holds(end):
+                yield self._resync()
+                continue
+            if end > MOST:
+                yield self._skip(end)
+                continue
+            payload = memoryview(self._buffer)[found.end() : end - 1]
+            try:
+                record = _record(self._base, end, bytes(payload))
+            finally:
+                payload.release()
+            self._drop(end)
+            yield record
+
+    def _need(self, count: int) -> bool:
+        while len(self._buffer) < count and not self._ended:
+            chunk = self._octets.read()
+            if not chunk:
+                self._ended = True
+                break
+            self._buffer += chunk
+        return len(self._buffer) >= count
+
+    def _drop(self, count: int) -> None:
+        del self._buffer[:count]
+        self._base += count
+
+    def _holds(self, end: int, at: int = 0) -> bool:
+        """True when ``end`` octets from ``at`` are there and end in a dictionary's sign. A length that lies is found
+        out before anything is read for it."""
+        if self._size is not None:
+            place = self._base + at + end - 1
+            if place >= self._size:
+                return False
+            if at + end > len(self._buffer):
+                with self._path.open("rb") as file:
+                    if os.pread(file.fileno(), 1, place) != b"}":
+                        return False
+                return end > MOST or self._need(at + end)
+        elif end > MOST or not self._need(at + end):
+            return False
+        return self._buffer[at + end - 1] == 0x7D
+
+    def _resync(self) -> Gap:
+        """Go on at the next octets that begin a whole record; what lies before is lost."""
+        start, lost, at = self._base, 0, 1
+        while True:
+            for found in _START.finditer(self._buffer, at):
+                end = found.end(1) + 1 - found.start() + int(found[1]) + 1
+                if self._holds(end, found.start()) and self._is_flow(found.start(), end):
+                    lost += found.start()
+                    self._drop(found.start())
+                    return Gap(start, lost, False)
+            # A beginning may stand across the edge of what is at hand.
+            keep = max(len(self._buffer) - 64, 1)
+            if not self._need(len(self._buffer) + 1):
+                lost += len(self._buffer)
+                self._drop(len(self._buffer))
+                return Gap(start, lost, True)
+            self._drop(keep - 1)
+            lost += keep - 1
+            at = 1
+
+    def _is_flow(self, at: int, end: int) -> bool:
+        """Within a flow stand smaller dictionaries; only a flow's says a version and a type."""
+        whole = self._buffer[at : at + min(end, len(self._buffer) - at)]
+        return b"7:version" in whole and b"4:type" in whole
+
+    def _skip(self, end: int) -> Record:
+        start, left = self._base, end
+        self._need(1 << 12)
+        kind = _type_in(bytes(self._buffer[: 1 << 12]))
+        while left and self._need(1):
+            count = min(left, len(self._buffer))
+            self._drop(count)
+            left -= count
+        return Record(start, end - left, None, kind, "", "larger than is held")
+
+
+def _record(start: int, length: int, payload: bytes) -> Record:
+    try:
+        value = _dictionary(payload, 0, len(payload), 0)
+    except (TornError, ValueError, IndexError, RecursionError):
+        return Record(start, length, None, _type_in(payload), "", "its octets are no flow")
+    kind = _said(value, "type")
+    key = _said(value, "id")
+    version = value.get("version", value.get(b"version"))
+    if version in _PRESENT:
+        return Record(start, length, _texts(value), kind, key)
+    return _migrated(start, length, value, kind, key)
+
+
+def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: str) -> Record:
+    from mitmproxy import version
+    from mitmproxy.io import compat
+
+    said = value.get("version", value.get(b"version"))
+    if isinstance(said, int) and said > version.FLOW_FORMAT_VERSION:
+        why = "written by a mitmproxy newer than the one here: update it"
+        return Record(start, length, None, kind, key, why)
+    try:
+        state = compat.migrate_flow(value)
+        return Record(start, length, _texts(state), kind or _said(state, "type"), key)
+    except Exception:
+        # Its converters raise whatever a hostile dictionary makes them raise.
+        return Record(start, length, None, kind, key, "mitmproxy cannot read a flow like it")
+
+
+def _said(value: dict[Any, Any], name: str) -> str:
+    said = value.get(name, value.get(name.encode()))
+    return as_text(said) if isinstance(said, bytes) else said if isinstance(said, str) else ""
+
+
+def _texts(value: dict[Any, Any]) -> State:
+    """The same with text as its keys; other keys are none of mitmproxy's."""
+    return {k if isinstance(k, str) else as_text(bytes(k)): v for k, v in value.items()}
+
+
+_TYPE = re.compile(rb"4:type[,;]\d{1,2}:([a-z]{2,12})[,;]")
+
+
+def _type_in(payload: bytes) -> str:
+    found = _TYPE.search(payload)
+    return found[1].decode() if found is not None else ""
+
+
+# -------------------------------------------------------------------------------------------- tnetstrings
+
+
+def _dictionary(data: bytes, at: int, end: int, depth: int) -> dict[Any, Any]:
+    made: dict[Any, Any] = {}
+    while at < end:
+        key, at = _value(data, at, end, depth)
+        if not isinstance(key, (str, bytes)):
+            raise TornError
+        made[key], at = _value(data, at, end, depth)
+    return made
+
+
+def _value(data: bytes, at: int, end: int, depth: int) -> tuple[Any, int]:
+    """The value that begins at ``at``, and where the next does."""
+    colon = data.find(b":", at, at + 13)
+    digits = data[at:colon]
+    if colon < 0 or not digits.isdigit():
+        raise TornError
+    start = colon + 1
+    stop = start + int(digits)
+    if stop >= end:
+        raise TornError
+    sign = data[stop]
+    if sign == 0x2C:  # ,
+        return data[start:stop], stop + 1
+    if sign == 0x3B:  # ;
+        return as_text(data[start:stop]), stop + 1
+    if sign == 0x7E:  # ~
+        return None, stop + 1
+    if sign == 0x5E:  # ^
+        return float(data[start:stop]), stop + 1
+    if sign == 0x23:  # #
+        return int(data[start:stop]), stop + 1
+    if sign == 0x21:  # !
+        return data[start:stop] == b"true", stop + 1
+    if depth >= _DEPTH:
+        raise TornError
+    if sign == 0x7D:  # }
+        return _dictionary(data, start, stop, depth + 1), stop + 1
+    if sign == 0x5D:  # ]
+        made = []
+        while start < stop:
+            item, start = _value(data, start, stop, depth + 1)
+            made.append(item)
+        return made, stop + 1
+    raise TornError
