@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import unquote
 
 from analysis import codecs
-from analysis.model import Clue, Evidence, Loss, Message, Origin, Reading, Secret, Step, Transmission
+from analysis.model import Certainty, Clue, Evidence, Loss, Message, Origin, Reading, Secret, Step, Transmission
 from analysis.persona import Persona, Planted
 from analysis.read.decode.leaves import Layer, Node, text_of
 from analysis.read.decode.walk import Forest, Limits, Walk, Walked
@@ -59,10 +60,10 @@ class Detector:
         self._build(Spec(values, Facts.of(reference), user_country, limits or Limits()))
 
     @classmethod
-    def from_spec(cls, spec: Spec) -> Detector:
+    def from_spec(cls, spec: Spec) -> Self:
         """The detector that another process described by :meth:`spec`."""
         made = cls.__new__(cls)
-        made._build(spec)
+        cls._build(made, spec)
         return made
 
     def spec(self) -> Spec:
@@ -154,15 +155,11 @@ class Detector:
             at = next((n for n in range(first, last) if not is_constant(value_of(layer, layer.leaves[n]))), None)
             if at is None:
                 continue
-            certainty = "medium" if field.verified else "low"
+            certainty: Certainty = "medium" if field.verified else "low"
             _, _, start, end, _ = layer.leaves[at]
-            out.append(
-                Found(layer, at, start, end, field.data_type, "endpoint", certainty, endpoint=field.id)  # type: ignore[arg-type]
-            )
+            out.append(Found(layer, at, start, end, field.data_type, "endpoint", certainty, endpoint=field.id))
 
-    def _field(
-        self, layer: Layer, number: int, start: int, end: int, field: EndpointField, value: str
-    ) -> Found | None:
+    def _field(self, layer: Layer, number: int, start: int, end: int, field: EndpointField, value: str) -> Found | None:
         """A known field, unless its value is a constant or cannot be what the field is for."""
         data_type = field.data_type
         if is_constant(value) and data_type not in ("device_profile", "child_flag", "gender"):
@@ -177,11 +174,19 @@ class Detector:
             strength = self._keys.check(self._default_checks.get(data_type, "any"), value)
         if strength == NO and data_type in _HARD:
             return None
-        certainty = "low"
+        certainty: Certainty = "low"
         if field.verified:
             certainty = "high" if strength == STRONG else "medium"
         return Found(
-            layer, number, start, end, data_type, "endpoint", certainty, endpoint=field.id, same=same  # type: ignore[arg-type]
+            layer,
+            number,
+            start,
+            end,
+            data_type,
+            "endpoint",
+            certainty,
+            endpoint=field.id,
+            same=same,
         )
 
     # --------------------------------------------------------------------------------------------- planted
@@ -222,9 +227,17 @@ class Detector:
             return
         out.append(
             Found(
-                layer, number, hit.start, hit.end, hit.value.data_type, "planted", "high",
-                same=hit.value.same, whole=whole, via=hit.via,
-            )  # fmt: skip
+                layer,
+                number,
+                hit.start,
+                hit.end,
+                hit.value.data_type,
+                "planted",
+                "high",
+                same=hit.value.same,
+                whole=whole,
+                via=hit.via,
+            )
         )
 
     def _raw_hit(self, layer: Layer, hit: Hit, starts: _Starts, out: list[Found]) -> None:
@@ -236,9 +249,17 @@ class Detector:
             return
         out.append(
             Found(
-                layer, None, hit.start, hit.end, hit.value.data_type, "planted", "high",
-                same=hit.value.same, whole=False, via=hit.via,
-            )  # fmt: skip
+                layer,
+                None,
+                hit.start,
+                hit.end,
+                hit.value.data_type,
+                "planted",
+                "high",
+                same=hit.value.same,
+                whole=False,
+                via=hit.via,
+            )
         )
 
     def _places(self, walked: Walked, moved: dict[int, set[int]], out: list[Found]) -> None:
@@ -271,7 +292,7 @@ class Detector:
                     fits = any(r.check in ("lat", "lon", "pair", "coarse") for r in self._keys.meaning(node).rules)
                     near.append((number, *seen, fits))
             for number, axis, decimals, planted, fits in near:
-                node, index, start, end, _ = layer.leaves[number]
+                node, _, start, end, _ = layer.leaves[number]
                 partner = next(
                     (
                         n
@@ -296,9 +317,16 @@ class Detector:
                 position = (id(layer), min(number, partner)) if partner is not None else None
                 out.append(
                     Found(
-                        layer, number, start, end, data_type, "planted", "high",
-                        same=degree(planted), position=position,
-                    )  # fmt: skip
+                        layer,
+                        number,
+                        start,
+                        end,
+                        data_type,
+                        "planted",
+                        "high",
+                        same=degree(planted),
+                        position=position,
+                    )
                 )
 
     def _grouped(self, layer: Layer, number: int, out: list[Found]) -> None:
@@ -420,7 +448,9 @@ class Detector:
             size = len(text.encode("utf-8", "surrogatepass"))
             return _at(message, one.layer, -one.layer.shift, size - one.layer.shift, steps)
         leaf = one.leaf
-        start, end = (leaf[2], leaf[3]) if leaf is not None and leaf[3] - leaf[2] <= _LONGEST_VALUE else (one.start, one.end)
+        start, end = (
+            (leaf[2], leaf[3]) if leaf is not None and leaf[3] - leaf[2] <= _LONGEST_VALUE else (one.start, one.end)
+        )
         return _at(message, one.layer, start, end)
 
     def _clues(self, message: Message, reading: Reading) -> None:

@@ -25,18 +25,20 @@ _VALUE = rb"(?:" + _PLAIN + rb"|" + _WITH_ESCAPES + rb"|" + _WORD + rb"|([{\[]))
 _MEMBER = re.compile(_WS + rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+:\s*+' + _VALUE, re.DOTALL)
 _ELEMENT = re.compile(_WS + _VALUE, re.DOTALL)
 _CLOSE = re.compile(_WS + rb"([}\]])")
-_CUT_MEMBER = re.compile(_WS + rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+:\s*+"((?:[^"\\]*+(?:\\.[^"\\]*+)*+)\\?)\Z', re.DOTALL)
+_CUT_MEMBER = re.compile(
+    _WS + rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+:\s*+"((?:[^"\\]*+(?:\\.[^"\\]*+)*+)\\?)\Z', re.DOTALL
+)
 _CUT_ELEMENT = re.compile(_WS + rb'"((?:[^"\\]*+(?:\\.[^"\\]*+)*+)\\?)\Z', re.DOTALL)
-_CUT_REST = re.compile(_WS + rb'(?:"(?:[^"\\]*+(?:\\.[^"\\]*+)*+)\\?(?:"\s*+(?::\s*+[-+\w.]*+)?)?|[-+\w.]*+)\Z', re.DOTALL)
+_CUT_REST = re.compile(
+    _WS + rb'(?:"(?:[^"\\]*+(?:\\.[^"\\]*+)*+)\\?(?:"\s*+(?::\s*+[-+\w.]*+)?)?|[-+\w.]*+)\Z', re.DOTALL
+)
 _GUARD = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:\)\]\}'?,?\s*|for\s*\(;;\);\s*|while\s*\(1\);\s*|"
     rb"(?:/\*\*/\s*)?[A-Za-z_$][\w$.\[\]'\"]{0,80}\s*\(\s*(?=[{\[]))?"
 )
 _AFTER_CALL = re.compile(rb"[\s);]*\Z")
 _OPEN = re.compile(rb"[\s\x1e]*[{\[]")
-_STARTS = re.compile(
-    rb'[\s\x1e]*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[\[{"\]\d-]|true|false|null|NaN|\Z))'
-)
+_STARTS = re.compile(rb'[\s\x1e]*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[\[{"\]\d-]|true|false|null|NaN|\Z))')
 
 
 @dataclass(slots=True)
@@ -112,16 +114,17 @@ def _document(
     pos = opened.end()
     in_array = data[pos - 1] == 0x5B
     begun, first, number = pos - 1, len(leaves), 0
-    own = node
+    kid, kind = node, 0
+    at: Index = index
     kids = node.kids
     while True:
         if in_array:
             m = element(data, pos)
             if m is not None:
                 kid = node.element or node.each()
-                at: Index = (*index, number)
+                at = (*index, number)
                 number += 1
-                kind = m.lastindex
+                kind = m.lastindex or 0
                 pos = m.end()
                 if kind == 1:
                     append((kid, at, m.start(1), pos - 1, RAW))
@@ -163,15 +166,12 @@ def _document(
         if (data[pos - 1] == 0x5D) != in_array:
             return Scan(pos, False)
         if not stack:
-            assert node is own
             return Scan(pos, True)
         in_array, node, index, number, begun, first = stack.pop()
         kids = node.kids
 
 
-def _scalar(
-    data: bytes, pos: int, node: Node, index: Index, leaves: list[Leaf], m: re.Match[bytes] | None
-) -> Scan:
+def _scalar(data: bytes, pos: int, node: Node, index: Index, leaves: list[Leaf], m: re.Match[bytes] | None) -> Scan:
     """A document that is one string, number or word."""
     if m is None or _AFTER_CALL.match(data, m.end()) is None:
         return Scan(pos, False)
@@ -181,9 +181,7 @@ def _scalar(
     return Scan(m.end(), True)
 
 
-def _broken(
-    data: bytes, pos: int, node: Node, index: Index, leaves: list[Leaf], in_array: bool, number: int
-) -> Scan:
+def _broken(data: bytes, pos: int, node: Node, index: Index, leaves: list[Leaf], in_array: bool, number: int) -> Scan:
     """Neither a value nor an end: the text was cut off here, or is no JSON from here on."""
     m = (_CUT_ELEMENT if in_array else _CUT_MEMBER).match(data, pos)
     if m is not None:

@@ -149,7 +149,9 @@ class Walk:
             while start < end and data[start] in b" \t":
                 start += 1
             leaf_form = RAW
-            layer.leaves.append((root(f"{side}.header").kid(lower.encode("utf-8", "replace")), (), start, end, leaf_form))
+            layer.leaves.append(
+                (root(f"{side}.header").kid(lower.encode("utf-8", "replace")), (), start, end, leaf_form)
+            )
         self.leaves -= len(layer.leaves)
         self.out.layers.append(layer)
 
@@ -172,7 +174,8 @@ class Walk:
                 number += 1
             at = to + 1
             if number > self.limits.leaves:
-                return self.limit("leaves", question - at, "path")
+                self.limit("leaves", question - at, "path")
+                return
         if question < stop:
             node = self.forest.root("request.query")
             if not form.scan(data, question + 1, stop, node, (), layer.leaves, self.leaves):
@@ -193,7 +196,9 @@ class Walk:
         self.out.layers.append(layer)
         if coded.limited:
             # Bytes that a bomb would give are not walked; those that came are searched.
-            return self._not_understood("body_limited", len(m.body), f"content coding gives over {self.limits.octets} octets")
+            told = f"content coding gives over {self.limits.octets} octets"
+            self._not_understood("body_limited", len(m.body), told)
+            return
         kind = content_type(m.headers)
         understood = self.open(layer, kind, m.kind)
         if understood and not (m.cut or coded.cut):
@@ -201,9 +206,13 @@ class Walk:
         if self._hit:
             self._not_understood("body_limited", len(m.body), f"limit of {', '.join(sorted(self._hit))}")
         elif m.cut or coded.cut or self._broken:
-            self._not_understood("body_cut", m.size, "it breaks off; what came was read" if understood else "it breaks off")
+            self._not_understood(
+                "body_cut", m.size, "it breaks off; what came was read" if understood else "it breaks off"
+            )
         else:
-            self._not_understood("body_undecoded", len(m.body), kind.partition(";")[0].strip().lower() or "no type stated")
+            self._not_understood(
+                "body_undecoded", len(m.body), kind.partition(";")[0].strip().lower() or "no type stated"
+            )
 
     def _not_understood(self, kind: str, octets: int, where: str) -> None:
         self.out.decoded = False
@@ -228,7 +237,9 @@ class Walk:
         if kind == "grpc" or stated.startswith("application/grpc"):
             return self._grpc(layer)
         if stated.startswith("multipart/") or data.startswith(b"--"):
-            boundary = multipart.boundary_of(stated if "boundary" not in stated else content_type(self.message.headers), data)
+            boundary = multipart.boundary_of(
+                stated if "boundary" not in stated else content_type(self.message.headers), data
+            )
             if boundary is not None:
                 return self._multipart(layer, boundary)
         if json.looks_like_json(data) or ("json" in stated and data.lstrip()[:1] not in b"<"):
@@ -245,7 +256,9 @@ class Walk:
             layer.containers.clear()
         if kind == "sse" or stated.startswith("text/event-stream") or text.looks_like_events(data):
             return self._events(layer)
-        if not text.is_base64(data) and form.looks_like_form(data, stated.startswith("application/x-www-form-urlencoded")):
+        if not text.is_base64(data) and form.looks_like_form(
+            data, stated.startswith("application/x-www-form-urlencoded")
+        ):
             return self._form(layer)
         if xml.looks_like_xml(data):
             before = len(layer.leaves)

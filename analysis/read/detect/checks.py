@@ -21,12 +21,11 @@ Check = Callable[[str, str | None], int]
 # ------------------------------------------------------------------------------------------------ constants
 
 _NOTHING = frozenset(
-    """null none nil nan undefined unknown unspecified unset n/a na - -- . 0 -1 false true default test testing anonymous
-    guest (null) <null> <none> {} [] * ? redacted [redacted] removed hidden masked string number boolean object array
-    0.0 other others empty dummy sample example placeholder not available unavailable not_available not_set notset
-    no permission denied restricted <unknown ssid> unknown ssid 9774d56d682e549c 02:00:00:00:00:00 02-00-00-00-00-00
-    0123456789abcdef 1234567890 123456789 12345678 012345678901234 123456789012345 3.14159 test_token test-token
-    testtoken your_token access_token token {{auto}} auto""".split()
+    """null none nil nan undefined unknown unspecified unset n/a na - -- . 0 -1 false true default test testing
+    anonymous guest (null) <null> <none> {} [] * ? redacted [redacted] removed hidden masked 0.0 empty dummy sample
+    example placeholder unavailable not_available not_set notset denied restricted 9774d56d682e549c
+    02:00:00:00:00:00 02-00-00-00-00-00 0123456789abcdef 1234567890 123456789 12345678 012345678901234
+    123456789012345 test_token test-token testtoken your_token access_token token {{auto}}""".split()
 ) | {"", "not available", "unknown ssid", "<unknown ssid>", "permission denied", "no permission", "not set"}
 _NO_CHANGE = re.compile(r"[0\-:.{}()\s]+|(.)\1{3,}|(?:([0-9a-f])\2[:-]){5}\2\2", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\$\{.*\}|%[sd@]|<[A-Za-z_ ]+>|\[[A-Za-z_ ]+\]|__[A-Z_]+__|\{[a-z_]+\}")
@@ -52,7 +51,9 @@ def luhn(digits: str) -> bool:
 
 # ------------------------------------------------------------------------------------------- identity, contact
 
-_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@((?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63})")
+_EMAIL = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@((?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63})"
+)
 _RESERVED = frozenset({"example", "test", "invalid", "localhost"})
 """Names of RFC 2606: no public suffix, but what trials use."""
 
@@ -79,7 +80,7 @@ def site_of(host: str) -> str:
     host = host.lower().rstrip(".")
     if host.rpartition(".")[2] in _RESERVED:
         return ".".join(host.split(".")[-2:])
-    return _suffixes().privatesuffix(host) or host  # type: ignore[attr-defined,no-any-return]
+    return _suffixes().privatesuffix(host) or host  # type: ignore[attr-defined]
 
 
 def email(value: str, country: str | None = None) -> int:
@@ -192,7 +193,9 @@ def firebase_id(value: str, country: str | None = None) -> int:
 
 def password(value: str, country: str | None = None) -> int:
     """4 to 512 characters that are no flag and no address."""
-    return WEAK if 4 <= len(value) <= 512 and value.strip().lower() not in ("true", "false") and "://" not in value else NO
+    return (
+        WEAK if 4 <= len(value) <= 512 and value.strip().lower() not in ("true", "false") and "://" not in value else NO
+    )
 
 
 def pin(value: str, country: str | None = None) -> int:
@@ -289,13 +292,20 @@ def number_or_words(value: str, country: str | None = None) -> int:
 def boolean(value: str, country: str | None = None) -> int:
     """A flag, or a band of ages."""
     text = value.strip().lower()
-    return WEAK if text in ("true", "false", "0", "1", "yes", "no", "y", "n") or re.fullmatch(r"\d{1,2}[+-]\d{0,2}", text) else NO
+    return (
+        WEAK
+        if text in ("true", "false", "0", "1", "yes", "no", "y", "n") or re.fullmatch(r"\d{1,2}[+-]\d{0,2}", text)
+        else NO
+    )
 
 
 # ------------------------------------------------------------------------------------------- government ids
 
 _PROVINCES = frozenset(
-    "11 12 13 14 15 16 17 18 19 21 31 32 33 34 35 36 51 52 53 61 62 63 64 65 71 72 73 74 75 76 81 82 91 92 93 94 95 96".split()
+    (
+        "11 12 13 14 15 16 17 18 19 21 31 32 33 34 35 36 51 52 53 61 62 63 64 65 71 72 73 74 75 76 81 82 91 92 "
+        "93 94 95 96"
+    ).split()
 )
 """First two digits of Indonesia's region codes (Kemendagri), the provinces of 2022 included."""
 
@@ -523,7 +533,11 @@ def carrier(value: str, country: str | None = None) -> int:
     text = value.strip()
     if re.fullmatch(r"[\d \-_/]+", text):
         return mcc_mnc(text)
-    return WEAK if 2 <= len(text) <= 60 and any(c.isalpha() for c in text) and not re.search(r"[{}\[\]<>=]|://", text) else NO
+    return (
+        WEAK
+        if 2 <= len(text) <= 60 and any(c.isalpha() for c in text) and not re.search(r"[{}\[\]<>=]|://", text)
+        else NO
+    )
 
 
 def mcc(value: str, country: str | None = None) -> int:
@@ -651,7 +665,9 @@ def sentence(value: str, country: str | None = None) -> int:
 def phrase(value: str, country: str | None = None) -> int:
     """What a person types into a search field: some letters, nothing of code or query languages."""
     text = value.strip()
-    if not 2 <= len(text) <= 200 or re.match(r"(?:query|mutation|subscription|fragment|select|insert|update)\b[^a-z]", text, re.IGNORECASE):
+    if not 2 <= len(text) <= 200 or re.match(
+        r"(?:query|mutation|subscription|fragment|select|insert|update)\b[^a-z]", text, re.IGNORECASE
+    ):
         return NO
     if re.search(r"[{}\[\]<>=|\\]|://|:\w", text) or _UUID.fullmatch(text):
         return NO
@@ -659,7 +675,9 @@ def phrase(value: str, country: str | None = None) -> int:
 
 
 _LINK = re.compile(r"https?://([^/\s?#:@]+)(?::\d+)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
-_RESOURCE = re.compile(r"\.(?:js|css|png|jpe?g|gif|webp|svg|ico|woff2?|ttf|mp4|webm|m3u8|ts|json|xml|zip|apk)$", re.IGNORECASE)
+_RESOURCE = re.compile(
+    r"\.(?:js|css|png|jpe?g|gif|webp|svg|ico|woff2?|ttf|mp4|webm|m3u8|ts|json|xml|zip|apk)$", re.IGNORECASE
+)
 
 
 def link(value: str) -> tuple[str, str] | None:
@@ -675,7 +693,15 @@ _PACKAGE = re.compile(r"[a-z][a-z0-9_]*(?:\.[A-Za-z0-9_]+){1,8}")
 
 def packages(values: list[str]) -> list[int]:
     """Which of the texts are reverse-domain package names (``com.vendor.app``)."""
-    return [n for n, v in enumerate(values) if _PACKAGE.fullmatch(v.strip()) and re.match(r"(?:com|org|net|id|io|co|me|app|jp|cn|in|de|ru|air|tv|my|sg|br|kr|ai|android|us|uk|eu|fr|vn|th|ph)\.", v.strip())]
+    return [
+        n
+        for n, v in enumerate(values)
+        if _PACKAGE.fullmatch(v.strip())
+        and re.match(
+            r"(?:com|org|net|id|io|co|me|app|jp|cn|in|de|ru|air|tv|my|sg|br|kr|ai|android|us|uk|eu|fr|vn|th|ph)\.",
+            v.strip(),
+        )
+    ]
 
 
 _FRAME = re.compile(
@@ -699,11 +725,12 @@ def technical(value: str, country: str | None = None) -> int:
 # ------------------------------------------------------------------------------------------- locale and zone
 
 _LANGUAGES = frozenset(
-    """aa ab af ak am ar as ay az ba be bg bh bi bm bn bo br bs ca ce co cs cy da de dv dz ee el en eo es et eu fa ff fi fj
-    fo fr fy ga gd gl gn gu gv ha he hi hr ht hu hy ia id ie ig in is it iu iw ja ji jv jw ka kk kl km kn ko ks ku ky la lb lg
-    ln lo lt lu lv mg mi mk ml mn mr ms mt my na nb nd ne nl nn no nr nv ny oc om or os pa pl ps pt qu rm rn ro ru rw sa sc sd
-    se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo
-    za zh zu fil ind eng zho jpn kor msa fra deu spa rus ara por vie tha jav sun""".split()
+    """aa ab af ak am ar as ay az ba be bg bh bi bm bn bo br bs ca ce co cs cy da de dv dz ee el en eo es et eu
+    fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi hr ht hu hy ia id ie ig in is it iu iw ja ji jv jw ka kk
+    kl km kn ko ks ku ky la lb lg ln lo lt lu lv mg mi mk ml mn mr ms mt my na nb nd ne nl nn no nr nv ny oc
+    om or os pa pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th
+    ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu fil ind eng zho jpn kor msa fra
+    deu spa rus ara por vie tha jav sun""".split()
 )
 """ISO 639-1 with the old codes in use (in, iw, ji, jw), and some of ISO 639-2."""
 _TAG = re.compile(r"([A-Za-z]{2,3})(?:[_\-](?:#)?[A-Za-z]{4})?(?:[_\-]([A-Za-z]{2}|\d{3}))?(?:[_\-#.@][\w\-.=]{1,40})*")
@@ -712,7 +739,9 @@ _ZONE = re.compile(
     r"/[A-Za-z0-9_+\-/]{2,40}"
 )
 _OFFSET = re.compile(r"(?:GMT|UTC)?[+\-]\d{1,2}(?::?\d{2})?|(?:GMT|UTC|Z)")
-_ABBREVIATIONS = frozenset("WIB WITA WIT SGT PST PDT EST EDT CST CDT MST MDT CET CEST BST JST KST IST HKT MSK AEST AEDT".split())
+_ABBREVIATIONS = frozenset(
+    "WIB WITA WIT SGT PST PDT EST EDT CST CDT MST MDT CET CEST BST JST KST IST HKT MSK AEST AEDT".split()
+)
 
 
 def language(value: str, country: str | None = None) -> int:
@@ -738,7 +767,14 @@ def timezone(value: str, country: str | None = None) -> int:
         return NO
     offset = abs(float(text))
     in_hours, in_minutes = offset <= 14, offset % 15 == 0 and offset <= 840
-    return WEAK if in_hours or in_minutes or (offset % 900 == 0 and offset <= 50_400) or (offset % 900_000 == 0 and offset <= 50_400_000) else NO
+    return (
+        WEAK
+        if in_hours
+        or in_minutes
+        or (offset % 900 == 0 and offset <= 50_400)
+        or (offset % 900_000 == 0 and offset <= 50_400_000)
+        else NO
+    )
 
 
 def locale_or_zone(value: str, country: str | None = None) -> int:

@@ -129,7 +129,9 @@ class Endpoints:
             if len(self._by_target) > 20_000:
                 self._by_target.clear()
             fitting = tuple(
-                n for n, (h, p, _) in enumerate(self._known) if h.search(host) is not None and p.search(path) is not None
+                n
+                for n, (h, p, _) in enumerate(self._known)
+                if h.search(host) is not None and p.search(path) is not None
             )
             known = self._sets.get(fitting)
             if known is None:

@@ -7,11 +7,11 @@ registry, a closed form), low where it only does not speak against it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from analysis.model import Certainty
-from analysis.read.decode.leaves import LITERAL, RAW, Container, Index, Layer, Leaf, Node
+from analysis.read.decode.leaves import LITERAL, Container, Index, Layer, Leaf, Node
 from analysis.read.detect import checks
 from analysis.read.detect.checks import NO, STRONG, WEAK, Check
 from analysis.read.detect.context import categories, joined, neighbours, targets
@@ -20,7 +20,9 @@ from analysis.read.detect.rules import CHECKS, Rule, RuleBook
 
 _LONGEST = 8_192
 """Characters of a value that is checked; longer ones are bodies of their own."""
-_GENERIC = frozenset({"username", "account_id", "full_name", "install_id", "vendor_device_id", "messages", "search_query"})
+_GENERIC = frozenset(
+    {"username", "account_id", "full_name", "install_id", "vendor_device_id", "messages", "search_query"}
+)
 """Types of which a value's own strong shape knows better: a mail address is one, also where it is the user name."""
 _OTHERS = frozenset({"phone_number", "phone_hash", "email", "email_hash", "full_name"})
 """Types that are an address book's content where they stand in one."""
@@ -73,6 +75,15 @@ class Keys:
         self._book = RuleBook.build(types)
         self._region = region
         self._checks: dict[str, Check] = dict(CHECKS)
+        self._apart: dict[str, Callable[[Layer, int, str, Rule, _Groups, Place], Found | None]] = {
+            "lat": self._coordinate,
+            "lon": self._coordinate,
+            "pair": self._pair,
+            "coarse": self._coarse,
+            "link": self._link,
+            "event": self._event,
+            "authorization": self._authorization,
+        }
 
         def country(value: str, _: str | None = None) -> int:
             text = value.strip()
@@ -183,8 +194,9 @@ class Keys:
                     return False
                 if value in ("true", "false") and rule.check not in ("boolean", "technical"):
                     return False
-            if rule.check in _APART:
-                found = _APART[rule.check](self, layer, number, value, rule, groups, place)
+            apart = self._apart.get(rule.check)
+            if apart is not None:
+                found = apart(layer, number, value, rule, groups, place)
                 if found is not None:
                     out.append(found)
                     return True
@@ -199,9 +211,7 @@ class Keys:
             return True
         return False
 
-    def _holds(
-        self, rule: Rule, layer: Layer, number: int, means: Meaning, groups: _Groups, place: Place
-    ) -> bool:
+    def _holds(self, rule: Rule, layer: Layer, number: int, means: Meaning, groups: _Groups, place: Place) -> bool:
         near: frozenset[str] | None = None
         for alternative in rule.need:
             for condition in alternative:
@@ -260,9 +270,7 @@ class Keys:
         made: Certainty = "medium" if certainty == "medium" and precise >= 3 else "low"
         return Found(layer, number, leaf[2], leaf[3], data_type, "key", made, same=degree(value), position=position)
 
-    def _pair(
-        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
-    ) -> Found | None:
+    def _pair(self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place) -> Found | None:
         """Two coordinates in one text, or the elements of an array of two (GeoJSON has longitude first)."""
         leaf = layer.leaves[number]
         if leaf[0].is_element:
@@ -273,13 +281,17 @@ class Keys:
             decimals = [checks.degrees(b, 180) for b in both]
             if None in decimals or max(d for d in decimals if d is not None) < 1:
                 return None
-            if all(abs(float(b.replace(",", "."))) > 90 for b in both) or all(float(b.replace(",", ".")) == 0 for b in both):
+            if all(abs(float(b.replace(",", "."))) > 90 for b in both) or all(
+                float(b.replace(",", ".")) == 0 for b in both
+            ):
                 return None
             precise = max(d for d in decimals if d is not None)
             data_type = "gps_precise" if precise >= 3 else "location_coarse"
             position = (id(layer), numbers[0])
             certainty: Certainty = "medium" if precise >= 3 else "low"
-            return Found(layer, number, leaf[2], leaf[3], data_type, "key", certainty, same=degree(value), position=position)
+            return Found(
+                layer, number, leaf[2], leaf[3], data_type, "key", certainty, same=degree(value), position=position
+            )
         pair = checks.pair(value)
         if pair is None:
             return None
@@ -289,17 +301,13 @@ class Keys:
         same = f"{degree(pair[0])},{degree(pair[1])}"
         return Found(layer, number, leaf[2], leaf[3], data_type, "key", certainty, same=same)
 
-    def _coarse(
-        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
-    ) -> Found | None:
+    def _coarse(self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place) -> Found | None:
         leaf = layer.leaves[number]
         if not checks.degrees(value, 180):
             return None
         return Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "low", same=degree(value))
 
-    def _link(
-        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
-    ) -> Found | None:
+    def _link(self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place) -> Found | None:
         """A page of another site than the one that is told of it."""
         leaf = layer.leaves[number]
         found = checks.link(value)
@@ -309,9 +317,7 @@ class Keys:
             return None
         return Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "low")
 
-    def _event(
-        self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place
-    ) -> Found | None:
+    def _event(self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place) -> Found | None:
         """The name of an event: a word or some, in a list of events or beside a time."""
         leaf = layer.leaves[number]
         if leaf[4] == LITERAL or not 2 <= len(value) <= 100 or not any(c.isalpha() for c in value) or value[0] in "{[<":
@@ -371,7 +377,9 @@ class Keys:
         if data_type == "address_book":
             inner = range(first, last)
             out[:] = [
-                f for f in out if not (f.layer is layer and f.number in inner and f.data_type in _OTHERS and f.method != "planted")
+                f
+                for f in out
+                if not (f.layer is layer and f.number in inner and f.data_type in _OTHERS and f.method != "planted")
             ]
         out.append(Found(layer, number, leaf[2], leaf[3], data_type, "key", "medium", same=" ".join(texts)[:4096]))
 
@@ -382,7 +390,11 @@ def _kind_of_list(data_type: str, texts: list[str]) -> int | None:
         found = checks.packages(texts)
         return found[0] if len({texts[n] for n in found}) >= 3 else None
     if data_type == "address_book":
-        found = [n for n, t in enumerate(texts) if not checks.is_constant(t) and (checks.email(t) or checks.phone(t) or checks.digest(t))]
+        found = [
+            n
+            for n, t in enumerate(texts)
+            if not checks.is_constant(t) and (checks.email(t) or checks.phone(t) or checks.digest(t))
+        ]
         return found[0] if len(found) >= 2 else None
     if data_type == "social_graph":
         found = [n for n, t in enumerate(texts) if checks.opaque_id(t) and not checks.is_constant(t)]
@@ -434,24 +446,9 @@ class _Groups:
     def partner(self, number: int, check: str, keys: Keys) -> int | None:
         """The nearest leaf of the group that a rule with this check knows."""
         _, numbers = self.of(number)
-        fitting = [
-            n for n in numbers if any(r.check == check for r in keys.meaning(self._layer.leaves[n][0]).rules)
-        ]
+        fitting = [n for n in numbers if any(r.check == check for r in keys.meaning(self._layer.leaves[n][0]).rules)]
         return min(fitting, key=lambda n: abs(n - number), default=None)
 
     def elements(self, number: int) -> list[int]:
         """The elements of the array that a leaf is one of."""
         return self.of(number)[1]
-
-
-_APART: Mapping[str, object] = {}
-_APART = {  # type: ignore[assignment]
-    "lat": Keys._coordinate,
-    "lon": Keys._coordinate,
-    "pair": Keys._pair,
-    "coarse": Keys._coarse,
-    "link": Keys._link,
-    "event": Keys._event,
-    "authorization": Keys._authorization,
-}
-__all__ = ["RAW", "Keys", "Meaning", "Place", "degree"]

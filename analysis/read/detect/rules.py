@@ -199,6 +199,7 @@ _OF_VALIDATOR = {
 }
 """The check of a type that only the user's own reference data know, by the validator it names."""
 
+
 def default_check(data_type: str, validator: str) -> str:
     """The name of the check that values of a type have to pass."""
     return _OF_TYPE.get(data_type) or _OF_VALIDATOR.get(validator, "any")
@@ -210,8 +211,10 @@ nama: full_name name person @message !thing !device !event
 fn ln: full_name name @ud
 display_name nickname nick nick_name: full_name name !thing !device !event
 contact_name: full_name name
-given_name family_name surname middle_name nama_depan nama_belakang nama_penerima recipient_name receiver_name: full_name name
-customer_name buyer_name cardholder_name card_holder_name account_holder_name legal_name passenger_name: full_name name
+given_name family_name surname middle_name: full_name name
+nama_depan nama_belakang nama_penerima recipient_name receiver_name: full_name name
+customer_name buyer_name cardholder_name: full_name name
+card_holder_name account_holder_name legal_name passenger_name: full_name name
 user_fullname nama_ibu mother_name: full_name name
 screen_name unique_id login account handle: username handle person auth !thing !device !event
 nama_pengguna login_name user_handle: username handle
@@ -242,8 +245,10 @@ em: email_hash digest
 ph: phone_number phone
 ph: phone_hash digest @ud
 mail: email email
-phone_no mobile_number mobile_phone telephone telp no_telp nomor_telepon nomor_hp nohp hp handphone whatsapp: phone_number phone
-whatsapp_number wa_number contact_number no_wa nomor_wa telepon phone1 phone2 phonenum home_phone work_phone: phone_number phone
+phone_no mobile_number mobile_phone telephone telp no_telp: phone_number phone
+nomor_telepon nomor_hp nohp hp handphone whatsapp: phone_number phone
+whatsapp_number wa_number contact_number no_wa nomor_wa: phone_number phone
+telepon phone1 phone2 phonenum home_phone work_phone: phone_number phone
 street alamat street_address address_line1 address_line_1 address1 full_address alamat_lengkap: postal_address words
 kelurahan kecamatan desa: postal_address words
 zip zip_code postcode postal_code kode_pos pos_code: postal_address postcode !file
@@ -258,7 +263,8 @@ city_code: location_coarse opaque geo
 region: country_region country !thing
 region: location_coarse proper geo address
 province provinsi: location_coarse place !thing
-country country_code country_iso sim_country network_country sim_country_iso network_country_iso: country_region country !thing
+country country_code country_iso: country_region country !thing
+sim_country network_country sim_country_iso network_country_iso: country_region country !thing
 residence: country_region country
 nationality citizenship kewarganegaraan passport_country: nationality country
 operator carrier_name: carrier carrier device cell geo !pay
@@ -270,7 +276,8 @@ carrier_region: country_region country
 lat latitude: gps_precise lat
 lng lon longitude: gps_precise lon
 long: gps_precise lon ~geo
-loc location geo gps coordinates latlng x_location m_location lat_lng geolocation position coordinate lat_long: gps_precise pair
+loc location geo gps coordinates latlng: gps_precise pair
+x_location m_location lat_lng geolocation position coordinate lat_long: gps_precise pair
 lat_coarse lon_coarse: location_coarse coarse
 ad_id: advertising_id uuid @device
 ad_id: ad_data any !device
@@ -307,7 +314,8 @@ token: push_token push @push
 token: session_token token auth person !push
 session session_id sessionid: session_token token @auth @cookie
 cookie: session_token none @none
-sid phpsessid jsessionid connect_sid asp_net_session_id laravel_session auth_token remember_token csrf_session: session_token token @cookie
+sid phpsessid jsessionid connect_sid: session_token token @cookie
+asp_net_session_id laravel_session auth_token remember_token csrf_session: session_token token @cookie
 authorization proxy_authorization x_auth_token x_access_token: session_token authorization
 id_token auth_token session_token bearer_token user_token api_session: session_token token
 code: otp otp ~otp&otp >otp
@@ -341,7 +349,8 @@ clipboard pasteboard clip_text clipboard_content: clipboard any
 q query search kw wd: search_query phrase >search
 keyword search_keyword search_term search_query fb_search_string kata_kunci: search_query phrase
 url dl dr: browsing_history link
-referer referrer page_url page_referrer page_location top_url visited_url landing_page current_url: browsing_history link
+referer referrer page_url page_referrer: browsing_history link
+page_location top_url visited_url landing_page current_url: browsing_history link
 event events event_name: app_interaction event
 action: app_interaction event ~time
 duration: app_interaction number @thing ~time
@@ -367,22 +376,24 @@ memory_usage fps launch_time: crash_data number
 # ``@none`` never holds: the list has the key, but no condition makes it safe.
 
 _DISTINCT = frozenset(
-    """imei imsi iccid meid gaid idfa idfv oaid vaid aaid email surel msisdn latitude longitude ssid bssid password passwd
-    npwp birthday birthdate gender username androidid advertisingid advertiserid nik phone phonenumber mobileno nohp
-    fullname firstname lastname deviceid userid customerid pushtoken fcmtoken sessiontoken accesstoken refreshtoken
-    macaddress ipaddress dateofbirth lat lng lon countrycode country locale timezone language cardnumber iban
-    postalcode zipcode otp jwt emailaddress devicetoken installid installationid name city streetaddress nationalid
-    serialnumber carrier heartrate referrer religion agama salary income ssn passport keyword""".split()
+    """imei imsi iccid meid gaid idfa idfv oaid vaid aaid email surel msisdn latitude longitude ssid bssid
+    password passwd npwp birthday birthdate gender username androidid advertisingid advertiserid nik phone
+    phonenumber mobileno nohp fullname firstname lastname deviceid userid customerid pushtoken fcmtoken
+    sessiontoken accesstoken refreshtoken macaddress ipaddress dateofbirth lat lng lon countrycode country
+    locale timezone language cardnumber iban postalcode zipcode otp jwt emailaddress devicetoken installid
+    installationid name city streetaddress nationalid serialnumber carrier heartrate referrer religion agama
+    salary income ssn passport keyword""".split()
 )
 """Keys that keep their meaning with a word before them (``user_email``, ``deviceImei``, ``x-forwarded-email``)."""
 
 _SPOILERS = frozenset(
-    """is has no not verify verified hide hidden show require required enable enabled allow allowed min max num count
-    total default supported support company business cs service need send use can should validate valid invalid check
-    update change reset forgot agree with without type status hash hashed sha256 md5 sha1 encrypted masked template host
-    event screen page app product item file class method function bundle package domain schema table column param
-    campaign font api sdk lib library network server error test category brand store shop merchant action module
-    variant experiment feature process thread query operation button element view form field label rule style theme""".split()
+    """is has no not verify verified hide hidden show require required enable enabled allow allowed min max num
+    count total default supported support company business cs service need send use can should validate valid
+    invalid check update change reset forgot agree with without type status hash hashed sha256 md5 sha1
+    encrypted masked template host event screen page app product item file class method function bundle
+    package domain schema table column param campaign font api sdk lib library network server error test
+    category brand store shop merchant action module variant experiment feature process thread query operation
+    button element view form field label rule style theme""".split()
 )
 """Words before a key that make it something else (``is_email``, ``support_phone``, ``event_name``)."""
 
@@ -417,10 +428,10 @@ class RuleBook:
             for key in keys.split():
                 rules.setdefault(joined(key), []).append(Rule(parts[0], parts[1], need, avoid))
         known = set()
-        for data_type, validator, keys in types:
+        for data_type, validator, listed in types:
             known.add(data_type)
             check = default_check(data_type, validator)
-            for key in keys:
+            for key in listed:
                 form = joined(key)
                 if check == "list":
                     book.lists.setdefault(form, data_type)
@@ -429,7 +440,7 @@ class RuleBook:
                     if all(r.data_type != data_type for r in have):
                         have.append(Rule(data_type, check))
             if data_type == "biometric":
-                book.lists |= {joined(key): data_type for key in keys}
+                book.lists |= {joined(key): data_type for key in listed}
         for form in ("stacktrace", "frames", "breadcrumbs", "exception", "exceptions", "threads"):
             book.lists.setdefault(form, "crash_data")
         book.lists = {k: v for k, v in book.lists.items() if v in known}

@@ -69,10 +69,12 @@ def _emails(layer: Layer, numbers: list[int], out: list[Found]) -> None:
             text = m.group().decode("ascii")
             # user@host of a URL's authority is an account of a machine, or a key: https://key@host/1
             before = data[max(start, m.start() - 3) : m.start()]
-            if before.endswith(b"//") or before.endswith(b":") and b"//" in data[start : m.start()]:
+            if before.endswith(b"//") or (before.endswith(b":") and b"//" in data[start : m.start()]):
                 continue
             if checks.email(text) != STRONG or _ROLES.match(text) or checks.is_constant(text):
                 continue
             whole = m.start() == start and m.end() == end
-            out.append(Found(layer, number, m.start(), m.end(), "email", "value", "low", same=text.lower(), whole=whole))
+            out.append(
+                Found(layer, number, m.start(), m.end(), "email", "value", "low", same=text.lower(), whole=whole)
+            )
             break
