@@ -300,7 +300,7 @@ class _Reader:
     def _request(
         self, request: dict[str, Any], headers: Any, at: Micros | None, number: int, common: dict[str, Any]
     ) -> tuple[Message, int]:
-        body = fields.request_body(request)
+        body = fields.request_body(request, headers)
         said = fields.size(request.get("bodySize"))
         coded = fields.is_coded(body.octets, fields.header(headers, "content-encoding"))
         # mitmproxy and HTTP Toolkit write a request's text with its content coding undone, browsers as it was
@@ -318,7 +318,7 @@ class _Reader:
         number: int,
         common: dict[str, Any],
     ) -> tuple[Message, int]:
-        body = fields.response_body(response)
+        body = fields.response_body(response, headers)
         said = fields.size(response.get("bodySize"))
         if status in (204, 304) or method.upper() == "HEAD":
             # RFC 9110 section 6.4.1: these carry no content; what a browser shows there is from its cache.

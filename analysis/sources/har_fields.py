@@ -257,7 +257,7 @@ class Body:
 _NONE = Body(b"", False)
 
 
-def request_body(request: dict[str, Any]) -> Body:
+def request_body(request: dict[str, Any], found: Headers) -> Body:
     """A request's body: ``postData`` as text, as base64 (PCAPdroid and others write ``encoding``), HTTP
     Toolkit's ``_content``, or its params alone, which are then written as the form that they were."""
     post = request.get("postData")
@@ -269,13 +269,11 @@ def request_body(request: dict[str, Any]) -> Body:
     if not isinstance(written, str) or not written:
         content = mapping(request.get("_content"))
         if isinstance(content.get("text"), str) and content["text"]:
-            return _octets(
-                content["text"], _coding(content), _kind(content, request), size(content.get("size")) or said
-            )
+            return _octets(content["text"], _coding(content), _kind(content, found), size(content.get("size")) or said)
         if post.get("params"):
-            return Body(_form(sequence(post.get("params")), _kind(post, request)), True)
+            return Body(_form(sequence(post.get("params")), _kind(post, found)), True)
         return Body(b"", isinstance(written, str) and not said)
-    kind = _kind(post, request)
+    kind = _kind(post, found)
     if _coding(post) != "base64" and "form" in kind:
         # Firefox writes the header fields of an upload's stream before a form's own text.
         head = _STREAM_HEAD.match(written)
@@ -283,7 +281,7 @@ def request_body(request: dict[str, Any]) -> Body:
     return _octets(written, _coding(post), kind, said)
 
 
-def response_body(response: dict[str, Any]) -> Body:
+def response_body(response: dict[str, Any], found: Headers) -> Body:
     """A response's body: its content codings are undone already, for nearly all tools."""
     content = mapping(response.get("content"))
     written = content.get("text")
@@ -291,12 +289,12 @@ def response_body(response: dict[str, Any]) -> Body:
         return _NONE
     if not written:
         return Body(b"", not (size(content.get("size")) or 0) and not (size(response.get("bodySize")) or 0))
-    return _octets(written, _coding(content), _kind(content, response), size(content.get("size")))
+    return _octets(written, _coding(content), _kind(content, found), size(content.get("size")))
 
 
-def _kind(content: dict[str, Any], message: dict[str, Any]) -> str:
+def _kind(content: dict[str, Any], found: Headers) -> str:
     """The media type of a body, with its parameters."""
-    return text(content.get("mimeType")) or header(headers(message.get("headers"), None, ""), "content-type")
+    return text(content.get("mimeType")) or header(found, "content-type")
 
 
 def message_body(data: object, binary: bool) -> Body:

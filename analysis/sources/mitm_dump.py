@@ -78,18 +78,16 @@ class _Framer:
             if not self._buffer:
                 return
             found = _PREFIX.match(self._buffer)
-            end = found.end() + int(found[1]) + 1 if found is not None else 0
-            if found is None or not self._holds(end):
+            head = found.end() if found is not None else 0
+            end = head + int(found[1]) + 1 if found is not None else 0
+            del found
+            if not head or not self._holds(end):
                 yield self._resync()
                 continue
             if end > MOST:
                 yield self._skip(end)
                 continue
-            payload = memoryview(self._buffer)[found.end() : end - 1]
-            try:
-                record = _record(self._base, end, bytes(payload))
-            finally:
-                payload.release()
+            record = _record(self._base, end, bytes(self._buffer[head : end - 1]))
             self._drop(end)
             yield record
 
@@ -126,12 +124,14 @@ class _Framer:
         """Go on at the next octets that begin a whole record; what lies before is lost."""
         start, lost, at = self._base, 0, 1
         while True:
-            for found in _START.finditer(self._buffer, at):
-                end = found.end(1) + 1 - found.start() + int(found[1]) + 1
-                if self._holds(end, found.start()) and self._is_flow(found.start(), end):
-                    lost += found.start()
-                    self._drop(found.start())
-                    return Gap(start, lost, False)
+            begin = self._next_start(at)
+            if begin is not None:
+                first, end = begin
+                if self._holds(end, first) and self._is_flow(first, end):
+                    self._drop(first)
+                    return Gap(start, lost + first, False)
+                at = first + 1
+                continue
             # A beginning may stand across the edge of what is at hand.
             keep = max(len(self._buffer) - 64, 1)
             if not self._need(len(self._buffer) + 1):
@@ -141,6 +141,12 @@ class _Framer:
             self._drop(keep - 1)
             lost += keep - 1
             at = 1
+
+    def _next_start(self, at: int) -> tuple[int, int] | None:
+        """Where the next octets stand that begin like a record, and how long it would be. The match is let go here:
+        while it lives, the buffer cannot grow."""
+        found = _START.search(self._buffer, at)
+        return None if found is None else (found.start(), len(found[1]) + 1 + int(found[1]) + 1)
 
     def _is_flow(self, at: int, end: int) -> bool:
         """Within a flow stand smaller dictionaries; only a flow's says a version and a type."""
