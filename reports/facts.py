@@ -1,0 +1,483 @@
+"""What a report counts: the tables of an audit as plain objects, each number computed once for all chapters.
+
+A *host* is a row of ``destinations`` that something went to: a name at one address. Conversations that are the same
+traffic seen twice (``flows.same_as``) count once, and what the phone's system does by itself stands apart from the
+app, in every number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pyarrow as pa
+
+from analysis.tables import Tables
+
+if TYPE_CHECKING:
+    from analysis.reference import Reference
+
+READINGS = ("full", "part", "refused", "encrypted", "non_http", "silent")
+"""How far something could be read: in full; opened but with a closed part; and the reasons for not at all. The last
+is a conversation in which no octet passed."""
+_READING_OF = {"ca_refused": "refused", "pinned": "refused", "encrypted": "encrypted", "relayed": "encrypted"}
+_INSIDE = frozenset({"sealed", "truncated", "unread"})
+"""Kinds of a closed part within what was opened."""
+METHODS = ("planted", "endpoint", "key", "value", "memory")
+"""From the strongest ground to the weakest; ``memory`` is a known endpoint's field that nobody has looked up."""
+LINKS = ("machine", "operator", "machine_owner", "parent")
+_MOST_SENSITIVE = 4
+
+
+@dataclass(slots=True)
+class Closed:
+    """A part that could not be read."""
+
+    kind: str
+    cause: str | None
+    octets: int
+    count: int
+
+
+@dataclass(slots=True)
+class Host:
+    """A row of ``destinations`` (``row``), with what the other tables say of it."""
+
+    row: Mapping[str, Any]
+    flows: int = 0
+    octets_out: int = 0
+    octets_in: int = 0
+    reading: str = "silent"
+    closed: list[Closed] = field(default_factory=list)
+    types: Counter[str] = field(default_factory=Counter)
+    """Messages that carried a type of personal data, by type."""
+
+    @property
+    def number(self) -> int:
+        return int(self.row["destination"])
+
+    @property
+    def name(self) -> str:
+        """Its name, or its address where no name is known, or nothing."""
+        return self.row["host"] or self.row["address"] or ""
+
+    @property
+    def level(self) -> int:
+        return int(self.row["level"])
+
+    @property
+    def country(self) -> str | None:
+        return self.row["country"]
+
+    @property
+    def placed(self) -> str | None:
+        """The country, where the evidence shows one: level 2 or better."""
+        return self.country if self.level >= 2 else None
+
+    @property
+    def company(self) -> str | None:
+        return self.row["operator"]
+
+    @property
+    def is_read(self) -> bool:
+        return self.reading in ("full", "part")
+
+    @property
+    def octets_closed(self) -> int:
+        return sum(c.octets for c in self.closed)
+
+    @property
+    def links(self) -> list[Mapping[str, Any]]:
+        return self.row["law_links"] or []
+
+
+@dataclass(slots=True)
+class Company:
+    """An operator, or (``id`` None) all hosts whose operator is not known."""
+
+    id: str | None
+    name: str
+    confidence: str | None
+    hosts: list[Host] = field(default_factory=list)
+    types: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Messages that carried a type, by type."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Some of its traffic could not be read."""
+        return any(h.reading != "full" for h in self.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transmission of personal data from the phone, counted once."""
+
+    number: int
+    message: int
+    exchange: int | None
+    destination: int
+    data_type: str
+    method: str
+    """As in ``METHODS``."""
+    certainty: str
+    phase: str | None
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A phase of the session; times in microseconds."""
+
+    name: str
+    start: int
+    end: int
+    stated: bool
+    """False: drawn from the first and last message in it."""
+
+
+def _columns(table: pa.Table, *names: str) -> Iterable[tuple[Any, ...]]:
+    lists = []
+    for name in names:
+        column = table[name]
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.int64())
+        lists.append(column.to_pylist())
+    return zip(*lists, strict=True)
+
+
+class Facts:
+    """All that the chapters say. ``audit``: the content of ``audit.json``, in which anything may be missing."""
+
+    def __init__(self, tables: Tables, audit: Mapping[str, Any], reference: Reference) -> None:
+        self.tables = tables
+        self.audit = audit
+        self.reference = reference
+        self.manifest: Mapping[str, Any] = audit.get("manifest") or {}
+        self.options: Mapping[str, Any] = audit.get("options") or {}
+        self.app: Mapping[str, Any] = self.manifest.get("app") or {}
+        self.vantage: Mapping[str, Any] = self.manifest.get("vantage") or {}
+        self.zone = _zone(self.manifest.get("timezone"))
+        self.reveal = bool(self.options.get("reveal"))
+        self._flows()
+        self._hosts()
+        self._sent()
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def _flows(self) -> None:
+        """Conversations that count, by destination, with how far each could be read."""
+        closed: dict[int | None, list[Closed]] = defaultdict(list)
+        self.closed_without_flow: list[Closed] = []
+        for flow, kind, cause, octets, count in _columns(
+            self.tables["opaque"], "flow", "kind", "cause", "bytes", "count"
+        ):
+            part = Closed(kind, cause, octets or 0, count or 1)
+            if flow is None:
+                self.closed_without_flow.append(part)
+            else:
+                closed[flow].append(part)
+        self.flow_destination: dict[int, int] = {}
+        self.flow_reading: dict[int, str] = {}
+        self.flow_first: dict[int, int | None] = {}
+        self._flow_octets: dict[int, tuple[int, int, int]] = {}
+        self._closed = closed
+        self.duplicate_flows = 0
+        wanted = ("flow", "same_as", "destination", "decrypted", "first", "bytes_out", "bytes_in", "bytes_read")
+        for flow, same_as, place, decrypted, first, out, back, read in _columns(self.tables["flows"], *wanted):
+            if same_as is not None or place is None:
+                self.duplicate_flows += same_as is not None
+                continue
+            self.flow_destination[flow] = place
+            self.flow_first[flow] = first
+            self._flow_octets[flow] = (out or 0, back or 0, read or 0)
+            parts = closed.get(flow, [])
+            self.flow_reading[flow] = _reading(decrypted, parts, (out or 0) + (back or 0))
+
+    def _hosts(self) -> None:
+        self.flow_of_exchange: dict[int, int] = {}
+        self.exchanges_of: Counter[int] = Counter()
+        of_exchange: dict[int, set[str]] = defaultdict(set)
+        self.exchange_times: list[tuple[int | None, str | None, int]] = []
+        for exchange, flow, place, started, phase in _columns(
+            self.tables["exchanges"], "exchange", "flow", "destination", "started", "phase"
+        ):
+            self.flow_of_exchange[exchange] = flow
+            if flow in self.flow_reading and place is not None:
+                self.exchanges_of[place] += 1
+                self.exchange_times.append((started, phase, place))
+                # A connection that served several names: what was said of it holds for each.
+                of_exchange[place].add("full" if self.flow_reading[flow] != "part" else "part")
+        hosts = {row["destination"]: Host(row) for row in self.tables["destinations"].to_pylist()}
+        readings: dict[int, set[str]] = defaultdict(set)
+        for flow, place in self.flow_destination.items():
+            host = hosts.get(place)
+            if host is None:
+                continue
+            out, back, _ = self._flow_octets[flow]
+            host.flows += 1
+            host.octets_out += out
+            host.octets_in += back
+            host.closed += self._closed.get(flow, [])
+            readings[place].add(self.flow_reading[flow])
+        for place, host in hosts.items():
+            if host.row["bytes_out"] is not None:
+                host.octets_out, host.octets_in = host.row["bytes_out"], host.row["bytes_in"] or 0
+            host.reading = _host_reading(readings[place] or of_exchange[place], host.closed)
+        self.all_hosts = hosts
+        counted = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
+        self.hosts = [h for h in counted if h.row["system_noise"] is None]
+        self.system_hosts = [h for h in counted if h.row["system_noise"] is not None]
+        self.app_places = {h.number for h in self.hosts}
+
+    def _sent(self) -> None:
+        at = dict(_columns(self.tables["messages"], "message", "at"))
+        personal, known = self.reference.personal_types, self.reference.data_types
+        self.sent: list[Sent] = []
+        self.received = self.not_personal = self.system_sent = 0
+        wanted = (
+            *("transmission", "message", "exchange", "flow", "destination", "direction", "data_type"),
+            *("method", "also", "certainty", "endpoint", "phase"),
+        )
+        for number, message, exchange, flow, place, direction, kind, method, also, sure, endpoint, phase in _columns(
+            self.tables["transmissions"], *wanted
+        ):
+            if flow not in self.flow_reading or place is None:
+                continue
+            if kind in known and kind not in personal:
+                self.not_personal += 1
+            elif direction != "sent":
+                self.received += 1
+            elif place not in self.app_places:
+                self.system_sent += 1
+            else:
+                if method == "endpoint" and not also and not self.reference.endpoint_field_verified(endpoint):
+                    method = "memory"
+                self.sent.append(
+                    Sent(number, message, exchange, place, kind, method, sure or "low", phase, at.get(message))
+                )
+        seen: set[tuple[int, str]] = set()
+        for s in self.sent:
+            if (s.message, s.data_type) not in seen:
+                seen.add((s.message, s.data_type))
+                self.all_hosts[s.destination].types[s.data_type] += 1
+
+    # ------------------------------------------------------------------------------------------- data types
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """Types of personal data that were sent, with the strongest ground for each; by hosts, then by name."""
+        best: dict[str, int] = {}
+        for s in self.sent:
+            best[s.data_type] = min(METHODS.index(s.method), best.get(s.data_type, len(METHODS)))
+        reach = Counter(t for h in self.hosts for t in h.types)
+        return {t: METHODS[best[t]] for t in sorted(best, key=lambda t: (-reach[t], t))}
+
+    @cached_property
+    def weak_types(self) -> set[str]:
+        """Types for which there are weak signs only."""
+        strong = {s.data_type for s in self.sent if s.certainty != "low"}
+        return set(self.types) - strong
+
+    def is_sensitive(self, data_type: str) -> bool:
+        record = self.reference.data_types.get(data_type)
+        return record is not None and record.sensitivity >= _MOST_SENSITIVE
+
+    @cached_property
+    def sensitive_types(self) -> list[str]:
+        return [t for t in self.types if self.is_sensitive(t)]
+
+    def types_to(self, places: Iterable[int]) -> set[str]:
+        return {t for p in places for t in self.all_hosts[p].types}
+
+    # -------------------------------------------------------------------------------------------- companies
+
+    @cached_property
+    def companies(self) -> list[Company]:
+        """Companies that operate the app's hosts, those that received most types first; the unknown one last."""
+        found: dict[str | None, Company] = {}
+        for host in self.hosts:
+            row = host.row
+            company = found.get(host.company)
+            if company is None:
+                name = row["operator_name"] or host.company or ""
+                company = found[host.company] = Company(host.company, name, row["operator_confidence"])
+            if row["operator_confidence"] == "verified":
+                company.confidence = "verified"
+            company.hosts.append(host)
+        for s in self.sent:
+            found[self.all_hosts[s.destination].company].types[s.data_type].add(s.message)
+        return sorted(
+            found.values(),
+            key=lambda c: (c.id is None, -len(c.types), -sum(map(len, c.types.values())), -len(c.hosts), c.name),
+        )
+
+    @cached_property
+    def known_companies(self) -> list[Company]:
+        return [c for c in self.companies if c.id is not None]
+
+    # ----------------------------------------------------------------------------------------------- places
+
+    @cached_property
+    def hosts_at_level(self) -> dict[int, int]:
+        counts = Counter(h.level for h in self.hosts)
+        return {level: counts[level] for level in (4, 3, 2, 1, 0)}
+
+    @cached_property
+    def placed(self) -> dict[str, list[Host]]:
+        """Hosts by the country that the evidence shows, most hosts first."""
+        found: dict[str, list[Host]] = defaultdict(list)
+        for host in self.hosts:
+            if host.placed is not None:
+                found[host.placed].append(host)
+        return dict(sorted(found.items(), key=lambda f: (-len(f[1]), f[0])))
+
+    @cached_property
+    def named_weakly(self) -> dict[str, list[Host]]:
+        """Hosts by the country that weak evidence alone names (level 1, unicast)."""
+        found: dict[str, list[Host]] = defaultdict(list)
+        for host in self.hosts:
+            if host.level == 1 and host.country is not None and not host.row["anycast"]:
+                found[host.country].append(host)
+        return dict(sorted(found.items(), key=lambda f: (-len(f[1]), f[0])))
+
+    @cached_property
+    def refuted(self) -> list[Host]:
+        return [h for h in self.hosts if h.row["refuted"]]
+
+    @cached_property
+    def nearest_km(self) -> Mapping[str, float]:
+        """Least distance from the vantage to each country; empty where the vantage is not known."""
+        latitude, longitude = self.vantage.get("latitude"), self.vantage.get("longitude")
+        if latitude is None or longitude is None:
+            return {}
+        found: Mapping[str, float] = self.reference.distance.nearest_km(latitude, longitude)
+        return found
+
+    # ------------------------------------------------------------------------------------- seen and unseen
+
+    @cached_property
+    def hosts_by_reading(self) -> dict[str, int]:
+        counts = Counter(h.reading for h in self.hosts)
+        return {r: counts[r] for r in READINGS}
+
+    @cached_property
+    def flows_by_reading(self) -> dict[str, int]:
+        counts = Counter(r for f, r in self.flow_reading.items() if self.flow_destination[f] in self.app_places)
+        return {r: counts[r] for r in READINGS}
+
+    @cached_property
+    def octets_by_reading(self) -> dict[str, int]:
+        """Payload octets of both directions: those that a reader understood, and the others by reason."""
+        counts: Counter[str] = Counter()
+        for flow, place in self.flow_destination.items():
+            if place not in self.app_places:
+                continue
+            out, back, read = self._flow_octets[flow]
+            total = out + back
+            rest = max(total - read, 0)
+            counts["full"] += total - rest
+            for part in self._closed.get(flow, ()):
+                taken = min(part.octets, rest)
+                counts[_octet_class(part.kind)] += taken
+                rest -= taken
+            counts["full" if self.flow_reading[flow] == "full" else "part"] += rest
+        return {r: counts[r] for r in READINGS}
+
+    # ------------------------------------------------------------------------------------------------- time
+
+    @cached_property
+    def span(self) -> tuple[int, int] | None:
+        """First and last moment of the capture; None where it has no times."""
+        times = [t for t in self.flow_first.values() if t]
+        times += [t for t, _, _ in self.exchange_times if t]
+        flows = self.tables["flows"]
+        times += [t for (t,) in _columns(flows, "last") if t]
+        return (min(times), max(times)) if times else None
+
+    @cached_property
+    def phases(self) -> list[Phase]:
+        """The phases in order: as the manifest states them, else from the messages that lie in each."""
+        stated = [p for p in self.manifest.get("phases") or () if isinstance(p, Mapping) and p.get("start")]
+        if stated and self.span is not None:
+            marks = sorted(
+                (self._micros(p["start"]), self._micros(p["end"]) if p.get("end") else None, str(p.get("phase")))
+                for p in stated
+            )
+            following = [m[0] for m in marks[1:]] + [max(self.span[1], marks[-1][0])]
+            return [Phase(name, start, end or after, True) for (start, end, name), after in zip(marks, following, strict=True)]
+        seen = [(t, p) for t, p, _ in self.exchange_times if t and p]
+        seen += [(t, p) for t, p in _columns(self.tables["flows"], "first", "phase") if t and p]
+        runs: list[list[Any]] = []
+        for at, name in sorted(seen):
+            if runs and runs[-1][0] == name:
+                runs[-1][2] = at
+            else:
+                runs.append([name, at, at])
+        ends = [r[1] for r in runs[1:]] + [runs[-1][2]] if runs else []
+        return [Phase(str(r[0]), r[1], max(end, r[2]), False) for r, end in zip(runs, ends, strict=True)]
+
+    def _micros(self, text: Any) -> int:
+        at = text if isinstance(text, datetime) else datetime.fromisoformat(str(text))
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=self.zone)
+        return int(at.timestamp() * 1_000_000)
+
+    def moment(self, micros: int) -> datetime:
+        """A time of the capture in its own time zone, UTC where none is stated."""
+        return datetime.fromtimestamp(micros / 1_000_000, UTC).astimezone(self.zone)
+
+    # -------------------------------------------------------------------------------------------- findings
+
+    @cached_property
+    def findings(self) -> list[Mapping[str, Any]]:
+        found = []
+        for row in self.tables["findings"].to_pylist():
+            row["args"] = {a["name"]: a["value"] for a in row["args"] or ()}
+            found.append(row)
+        return found
+
+    def finding(self, rule: str, state: str | None) -> Mapping[str, Any] | None:
+        return next((f for f in self.findings if f["rule"] == rule and f["state"] == state), None)
+
+
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def _octet_class(kind: str) -> str:
+    return "part" if kind in _INSIDE else _READING_OF.get(kind, "non_http")
+
+
+def _reading(decrypted: bool | None, parts: list[Closed], octets: int) -> str:
+    if decrypted:
+        return "part" if parts else "full"
+    if not parts:
+        return "encrypted" if octets else "silent"
+    worst = max(parts, key=lambda p: p.octets)
+    if worst.kind in _INSIDE:
+        return "encrypted" if worst.kind == "sealed" else "non_http"
+    return _READING_OF.get(worst.kind, "non_http")
+
+
+def _host_reading(readings: set[str], closed: list[Closed]) -> str:
+    told = readings - {"silent"}
+    if not told:
+        return "silent"
+    if told == {"full"}:
+        return "full"
+    if told & {"full", "part"}:
+        return "part"
+    if len(told) == 1:
+        return told.pop()
+    octets: Counter[str] = Counter()
+    for part in closed:
+        octets[_octet_class(part.kind)] += part.octets + 1
+    return max(sorted(told), key=lambda r: octets[r])
