@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
 from analysis import codecs
 from analysis.model import Certainty, Clue, Evidence, Loss, Message, Origin, Reading, Secret, Step, Transmission
-from analysis.persona import Persona, Planted
 from analysis.read.decode.leaves import Layer, Node, text_of
 from analysis.read.decode.walk import Forest, Limits, Walk, Walked
 from analysis.read.detect import value as shapes
@@ -22,7 +23,10 @@ from analysis.read.detect.merge import merge
 from analysis.read.detect.planted import Hit, Needles
 from analysis.read.excerpt import excerpt
 from analysis.read.facts import Facts
-from analysis.reference import Reference
+
+if TYPE_CHECKING:
+    from analysis.persona import Persona, Planted
+    from analysis.reference import Reference
 
 _LONGEST_VALUE = 4_096
 """Octets of a leaf that a transmission carries as its value; of longer ones it carries what was found in it."""
@@ -80,6 +84,8 @@ class Detector:
         self._keys = Keys(spec.facts.types, spec.facts.country_codes, spec.facts.country_names, spec.country)
         self._default_checks = dict(_default_checks(spec.facts))
         self._forest = Forest()
+        self._clean: set[Node] = set()
+        self._canonical = lru_cache(8_192)(codecs.canonical)
         self._messages = 0
         # A planted coordinate begins with its whole degrees: what does not is not compared.
         starts = {p.partition(".")[0] for p in (*self._needles.latitudes, *self._needles.longitudes)}
@@ -90,9 +96,21 @@ class Detector:
 
     def read(self, message: Message) -> Reading:
         """What stands in one message. Pure: the same message gives the same reading."""
+        collecting = gc.isenabled()
+        # A large message is a hundred thousand tuples and no cycle: looking for some costs a fifth of the time.
+        gc.disable()
+        try:
+            return self._read(message)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _read(self, message: Message) -> Reading:
         self._messages += 1
         if self._messages % 64 == 0:
             self._forest.prune()
+            if len(self._clean) > 20_000:
+                self._clean.clear()
         walked = Walk(message, self._forest, self._limits).run()
         found = self._detect(message, walked)
         reading = Reading(message.key, walked.decoded)
@@ -209,7 +227,7 @@ class Detector:
                 number = starts.leaf(hit.start, hit.end)
                 if number is None:
                     if not hit.weak and not layer.sliced and (hit.stands or hit.end - hit.start >= 8):
-                        self._raw_hit(layer, hit, starts, out)
+                        self._raw_hit(layer, hit, out)
                     continue
                 if not hit.stands or number in skip or (id(layer), number, hit.value.same) in covered:
                     continue
@@ -240,11 +258,8 @@ class Detector:
             )
         )
 
-    def _raw_hit(self, layer: Layer, hit: Hit, starts: _Starts, out: list[Found]) -> None:
+    def _raw_hit(self, layer: Layer, hit: Hit, out: list[Found]) -> None:
         """A value in bytes that are no leaf: an unknown format, a key, what lies beyond a limit."""
-        if layer.head and not starts.in_target(hit.start):
-            # A header's name, or one half of a cookie's: no field of its own. The leaf beside it is read.
-            return
         if hit.value.data_type in ("mac_address", "wifi_bssid") and hit.end - hit.start <= 6:
             return
         out.append(
@@ -273,7 +288,7 @@ class Detector:
             data, skip = layer.data, moved.get(id(layer), set())
             near: list[tuple[int, str, int, str, bool]] = []
             for number, (node, _, start, end, _) in enumerate(layer.leaves):
-                if end - start > 64 or number in skip:
+                if start == end or end - start > 64 or data[start] not in _NUMERIC or number in skip:
                     continue
                 if grouped(data, start, end) is not None:
                     self._grouped(layer, number, out)
@@ -370,7 +385,7 @@ class Detector:
         positions: dict[object, int] = {}
         for one in found:
             value = self._value(one)
-            same = one.same if one.same is not None else codecs.canonical(value, one.data_type, self._region)
+            same = one.same if one.same is not None else self._canonical(value, one.data_type, self._region)
             if one.layer.media is not None and one.number is None:
                 import hashlib
 
@@ -387,7 +402,7 @@ class Detector:
                     data_type=one.data_type,
                     method=one.method,
                     certainty=one.certainty,
-                    path=self.scrub(self._path(one)),
+                    path=self._path(one),
                     via=self._via(one),
                     value=Secret(value),
                     same=Secret(same),
@@ -423,9 +438,25 @@ class Detector:
         return value_of(one.layer, leaf)
 
     def _path(self, one: Found) -> str:
+        """Where it stands, fit for tables."""
         leaf = one.leaf
-        if leaf is not None:
-            return leaf[0].path(leaf[1])
+        if leaf is None:
+            return self.scrub(self._raw_path(one))
+        node = leaf[0]
+        path = node.path(leaf[1])
+        if node in self._clean:
+            return path
+        scrubbed = self.scrub(path)
+        if scrubbed == path:
+            self._clean.add(node)
+        return scrubbed
+
+    def _raw_path(self, one: Found) -> str:
+        if one.layer.head:
+            line = one.layer.data.rfind(b"\n", 0, one.start) + 1
+            name = one.layer.data[line : one.layer.data.find(b":", line)]
+            side = one.layer.node.name
+            return f"{side}.header.{text_of(name).lower()}" if line else f"{side}.path"
         beside = None if one.layer.media else _Starts(one.layer).next_leaf(one.start)
         if beside is not None:
             node, index, start = one.layer.leaves[beside][:3]
@@ -437,7 +468,7 @@ class Detector:
     def _via(self, one: Found) -> tuple[str, ...]:
         via = one.layer.via_of(one.number) if one.number is not None else one.layer.via
         if one.number is None and one.layer.head:
-            via = ("path",)
+            via = ("header",) if b"\n" in one.layer.data[: one.start] else ("path",)
         return (*via, *one.via)
 
     def _origin(self, message: Message, one: Found) -> Origin:
@@ -548,6 +579,7 @@ class Detector:
         return "".join(out) if spans else text
 
 
+_NUMERIC = frozenset(b"+-(0123456789 ")
 _GROUPED = re.compile(rb"[+(]{0,2}\d[\d \-().+/]*[ \-().+/][\d \-().+/]*\d\Z")
 """A number of 8 digits and more with separators among them."""
 _TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-%")
@@ -583,11 +615,6 @@ class _Starts:
 
         at = bisect_left(self._starts, start)
         return self._order[at] if at < len(self._order) else None
-
-    def in_target(self, start: int) -> bool:
-        """In a head: within the request's target, where no leaf is."""
-        line = self._layer.data.find(b"\r\n")
-        return start < line
 
 
 def _at(message: Message, layer: Layer, start: int, end: int, more: tuple[Step, ...] = ()) -> Origin:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from analysis.model import Secret
 from analysis.read.decode.leaves import LITERAL, Layer
 from analysis.read.detect.found import Found, value_of
-from analysis.tables import mask
 
 LONGEST = 160
 """Characters of an excerpt."""
@@ -86,6 +85,8 @@ def _member(layer: Layer, number: int, found: Found | None, scrub: Callable[[str
 
 
 def _masked(found: Found) -> str:
+    from analysis.tables import mask  # late: Arrow costs a start-up what reading 100 messages does
+
     leaf = found.leaf
     if leaf is not None and found.whole:
         return mask(Secret(value_of(found.layer, leaf)), found.data_type)

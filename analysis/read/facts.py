@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from analysis.read.detect.endpoint import Endpoint, EndpointField
-from analysis.reference import Reference
+
+if TYPE_CHECKING:
+    from analysis.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)

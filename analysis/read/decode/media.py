@@ -35,17 +35,19 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     )
 )
 
-_SHORT = frozenset({"audio/aac", "audio/mpeg", "video/mp4"})
+_SHORT = frozenset({"audio/aac", "audio/mpeg", "image/bmp"})
 """Types whose signature is so short that bytes of another kind may bear it by chance."""
 
 
-def media_type(data: bytes) -> str | None:
-    """The media type that the first bytes prove, or None. Uploads of any declared type are told by content."""
+def media_type(data: bytes, sure: bool = False) -> str | None:
+    """The media type that the first bytes prove, or None. Uploads of any declared type are told by content.
+
+    ``sure``: only by signatures of three octets and more, for bytes that may be an identifier's."""
     if len(data) < 8:
         return None
     for pattern, name in _SIGNATURES:
         if pattern.match(data) is not None:
-            return name
+            return None if sure and name in _SHORT else name
     return None
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 _CONTROL = bytes(set(range(32)) - {9, 10, 13, 27, 30}) + b"\x7f"
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]{8,}={0,2}[\r\n]*\Z")
 _BASE64URL = re.compile(rb"[A-Za-z0-9_\-]{8,}={0,2}\Z")
-_HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){8,}\Z")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
 _JWT = re.compile(rb"(?:Bearer\s+|bearer\s+|JWT\s+)?(eyJ[A-Za-z0-9_\-]{5,})\.([A-Za-z0-9_\-]{4,})\.([A-Za-z0-9_\-]*)\Z")
 _BASIC = re.compile(rb"[Bb]asic\s+([A-Za-z0-9+/=_\-]{4,})\s*\Z")
@@ -62,11 +61,6 @@ def base64_of(data: bytes) -> str | None:
     if _BASE64.match(data) is not None:
         return "base64"
     return "base64url" if _BASE64URL.match(data) is not None else None
-
-
-def is_hex(data: bytes) -> bool:
-    """The whole is hex of 8 octets or more."""
-    return _HEX.match(data) is not None
 
 
 def has_percent(data: bytes) -> bool:

@@ -227,7 +227,7 @@ class Walk:
         if not data:
             return True
         stated = stated.lower()
-        found = media_type(data)
+        found = media_type(data, sure=layer.depth > 0)
         if found is not None:
             layer.media, layer.via = found, (*layer.via, "media")
             return True
@@ -397,7 +397,10 @@ class Walk:
 
     def _undo(self, codec: str, data: bytes) -> bytes | None:
         """What ``data`` stands for; None where it is not so encoded, or the octets are used up."""
-        result = codecs.decode(codec, data, self.octets)
+        undo = codecs.CODECS[codec].undo
+        if undo is None:
+            return None
+        result = undo(data, self.octets)
         if result.limited and "octets" not in self._hit:
             self.limit("octets", len(data), "values within values")
         if not result.complete:
@@ -421,6 +424,7 @@ class Walk:
         data = layer.data
         own = id(layer)
         worth = _WORTH.match
+        undo = self._decode_into
         cookie = None
         if layer.head:
             cookie = self.forest.root(f"{layer.node.name}.cookie")
@@ -428,29 +432,37 @@ class Walk:
             if how == LITERAL:
                 continue
             if how == RAW:
-                if end - start < _SHORTEST or worth(data, start, end) is None:
+                if end - start < _SHORTEST:
                     continue
-                value = data[start:end]
+                m = worth(data, start, end)
+                if m is None:
+                    continue
             else:
                 decoded = self._undo(_CODEC[how], data[start:end])
                 if decoded is None:
                     continue
-                value = decoded
-                base = self._decoded(layer, value, _CODEC[how], (start, end), node, index, named=False)
+                base = self._decoded(layer, decoded, _CODEC[how], (start, end), node, index, named=False)
                 base.via = layer.via_of(number)
                 if cookie is not None and node.parent is cookie:
                     base.via = (*base.via, "percent")
                 base.depth -= 1
                 base.owner = (layer, number)
                 self.out.moved.add((own, number))
-                base.leaves.append((node, index, 0, len(value), RAW))
+                base.leaves.append((node, index, 0, len(decoded), RAW))
                 self.out.layers.append(base)
                 continue
             if layer.depth >= self.limits.depth:
                 if "depth" not in self._hit:
                     self.limit("depth", end - start, "values within values")
                 continue
-            self._nested(layer, number, value)
+            if m.lastgroup == "hex":
+                undo(layer, number, "hex", 0, end - start, node)
+            elif m.lastgroup == "base64":
+                codec = text.base64_of(data[start:end])
+                if codec is not None:
+                    undo(layer, number, codec, 0, end - start, node)
+            else:
+                self._nested(layer, number, data[start:end])
 
     def _nested(self, layer: Layer, number: int, value: bytes) -> None:
         """One value that may hold more: JSON, XML, a URL, a form, a JWT, base64, hex, percent-encoding, media."""
@@ -492,7 +504,8 @@ class Walk:
         if queries:
             for a, b in queries:
                 inner = self._inner(layer, number, start + a, start + b)
-                form.scan(inner.data, 0, b - a, node, index, inner.leaves, self.leaves)
+                if not form.scan(inner.data, 0, b - a, node, index, inner.leaves, self.leaves):
+                    self.limit("leaves", b - a, "query in a value")
                 self.leaves -= len(inner.leaves)
                 inner.via = (*layer.way_to(number), "url")
                 self._keep(layer, number, inner, moved=False)
@@ -508,7 +521,8 @@ class Walk:
             return
         if value.count(b"&") >= 1 and not text.is_base64(value) and form.looks_like_form(value, False):
             inner = self._inner(layer, number, start, end)
-            form.scan(value, 0, len(value), node, index, inner.leaves, self.leaves)
+            if not form.scan(value, 0, len(value), node, index, inner.leaves, self.leaves):
+                self.limit("leaves", len(value), "form in a value")
             self.leaves -= len(inner.leaves)
             inner.via = (*layer.way_to(number), "form")
             self._keep(layer, number, inner, moved=True)
@@ -520,9 +534,6 @@ class Walk:
                 inner.via = (*layer.way_to(number), "percent")
                 inner.leaves.append((node, index, 0, len(raw), RAW))
                 self._keep(layer, number, inner, moved=True)
-            return
-        if text.is_hex(value):
-            self._decode_into(layer, number, "hex", 0, len(value), node)
             return
         codec = text.base64_of(value)
         if codec is not None:
@@ -556,17 +567,18 @@ class Walk:
         raw = self._undo(codec, layer.data[start + a : start + b])
         if not raw:
             return
+        packed = text.packing_of(raw)
+        telling = packed is not None or (text.is_text(raw) and len(raw) >= 3)
+        if not telling and media_type(raw, sure=True) is None and text.utf16_of(raw) is None:
+            return
         inner = self._decoded(layer, raw, codec, (start + a, start + b), node, index)
         inner.via = (*layer.way_to(number), via or codec)
-        packed = text.packing_of(raw)
         if packed is not None:
             unpacked = self._undo(packed, raw)
             if unpacked is None:
                 return
             inner = self._decoded(inner, unpacked, packed, None, node, index)
             inner.depth -= 1
-        elif media_type(raw) is None and not (text.is_text(raw) and len(raw) >= 3) and text.utf16_of(raw) is None:
-            return
         inner.owner = (layer, number)
         self.out.layers.append(inner)
         shown = inner.via
@@ -576,8 +588,12 @@ class Walk:
 
 
 _WORTH = re.compile(
-    rb"\s*[{\[]|\"|<|data:|eyJ|(?:[Bb]earer|JWT)\s+eyJ|[Bb]asic\s|[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?=[^\s\"<>]*\?)|[^%&]*%[0-9A-Fa-f]{2}|"
-    rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&\s]*&|[A-Za-z0-9+/_\-\r\n]{12,}={0,2}\s*\Z",
+    rb"\s*[{\[]|\"|<|data:|(?:(?:[Bb]earer|JWT)\s+)?eyJ|[Bb]asic\s|"
+    rb"[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?=[^\s\"<>]*[?#])|[^%&]*%[0-9A-Fa-f]{2}|"
+    rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&\s]*&|"
+    rb"(?P<hex>(?:[0-9a-fA-F]{2}){8,}\Z)|"
+    # No digits alone, whose octets would be no text; no UUID.
+    rb"(?P<base64>(?!\d+\Z|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)[A-Za-z0-9+/_\-\r\n]{12,}={0,2}\s*\Z)",
     re.DOTALL,
 )
 """A look at a value's start: whether anything could be inside."""

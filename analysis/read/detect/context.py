@@ -34,7 +34,7 @@ _CATEGORIES: dict[str, str] = {
         voucher coupon promo banner service server bank currency language variant operation query mutation
         produk barang toko""",
     "venue": """store stores merchant merchants outlet outlets shop shops restaurant restaurants hotel hotels venue
-        branch atm""",
+        branch atm seller sellers vendor penjual toko driver courier kurir""",
     "push": "push fcm gcm apns notification notifications messaging",
     "auth": """token tokens auth oauth session login signin credential credentials authentication otp verify
         verification""",

@@ -74,6 +74,8 @@ class Keys:
     ) -> None:
         self._book = RuleBook.build(types)
         self._region = region
+        self.near: dict[tuple[Node, tuple[Node, ...]], frozenset[str]] = {}
+        """What the keys beside a node say, by the node and all nodes of its object."""
         self._checks: dict[str, Check] = dict(CHECKS)
         self._apart: dict[str, Callable[[Layer, int, str, Rule, _Groups, Place], Found | None]] = {
             "lat": self._coordinate,
@@ -137,7 +139,7 @@ class Keys:
         installation or device, which later requests repeat), and the place that it tells beside the address of
         the one who asks."""
         made: list[Found] = []
-        self.find(layer, skip, place, made)
+        self.find(layer, skip, place, made, arrays=False)
         asker = {
             self._group(f.leaf)
             for f in made
@@ -145,7 +147,7 @@ class Keys:
         }
         for one in made:
             leaf = one.leaf
-            if leaf is None or leaf[1]:
+            if leaf is None:
                 continue
             if one.data_type in _FOR_THE_ASKER or (one.data_type in _OF_THE_ASKER and self._group(leaf) in asker):
                 out.append(one)
@@ -154,13 +156,16 @@ class Keys:
     def _group(leaf: Leaf | None) -> tuple[Node | None, Index] | None:
         return None if leaf is None else (leaf[0].parent, leaf[1])
 
-    def find(self, layer: Layer, skip: set[int], place: Place, out: list[Found]) -> list[int]:
-        """What keys say of a layer's leaves. Returns the numbers of the leaves of which they say nothing."""
+    def find(self, layer: Layer, skip: set[int], place: Place, out: list[Found], *, arrays: bool = True) -> list[int]:
+        """What keys say of a layer's leaves. Returns the numbers of the leaves of which they say nothing.
+
+        ``arrays``: also of those within arrays."""
         silent: list[int] = []
-        groups: dict[tuple[Node | None, Index], list[int]] = {}
-        own = _Groups(layer, groups)
+        own = _Groups(layer)
         meaning = self.meaning
         for number, leaf in enumerate(layer.leaves):
+            if leaf[1] and not arrays:
+                continue
             node = leaf[0]
             means: Meaning = node.cache or meaning(node)
             if number in skip or leaf[3] - leaf[2] > _LONGEST:
@@ -173,7 +178,7 @@ class Keys:
                 continue
             if not self._leaf(layer, number, leaf, means, own, place, out):
                 silent.append(number)
-        for container in layer.containers:
+        for container in layer.containers if arrays else ():
             node = container[0]
             if not node.is_element and (node.cache or meaning(node)).list_type is not None:
                 self.list(layer, container, node.cache.list_type, out)
@@ -222,7 +227,7 @@ class Keys:
                     continue
                 if sign != "@" and sign != ">":
                     if near is None:
-                        near = neighbours(groups.names(number, self))
+                        near = groups.kinds(number, self)
                     if word in near:
                         continue
                 break
@@ -324,7 +329,7 @@ class Keys:
             return None
         in_list = leaf[0].parent is not None and leaf[0].parent.is_element
         named = self.meaning(leaf[0]).name in ("eventname", "customeventname")
-        if not (in_list or named or "time" in neighbours(groups.names(number, self))):
+        if not (in_list or named or "time" in groups.kinds(number, self)):
             return None
         return Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "low")
 
@@ -417,31 +422,44 @@ def degree(text: str) -> str:
 class _Groups:
     """The leaves of one object (or one query, form or header section), found when first asked for."""
 
-    def __init__(self, layer: Layer, groups: dict[tuple[Node | None, Index], list[int]]) -> None:
+    def __init__(self, layer: Layer) -> None:
         self._layer = layer
-        self._groups = groups
-        self._names: dict[tuple[Node | None, Index], frozenset[str]] = {}
+        self._groups: dict[tuple[Node | None, Index], list[int]] = {}
+        self._nodes: dict[tuple[Node | None, Index], tuple[Node, ...]] = {}
 
     def of(self, number: int) -> tuple[tuple[Node | None, Index], list[int]]:
         """The group of a leaf: its key and the numbers of its leaves."""
-        if not self._groups:
+        groups = self._groups
+        if not groups:
             for n, (node, index, _, _, _) in enumerate(self._layer.leaves):
-                self._groups.setdefault((node.parent, index[:-1] if node.is_element else index), []).append(n)
+                key = (node.parent, index[:-1] if node.is_element else index)
+                group = groups.get(key)
+                if group is None:
+                    groups[key] = [n]
+                else:
+                    group.append(n)
         node, index = self._layer.leaves[number][0], self._layer.leaves[number][1]
         key = (node.parent, index[:-1] if node.is_element else index)
-        return key, self._groups.get(key, [])
+        return key, groups.get(key, [])
 
-    def names(self, number: int, keys: Keys) -> frozenset[str]:
-        """The keys beside a leaf, in normal form, and those of the leaf's nested objects' names."""
+    def kinds(self, number: int, keys: Keys) -> frozenset[str]:
+        """What the keys beside a leaf, and the names of the objects beside it, say about it."""
         key, numbers = self.of(number)
-        found = self._names.get(key)
+        leaves = self._layer.leaves
+        nodes = self._nodes.get(key)
+        if nodes is None:
+            # More keys than any record has are a map, whose keys say nothing.
+            nodes = self._nodes[key] = tuple(leaves[n][0] for n in numbers[:500])
+        own = leaves[number][0]
+        found = keys.near.get((own, nodes))
         if found is None:
-            leaves = self._layer.leaves
-            found = frozenset(keys.meaning(leaves[n][0]).name for n in numbers)
+            names = {keys.meaning(n).name for n in nodes}
             if key[0] is not None:
-                found |= {joined(k.name) for k in list(key[0].kids.values())[:200] if k.kids or k.element is not None}
-            self._names[key] = found
-        return found - {keys.meaning(self._layer.leaves[number][0]).name}
+                names |= {joined(k.name) for k in list(key[0].kids.values())[:200] if k.kids or k.element is not None}
+            if len(keys.near) > 20_000:
+                keys.near.clear()
+            found = keys.near[(own, nodes)] = neighbours(frozenset(names - {keys.meaning(own).name}))
+        return found
 
     def partner(self, number: int, check: str, keys: Keys) -> int | None:
         """The nearest leaf of the group that a rule with this check knows."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis import codecs
-from analysis.persona import Planted
+
+if TYPE_CHECKING:
+    from analysis.persona import Planted
 
 _DIGESTED = {"email": "email_hash", "phone_number": "phone_hash"}
 """Types whose digests are a type of their own."""

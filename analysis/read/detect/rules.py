@@ -254,7 +254,7 @@ kelurahan kecamatan desa: postal_address words
 zip zip_code postcode postal_code kode_pos pos_code: postal_address postcode !file
 ct st zp: postal_address any @ud
 city kota: postal_address place address !geo
-city kota district province region_name city_name kabupaten: location_coarse place !thing
+city kota district province region_name city_name kabupaten: location_coarse place !thing !venue
 state: postal_address proper address !geo
 state: location_coarse proper geo
 area: location_coarse proper geo address
