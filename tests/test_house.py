@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -10,9 +11,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LINTER = PROJECT["tool"]["importlinter"]
 BIN = Path(sys.executable).parent
 
 
@@ -73,6 +77,18 @@ def test_scapy_stands_behind_one_module() -> None:
 
     graph = grimp.build_graph(*LINTER["root_packages"], include_external_packages=True)
     assert len(graph.find_modules_that_directly_import("scapy")) == 1
+
+
+def test_what_is_declared_is_imported_and_the_other_way_round() -> None:
+    import grimp
+
+    graph = grimp.build_graph(*LINTER["root_packages"], include_external_packages=True)
+    foreign = {name.partition(".")[0] for name in graph.modules} - set(LINTER["root_packages"])
+    of = importlib.metadata.packages_distributions()
+    imported = {canonicalize_name(d) for name in foreign - sys.stdlib_module_names for d in of[name]}
+    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    data_only = {"tzdata"}  # zoneinfo reads it where the system has no time zones
+    assert imported == declared - data_only
 
 
 @pytest.mark.slow
