@@ -441,6 +441,11 @@ class Facts:
             found.append(row)
         return found
 
+    def consent(self, kind: str) -> int:
+        """Types that a consent finding (``before`` or ``refused``) counts; 0 where there is none."""
+        found = next((f for f in self.findings if f["wording"] == f"finding.consent.{kind}"), None)
+        return int(found["args"].get("type_count", 0)) if found is not None else 0
+
     def finding(self, rule: str, state: str | None) -> Mapping[str, Any] | None:
         return next((f for f in self.findings if f["rule"] == rule and f["state"] == state), None)
 

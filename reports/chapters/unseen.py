@@ -1,0 +1,56 @@
+"""1 Seen and unseen: what this capture could not see, host by host, with the reason for each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from reports import marks
+from reports.chapters import MOST_ROWS, Book, cells
+from reports.facts import READINGS
+
+
+def context(book: Book) -> dict[str, Any]:
+    f, w, t = book.facts, book.words, book.words.t
+    closed = sorted(
+        (h for h in f.hosts if h.reading != "full"),
+        key=lambda h: (READINGS.index(h.reading) if h.is_read else -1, -h.octets_closed, h.number),
+    )
+    kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for host in f.hosts:
+        for kind in {c.kind for c in host.closed}:
+            kinds[kind][0] += 1
+        for part in host.closed:
+            kinds[part.kind][1] += part.count
+            kinds[part.kind][2] += part.octets
+    for part in f.closed_without_flow:
+        kinds[part.kind][1] += part.count
+        kinds[part.kind][2] += part.octets
+    if not f.hosts:
+        answer = t("unseen.empty")
+    elif closed:
+        answer = t("unseen.answer", n=len(closed), total=len(f.hosts), none=sum(not h.is_read for h in closed))
+    else:
+        answer = t("unseen.all_read", total=len(f.hosts))
+    return {
+        "answer": answer,
+        "opened": w.of("opened_by", f.manifest["opened_by"]) if f.manifest.get("opened_by") else None,
+        "kinds": [
+            (w.of("opaque", kind), w.number(n[0]), w.number(n[1]), w.octets(n[2]))
+            for kind, n in sorted(kinds.items(), key=lambda k: (-k[1][2], k[0]))
+        ],
+        "rows": [
+            {
+                "host": w.host(h),
+                "company": cells.company(w, h),
+                "place": cells.place(w, h),
+                "swatch": marks.swatch(h.reading),
+                "why": cells.closed_because(w, h),
+                "octets": w.octets(h.octets_closed),
+            }
+            for h in closed[:MOST_ROWS]
+        ],
+        "left_out": max(len(closed) - MOST_ROWS, 0),
+        "user_certificate": f.manifest.get("opened_by") == "user_certificate",
+        "no_app_marks": not f.manifest.get("app_only"),
+    }

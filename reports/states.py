@@ -1,0 +1,86 @@
+"""Whose law: for every state alike, what reached a machine, a company, the owner of a machine or a parent there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reports.facts import LINKS, Facts, Host
+
+
+@dataclass(slots=True)
+class Link:
+    """One of the four ways by which a state's law reaches something."""
+
+    hosts: list[Host] = field(default_factory=list)
+    """By facts that were read and are of the capture's date; machines placed there at level 2 or better."""
+    unsure: list[Host] = field(default_factory=list)
+    """By facts from memory or of a later date; machines that weak evidence places there."""
+    companies: dict[str, float | None] = field(default_factory=dict)
+    """Companies of the link with the share that is held, by id."""
+    unsure_companies: dict[str, str | None] = field(default_factory=dict)
+    """Likewise for the others, with the date for which the fact is known where it is not the capture's."""
+    types: set[str] = field(default_factory=set)
+    unsure_types: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class State:
+    code: str
+    links: dict[str, Link]
+    statutes: list[str] = field(default_factory=list)
+    """Ids of its researched statutes that reach by one of these links."""
+    types: set[str] = field(default_factory=set)
+    """Types that reached it by a sure link, each once."""
+    unsure_types: set[str] = field(default_factory=set)
+    level: int = 0
+    """Best evidence level of a machine that is placed there."""
+    unread: int = 0
+    """Hosts of its sure links that were not read in full."""
+
+    @property
+    def sure(self) -> bool:
+        return any(link.hosts for link in self.links.values())
+
+
+def _is_sure(row: Mapping[str, object]) -> bool:
+    level = row["level"]
+    return row["confidence"] == "verified" and row["as_of"] is None and (level is None or int(str(level)) >= 2)
+
+
+def gather(facts: Facts) -> list[State]:
+    """Every state that any link of any host names, most types first; those without a sure link last."""
+    found: dict[str, State] = {}
+    statutes: dict[str, set[str]] = {}
+    closed: dict[str, set[int]] = {}
+    for host in facts.hosts:
+        for row in host.links:
+            if row["link"] not in LINKS:
+                continue
+            code = row["state"]
+            state = found.setdefault(code, State(code, {link: Link() for link in LINKS}))
+            statutes.setdefault(code, set()).update(row["statutes"] or ())
+            link = state.links[row["link"]]
+            company = row["company"]
+            if _is_sure(row):
+                if host not in link.hosts:
+                    link.hosts.append(host)
+                link.types |= set(host.types)
+                state.types |= set(host.types)
+                if company is not None:
+                    link.companies.setdefault(company, row["share_percent"])
+                if row["level"] is not None:
+                    state.level = max(state.level, row["level"])
+                if host.reading != "full":
+                    closed.setdefault(code, set()).add(host.number)
+            else:
+                if host not in link.unsure:
+                    link.unsure.append(host)
+                link.unsure_types |= set(host.types)
+                state.unsure_types |= set(host.types)
+                if company is not None:
+                    link.unsure_companies.setdefault(company, row["as_of"])
+    for code, state in found.items():
+        state.statutes = sorted(statutes[code])
+        state.unread = len(closed.get(code, ()))
+    return sorted(found.values(), key=lambda s: (not s.sure, -len(s.types), -len(s.unsure_types), s.code))
