@@ -43,7 +43,7 @@ class Limits:
     depth: int = 8
     """Decodings of values within one another."""
     octets: int = 192 << 20
-    """Octets that content codings and the encodings of values may give, together."""
+    """Octets that content codings may give, and as many again the encodings of values."""
 
 
 @dataclass(slots=True)
@@ -189,8 +189,7 @@ class Walk:
             if m.size > 0 or m.cut:
                 self._not_understood("body_cut", m.size, "the capture does not hold it")
             return
-        coded = undo_codings(m, self.octets)
-        self.octets -= len(coded.data) if coded.steps else 0
+        coded = undo_codings(m, self.limits.octets)
         self.out.losses += coded.losses
         layer = Layer(coded.data, False, coded.via, coded.steps, node)
         self.out.layers.append(layer)
