@@ -582,7 +582,7 @@ class Detector:
 _NUMERIC = frozenset(b"+-(0123456789 ")
 _GROUPED = re.compile(rb"[+(]{0,2}\d[\d \-().+/]*[ \-().+/][\d \-().+/]*\d\Z")
 """A number of 8 digits and more with separators among them."""
-_TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-%")
+_TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_-%")
 _SEPARATORS = frozenset(b"/.?&=;,:[]()<>\"' \t")
 
 

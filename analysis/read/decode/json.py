@@ -37,7 +37,7 @@ _GUARD = re.compile(
     rb"(?:/\*\*/\s*)?[A-Za-z_$][\w$.\[\]'\"]{0,80}\s*\(\s*(?=[{\[]))?"
 )
 _AFTER_CALL = re.compile(rb"[\s);]*\Z")
-_OPEN = re.compile(rb"[\s\x1e]*[{\[]")
+_OPEN = re.compile(rb"[\s,\x1e]*[{\[]")
 _STARTS = re.compile(rb'[\s\x1e]*(?:\{\s*(?:["}]|\Z)|\[\s*(?:[\[{"\]\d-]|true|false|null|NaN|\Z))')
 
 

@@ -31,8 +31,9 @@ from analysis.read.decode.media import media_type
 _CODEC = {ESCAPED: "json-string", FORM: "form-percent", PERCENT: "percent", XML: "html"}
 """The codec that turns a leaf's bytes into its value."""
 
-_SHORTEST = 8
-"""Octets below which nothing is looked for inside a value: planted values in such short encodings are needles."""
+_SHORTEST = 5
+"""Octets below which nothing but JSON is looked for inside a value: ``a=1&b`` is the shortest form of two fields, and
+planted values in short encodings are needles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +432,7 @@ class Walk:
             if how == LITERAL:
                 continue
             if how == RAW:
-                if end - start < _SHORTEST:
+                if end - start < _SHORTEST and (end - start < 2 or data[start] not in b"{["):
                     continue
                 m = worth(data, start, end)
                 if m is None:
