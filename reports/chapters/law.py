@@ -1,0 +1,148 @@
+"""5 Whose law: a row for every state, all in one form, with the strongest true sentence and what speaks against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from reports import marks
+from reports.chapters import Book, cells
+from reports.facts import LINKS
+from reports.states import Link, State
+from reports.strings import plain
+
+_NAMED = 3
+
+
+def context(book: Book) -> dict[str, Any]:
+    f, t = book.facts, book.words.t
+    if not f.hosts:
+        answer = t("state.empty")
+    elif not book.states:
+        answer = t("state.none")
+    else:
+        answer = t("state.answer")
+    return {
+        "answer": answer,
+        "columns": [(book.words.of("link", link), book.words.of("link.note", link)) for link in LINKS],
+        "rows": [_row(book, s) for s in book.states],
+        "user_country": book.words.country(f.manifest["user_country"]) if f.manifest.get("user_country") else None,
+    }
+
+
+def _row(book: Book, state: State) -> dict[str, Any]:
+    f, w = book.facts, book.words
+    finding = f.finding("REACH", state.code)
+    return {
+        "code": state.code,
+        "id": finding["finding"] if finding else f"STATE-{state.code}",
+        "name": w.country(state.code),
+        "cells": [_cell(book, link, state.links[link], state) for link in LINKS],
+        "types": len(state.types),
+        "sensitive": sum(map(f.is_sensitive, state.types)),
+        "sentence": sentence(book, state),
+        "memory": _memory(book, state),
+        "statutes": [_statute(book, i) for i in state.statutes],
+        "sensitive_named": cells.types(w, f, [i for i in state.types if f.is_sensitive(i)]),
+        "against": _against(book, state),
+        "cannot": [w.of("cannot", c) for c in ("demand", "parent_access", "behind_server")],
+    }
+
+
+def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
+    """One of the four questions of a row. They are never added up."""
+    f, w, t = book.facts, book.words, book.words.t
+    if link == "machine":
+        level = max((h.level for h in one.hosts), default=0)
+        mark = cells.level_mark(w, level) if one.hosts else cells.level_mark(w, 1)
+        closed = sum(h.reading != "full" for h in one.hosts)
+        note = t("state.hosts", n=len(one.hosts), closed=closed)
+        weak = t("state.weak_machine", n=len(one.unsure)) if one.unsure else None
+    else:
+        mark = marks.mark("sdocumented") if one.hosts else marks.mark("smemory")
+        named = [
+            cells.company_named(w, f, c) + (t("state.share", percent=w.number(s, 1)) if s is not None else Markup(""))
+            for c, s in sorted(one.companies.items(), key=lambda c: (-_types_of(book, c[0]), c[0]))
+        ]
+        note = w.few(named, _NAMED)
+        unsure = [
+            cells.company_named(w, f, c) + (t("state.as_of", date=w.date(d)) if d is not None else Markup(""))
+            for c, d in sorted(one.unsure_companies.items())
+            if c not in one.companies
+        ]
+        weak = t("state.memory_companies", list=w.few(unsure, _NAMED)) if unsure else None
+    kind = "n" if one.hosts else "weak" if one.unsure else "none"
+    unread = one.hosts and not one.types
+    return {"kind": kind, "mark": mark, "n": len(one.types), "note": note, "weak": weak, "unread": unread}
+
+
+def _types_of(book: Book, company: str) -> int:
+    return next((len(c.types) for c in book.facts.companies if c.id == company), 0)
+
+
+def sentence(book: Book, state: State) -> Markup:
+    """The one template for every state: clauses with nothing fall away."""
+    w, t = book.words, book.words.t
+    name = w.the_country(state.code)
+    if not state.sure:
+        return t("state.sentence_unsure", state=name, n=len(state.unsure_types))
+    if not state.types:
+        return t("state.sentence_unread", state=name, n=state.unread)
+    clauses = []
+    for link in LINKS:
+        n = len(state.links[link].types)
+        if n:
+            clauses.append(t(f"state.clause.{link}", n=n, level=state.level))
+    return t("state.sentence", n=len(state.types), state=name, clauses=w.list(clauses)) + " " + t("state.no_demand")
+
+
+def _memory(book: Book, state: State) -> Markup | None:
+    """What only memory, a later date or weak evidence links to the state: said, and said to be so."""
+    further = state.unsure_types - state.types
+    if not state.sure or not further:
+        return None
+    return book.words.t("state.memory", n=len(further))
+
+
+def _statute(book: Book, id: str) -> dict[str, Any]:
+    w = book.words
+    record = book.facts.reference.statutes.get(id)
+    if record is None:
+        return {"mark": marks.mark("sunknown"), "name": plain(id), "article": "", "text": "", "limits": "", "source": "", "memory": True}
+    return {
+        "mark": marks.mark(marks.square(record.confidence)),
+        "memory": record.confidence != "verified",
+        "name": record.statute,
+        "article": f"{record.article} ({record.year})",
+        "text": getattr(record, f"reach_{w.language}", record.reach_en),
+        "limits": record.limits_en,
+        "source": record.source,
+    }
+
+
+def _against(book: Book, state: State) -> list[Markup]:
+    """The same list for every state; a line stands where it applies."""
+    f, t = book.facts, book.words.t
+    links = state.links
+    made = []
+    if links["machine"].hosts:
+        made.append(t("against.machine"))
+    if links["machine"].unsure:
+        made.append(t("against.weak", n=len(links["machine"].unsure)))
+    if links["operator"].hosts or links["parent"].hosts or links["machine_owner"].hosts:
+        made.append(t("against.company"))
+    if links["machine_owner"].hosts:
+        made.append(t("against.machine_owner"))
+    if links["parent"].hosts:
+        made.append(t("against.parent"))
+    refuted = sum(state.code in h.row["refuted"] for h in f.refuted)
+    if refuted:
+        made.append(t("against.refuted", n=refuted))
+    if not state.statutes:
+        made.append(t("against.not_researched"))
+    if any(link.unsure_companies for link in links.values()):
+        made.append(t("against.memory"))
+    if state.unread:
+        made.append(t("against.unread", n=state.unread))
+    return made

@@ -1,0 +1,227 @@
+"""3 What, to whom: types of data to companies to countries, how often, the same value at several, one claim unfolded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from reports import marks
+from reports.chapters import Book, cells
+from reports.facts import Company, Facts, Sent
+from reports.pictures import NARROW, WIDE, linkage, sankey
+from reports.strings import plain, shown
+from reports.words import Words
+
+HEAT_COMPANIES = 16
+_STEPS = (1, 5, 20, 100)
+
+
+def context(book: Book) -> dict[str, Any]:
+    f, w, t = book.facts, book.words, book.words.t
+    receivers = [c for c in f.known_companies if c.types]
+    unknown = sum(bool(h.types) for h in f.hosts if h.company is None)
+    if not f.hosts:
+        answer = t("what.empty")
+    elif not f.types:
+        answer = t("what.none_read", closed=sum(h.reading != "full" for h in f.hosts))
+    else:
+        answer = t("what.answer", types=len(f.types), companies=len(receivers), unknown=unknown)
+    return {
+        "answer": answer,
+        **_sankey(f, w),
+        **_heat(f, w),
+        **_links(f, w),
+        "claim": claim(f, w),
+        "received": f.received,
+        "not_personal": f.not_personal,
+        "system_sent": f.system_sent,
+        "no_persona": not f.options.get("persona"),
+    }
+
+
+def _sankey(f: Facts, w: Words) -> dict[str, Any]:
+    if not f.types:
+        return {"sankey": None}
+    fold = sankey.folded(f, False)
+    narrow = sankey.folded(f, True)
+    return {
+        "sankey": [
+            (right, sankey.draw(f, w, WIDE, f"fig-sankey-{right}", right), sankey.draw(f, w, NARROW, f"fig-sankey-{right}", right))
+            for right in ("place", "law")
+        ],
+        "folded": [
+            (kind, len(x.types), len(x.companies), cells.types(w, f, x.types), Markup(", ").join(w.company(c) for c in x.companies))
+            for kind, x in (("wide", fold), ("narrow", narrow))
+            if x.types or x.companies
+        ],
+        "stripe": "one" if len(f.hosts) <= sankey.SCALE[0] else "company" if len(f.hosts) <= sankey.SCALE[1] else "root",
+    }
+
+
+# ------------------------------------------------------------------------------------------------ heat table
+
+
+def _heat(f: Facts, w: Words) -> dict[str, Any]:
+    companies = [c for c in f.companies if c.id is not None or c.types or c.is_closed]
+    shown_companies = companies[:HEAT_COMPANIES]
+    rest = companies[HEAT_COMPANIES:]
+    columns = [([c], w.company(c), w.company_short(c, 24)) for c in shown_companies]
+    if rest:
+        name = w.t("heat.others", n=len(rest))
+        columns.append((rest, name, str(name.striptags())))
+    order = sorted(f.types, key=lambda i: (_group(f, i), i))
+    return {
+        "heat_heads": [(full, short) for _, full, short in columns],
+        "heat_rows": [
+            (w.type(i), f.is_sensitive(i), [_cell(w, group, i) for group, _, _ in columns]) for i in order
+        ],
+        "heat_legend": [
+            (n + 1, w.t("heat.range", least=_STEPS[n], most=_STEPS[n + 1] - 1) if n < 3 else w.t("heat.most", least=_STEPS[3]))
+            for n in range(4)
+        ],
+    }
+
+
+def _group(f: Facts, id: str) -> tuple[int, str]:
+    records = f.reference.data_types
+    return (list(records).index(id), "") if id in records else (len(records), id)
+
+
+def _cell(w: Words, companies: list[Company], id: str) -> dict[str, Any]:
+    n = sum(len(c.types.get(id, ())) for c in companies)
+    if n:
+        return {"kind": "n", "text": w.number(n), "step": sum(n >= s for s in _STEPS)}
+    if any(c.is_closed for c in companies):
+        return {"kind": "closed", "text": w.t("heat.closed")}
+    return {"kind": "dot", "text": w.t("heat.dot")}
+
+
+# -------------------------------------------------------------------------------------------------- linkage
+
+
+def _links(f: Facts, w: Words) -> dict[str, Any]:
+    shared = linkage.gather(f)
+    if not shared:
+        return {"links": None, "links_why": w.t("links.none") if f.sent else w.t("links.nothing")}
+    receivers = {r for s in shared for r in s.receivers}
+    return {
+        "links": True,
+        "links_wide": linkage.draw(f, shared, w, WIDE, "fig-links"),
+        "links_narrow": linkage.draw(f, shared, w, NARROW, "fig-links"),
+        "links_rows": [
+            (w.type(s.data_type), s.value_key[:12], w.number(len(s.receivers)), Markup(", ").join(sorted(Markup.escape(linkage.name(f, w, r, 60)) for r in s.receivers)))
+            for s in shared[:50]
+        ],
+        "links_total": len(shared),
+        "links_more": max(len(shared) - 50, 0),
+        "links_receivers": len(receivers),
+    }
+
+
+# --------------------------------------------------------------------------------------------------- claim
+
+
+def claim(f: Facts, w: Words) -> dict[str, Any] | None:
+    """One transmission down to its bytes: the one about which most is known."""
+    evidence: dict[int, dict[str, Any]] = {}
+    for row in f.tables["evidence"].to_pylist():
+        evidence.setdefault(row["transmission"], row)
+    candidates = [s for s in f.sent if s.number in evidence]
+    if not candidates:
+        return None
+    best = max(candidates, key=lambda s: (*_weight(f, s), -s.number))
+    return _claim(f, w, best, evidence[best.number])
+
+
+def _weight(f: Facts, s: Sent) -> tuple[int, ...]:
+    host = f.all_hosts[s.destination]
+    record = f.reference.data_types.get(s.data_type)
+    return (
+        s.method == "planted",
+        s.certainty == "high",
+        s.phase == "consent_refused",
+        host.level >= 2,
+        host.row["party"] == "third",
+        host.row["operator_confidence"] == "verified",
+        record.sensitivity if record is not None else 0,
+        host.level,
+    )
+
+
+def _claim(f: Facts, w: Words, s: Sent, evidence: dict[str, Any]) -> dict[str, Any]:
+    t = w.t
+    host = f.all_hosts[s.destination]
+    row = {c: f.tables["transmissions"][c][s.number].as_py() for c in ("path", "masked", "value_key", "data_type", "transmission")}
+    if row["transmission"] != s.number:
+        index = f.tables["transmissions"]["transmission"].to_pylist().index(s.number)
+        row = {c: f.tables["transmissions"][c][index].as_py() for c in ("path", "masked", "value_key", "data_type")}
+    before = _since_refusal(f, s)
+    sentence = t(
+        "claim.after" if before is not None else "claim.sentence",
+        type=w.type(s.data_type),
+        host=w.host(host),
+        seconds=before or 0,
+        place=cells.place_sentence(w, host),
+    )
+    also = next((x for x in linkage.gather(f) if x.value_key == row["value_key"] and x.data_type == s.data_type), None)
+    operator = cells.company(w, host)
+    return {
+        "id": s.number,
+        "sentence": sentence,
+        "place_said": cells.place_sentence(w, host),
+        "against": cells.speaks_against(w, f, host),
+        "message": shown(evidence["request_line"] or "", breaks="/?&."),
+        "when": t("claim.when", time=w.clock(s.at, True), zone=w.zone(s.at)) if s.at else t("fact.no_time"),
+        "phase": w.phase(s.phase) if s.phase else None,
+        "chain": [shown(part, breaks="._") for part in (evidence["chain"] or "").split(" > ") if part],
+        "path": shown(row["path"] or "", breaks="."),
+        "excerpt": _excerpt(evidence["excerpt"] or "", row["masked"] or ""),
+        "type_mark": marks.mark(f"d{s.method}"),
+        "type_how": w.of("method.how", s.method, type=w.type(s.data_type)),
+        "certainty": w.of("certainty", s.certainty),
+        "key": " ".join(row["value_key"][i : i + 4] for i in range(0, 12, 4)) if row["value_key"] else None,
+        "same": t("claim.same", n=len(also.receivers) - 1) if also else None,
+        "place_mark": cells.level_mark(w, host.level),
+        "company": operator,
+        "company_how": _company_how(w, host),
+        "origin": plain(evidence["origin"] or "", 4000),
+    }
+
+
+def _since_refusal(f: Facts, s: Sent) -> int | None:
+    if s.phase != "consent_refused" or not s.at:
+        return None
+    start = next((p.start for p in f.phases if p.name == "consent_refused" and p.stated), None)
+    return None if start is None or s.at < start else max((s.at - start) // 1_000_000, 1)
+
+
+def _company_how(w: Words, host: Any) -> Markup:
+    row, t = host.row, w.t
+    if row["operator"] is None:
+        return t("claim.company_unknown")
+    sure = "yes" if row["operator_confidence"] == "verified" else "no"
+    parts = [t("claim.company", by=row["operator_from"] or "other", country=w.country(row["operator_country"]), sure=sure)]
+    if row["parent_name"]:
+        share = t("claim.share", percent=w.number(row["parent_share_percent"], 1)) if row["parent_share_percent"] else Markup("")
+        parts.append(
+            t(
+                "claim.parent",
+                parent=plain(row["parent_name"]),
+                share=share,
+                country=w.country(row["parent_country"]),
+                sure="yes" if row["parent_confidence"] == "verified" else "no",
+            )
+        )
+        if row["operator_as_of"]:
+            parts.append(t("claim.as_of", date=w.date(row["operator_as_of"])))
+    return Markup(" ").join(parts)
+
+
+def _excerpt(excerpt: str, masked: str) -> Markup:
+    """The masked excerpt with the value marked."""
+    before, found, after = excerpt.partition(masked) if masked else (excerpt, "", "")
+    made = Markup.escape(plain(before))
+    if found:
+        made += Markup("<mark>") + plain(found) + Markup("</mark>") + plain(after)
+    return made

@@ -1,0 +1,179 @@
+"""2 Where: map, rings, light ruler, countries, and every host's place in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from reports import marks
+from reports.chapters import MOST_ROWS, Book, cells
+from reports.facts import Facts, Host
+from reports.pictures import NARROW, WIDE, rings, ruler, world
+from reports.words import Words
+
+
+def context(book: Book) -> dict[str, Any]:
+    f, w, t = book.facts, book.words, book.words.t
+    strong = sum(n for level, n in f.hosts_at_level.items() if level >= 2)
+    if not f.hosts:
+        answer = t("where.none")
+    else:
+        answer = t("where.answer", n=strong, total=len(f.hosts))
+        if f.refuted:
+            answer += " " + t("where.answer_refuted", n=sum(len(h.row["refuted"]) for h in f.refuted))
+    names = len({h.row["host"] or h.row["address"] for h in f.hosts})
+    return {
+        "answer": answer,
+        "several_addresses": (names, len(f.hosts)) if names != len(f.hosts) else None,
+        **_map(f, w),
+        **_rings(f, w),
+        **_ruler(f, w),
+        "countries": _countries(f, w),
+        "sentences": [_sentence(f, w, h) for h in _order(f.hosts)[:MOST_ROWS]],
+        "sentences_left_out": max(len(f.hosts) - MOST_ROWS, 0),
+    }
+
+
+def _order(hosts: list[Host]) -> list[Host]:
+    return sorted(hosts, key=lambda h: (-h.level, h.country or "~", h.number))
+
+
+def _map(f: Facts, w: Words) -> dict[str, Any]:
+    drawn = world.spots(f)
+    if not drawn and not f.refuted:
+        return {"map_wide": None, "map_why": w.t("map.empty")}
+    projection = world.Projection(world.choose_centre(f))
+    hidden = sum(h.level <= 1 and (h.country is None or bool(h.row["anycast"])) for h in f.hosts)
+    levels = sorted({h.level for hosts in drawn.values() for h in hosts}, reverse=True)
+    return {
+        "land": world.land(f.reference.distance.coasts, projection),
+        "map_wide": world.draw(f, w, WIDE, "fig-map", projection),
+        "map_narrow": world.draw(f, w, NARROW, "fig-map", projection),
+        "map_hidden": hidden,
+        "map_lines": f.vantage.get("latitude") is not None,
+        "map_levels": [(marks.mark(f"p{n}"), w.of("level.short", n)) for n in levels],
+        "map_refuted": bool(f.refuted),
+        "map_listed": max(len(drawn) - world.LABELLED, 0),
+    }
+
+
+def _rings(f: Facts, w: Words) -> dict[str, Any]:
+    t = w.t
+    found = rings.gather(f)
+    if found is None:
+        return {"rings": None, "rings_why": no_rings(f, w)}
+    rows = []
+    if found.bounded:
+        within = max(h.row["within_km"] for h in found.bounded)
+        ms = max(h.row["round_trip_ms"] for h in found.bounded)
+        named = w.list(w.the_country(c) for c in dict.fromkeys(h.country for h in found.bounded) if c)
+        rows.append(("p4", t("rings.bounded"), len(found.bounded), t("rings.bounded_text", n=len(found.bounded), ms=w.ms(ms), km=w.km(within), country=named)))
+    if found.anycast:
+        within = [h.row["within_km"] for h in found.anycast]
+        text = t(
+            "rings.anycast_text", n=len(found.anycast), least=w.km(min(within)), most=w.km(max(within)), same="yes" if min(within) == max(within) else "no"
+        )
+        rows.append(("p1", t("rings.anycast"), len(found.anycast), text))
+    if found.unknown:
+        rows.append(("p0", t("rings.unknown"), len(found.unknown), t("rings.unknown_text", n=len(found.unknown))))
+    if found.refuted:
+        listed = list(dict.fromkeys(c for h in found.refuted for c in h.row["refuted"]))
+        text = t(
+            "rings.refuted_text",
+            n=len(found.refuted),
+            country=w.list(w.the_country(c) for c in listed),
+            ms=w.ms(max(h.row["round_trip_ms"] for h in found.refuted)),
+            km=w.km(max(h.row["within_km"] for h in found.refuted)),
+            near=w.km(min((f.nearest_km.get(c, 0.0) for c in listed), default=0.0)),
+        )
+        rows.append(("prefuted", t("rings.refuted"), len(found.refuted), text))
+    return {
+        "rings": rings.draw(f, found, w, 300, "fig-rings"),
+        "rings_rows": [(Markup("").join([marks.mark(m)] * min(n, 12)), name, text) for m, name, n, text in rows],
+    }
+
+
+def no_rings(f: Facts, w: Words) -> Markup:
+    """Why time says nothing about distance here."""
+    if f.vantage.get("latitude") is None or f.vantage.get("longitude") is None:
+        return w.t("rings.no_vantage")
+    if f.vantage.get("line", "direct") != "direct":
+        return w.t("rings.line")
+    if f.vantage.get("on_phone"):
+        return w.t("rings.on_phone")
+    return w.t("rings.no_times")
+
+
+def _ruler(f: Facts, w: Words) -> dict[str, Any]:
+    rows = ruler.gather(f)
+    if not rows.shown:
+        return {"ruler_wide": None}
+    return {
+        "ruler_wide": ruler.draw(f, rows.shown, w, WIDE, "fig-ruler"),
+        "ruler_narrow": ruler.draw(f, rows.shown, w, NARROW, "fig-ruler"),
+        "ruler_left_out": rows.left_out,
+    }
+
+
+def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
+    """A row for each country that any evidence names, and what the one rule for destinations says of it."""
+    codes = [*f.placed, *(c for c in f.named_weakly if c not in f.placed)]
+    rows = []
+    for code in codes:
+        hosts = f.placed.get(code, []) + f.named_weakly.get(code, [])
+        finding = f.finding("DEST", code)
+        rows.append(
+            {
+                "country": w.country(code),
+                "levels": [
+                    (cells.level_mark(w, level), w.number(n))
+                    for level in (4, 3, 2, 1)
+                    if (n := sum(h.level == level for h in hosts))
+                ],
+                "id": finding["finding"] if finding else None,
+                "sentence": destination(f, w, finding) if finding else None,
+                "missing": [w.of("missing", m.partition(".")[2]) for m in finding["missing"] or ()] if finding else [],
+                "own": code == f.manifest.get("user_country"),
+                "types": w.number(len(f.types_to(h.number for h in hosts))),
+            }
+        )
+    return rows
+
+
+def destination(f: Facts, w: Words, finding: dict[str, Any] | Any) -> Markup:
+    """The sentence of a destination finding in its level's words."""
+    args = finding["args"]
+    ids = [i for i in (args.get("types") or "").split(",") if i]
+    key = str(finding["wording"]).removeprefix("finding.")
+    named = f"finding.{key}"
+    if named not in w.t:
+        return Markup.escape(named)
+    return w.t(
+        named,
+        country=w.the_country(finding["state"]),
+        n=int(args.get("type_count") or len(ids)),
+        types=cells.types(w, f, ids[:8]) + (Markup(" ") + w.t("list.more", n=len(ids) - 8) if len(ids) > 8 else Markup("")),
+        hosts=len(finding["destinations"] or ()),
+    )
+
+
+def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
+    return {
+        "mark": cells.level_mark(w, host.level),
+        "host": w.host(host),
+        "address": host.row["address"] if host.row["host"] else None,
+        "said": cells.place_sentence(w, host),
+        "against": cells.speaks_against(w, f, host),
+        "best": host.row["best_level_here"] if (host.row["best_level_here"] or 0) < 4 and host.level < 4 else None,
+        "witnesses": [
+            (
+                cells.witness_name(w, x["kind"]),
+                w.country(x["country"]) if x["country"] else w.t("witness.no_country"),
+                w.of("stance", x["stance"]),
+                x["text"] or x["source"],
+            )
+            for x in (host.row["witnesses"] or ())[:6]
+        ],
+        "registered": w.country(host.row["registered_country"]) if host.row["registered_country"] else None,
+    }
