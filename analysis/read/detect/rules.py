@@ -295,7 +295,8 @@ fid: install_id fid
 iid tdid cdid: install_id long_id
 hardware_id install_id: install_id long_id
 anonymous_id: install_id long_id
-did gid regid umid: vendor_device_id long_id !thing
+did gid regid umid: vendor_device_id long_id !thing !cookie
+ssid: wifi_ssid ssid !cookie
 registration_id: push_token fcm
 registration_id: vendor_device_id long_id
 device_id deviceid device_id_str device_uuid device_udid udid: vendor_device_id device_id
@@ -387,7 +388,7 @@ _DISTINCT = frozenset(
 """Keys that keep their meaning with a word before them (``user_email``, ``deviceImei``, ``x-forwarded-email``)."""
 
 _SPOILERS = frozenset(
-    """is has no not verify verified hide hidden show require required enable enabled allow allowed min max num
+    """is has no not accept content verify verified hide hidden show require required enable enabled allow allowed min max num
     count total default supported support company business cs service need send use can should validate valid
     invalid check update change reset forgot agree with without type status hash hashed sha256 md5 sha1
     encrypted masked template host event screen page app product item file class method function bundle
