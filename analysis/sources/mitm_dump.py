@@ -27,6 +27,7 @@ _PRESENT = (19, 20, 21)
 """Versions whose dictionaries differ in nothing that is read here."""
 
 State = dict[str, Any]
+Memory = dict[str, dict[Any, Any]]
 
 
 class TornError(ValueError):
@@ -71,6 +72,7 @@ class _Framer:
         self._ended = False
         self._size = None if octets.compressed else path.stat().st_size
         self._path = path
+        self._memory: Memory = {}
 
     def records(self) -> Iterator[Record | Gap]:
         while True:
@@ -87,7 +89,7 @@ class _Framer:
             if end > MOST:
                 yield self._skip(end)
                 continue
-            record = _record(self._base, end, bytes(self._buffer[head : end - 1]))
+            record = _record(self._base, end, bytes(self._buffer[head : end - 1]), self._memory)
             self._drop(end)
             yield record
 
@@ -164,7 +166,7 @@ class _Framer:
         return Record(start, end - left, None, kind, "", "larger than is held")
 
 
-def _record(start: int, length: int, payload: bytes) -> Record:
+def _record(start: int, length: int, payload: bytes, memory: Memory) -> Record:
     try:
         value = _dictionary(payload, 0, len(payload), 0)
     except (TornError, ValueError, IndexError, RecursionError):
@@ -174,10 +176,15 @@ def _record(start: int, length: int, payload: bytes) -> Record:
     version = value.get("version", value.get(b"version"))
     if version in _PRESENT:
         return Record(start, length, _texts(value), kind, key)
-    return _migrated(start, length, value, kind, key)
+    return _migrated(start, length, value, kind, key, memory)
 
 
-def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: str) -> Record:
+_REMEMBERED = ("client_connections", "server_connections", "_websocket_handshakes")
+"""What mitmproxy's converters remember from flow to flow, in the module: connections without an id, and handshakes
+until their WebSocket comes. Here each reading has a memory of its own, or one dump would tell of another."""
+
+
+def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: str, memory: Memory) -> Record:
     from mitmproxy import version
     from mitmproxy.io import compat
 
@@ -185,6 +192,9 @@ def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: st
     if isinstance(said, int) and said > version.FLOW_FORMAT_VERSION:
         why = "written by a mitmproxy newer than the one here: update it"
         return Record(start, length, None, kind, key, why)
+    for name in _REMEMBERED:
+        if name in vars(compat):
+            vars(compat)[name] = memory.setdefault(name, {})
     try:
         state = compat.migrate_flow(value)
         return Record(start, length, _texts(state), kind or _said(state, "type"), key)

@@ -1,0 +1,270 @@
+"""The proxy's own files in a capture folder: events, journal and dump, each read for itself and beside the others."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy.test import tflow
+
+from analysis.model import InputError, Key
+from analysis.sources import Options
+from tests.sources.made import Seen, check_laws, dump, event_lines, gather, json_lines
+
+AT = 1_772_359_200_000_000
+
+
+def read(path: Path, data: bytes, options: Options | None = None) -> Seen:
+    path.write_bytes(data)
+    seen = gather(path, options)
+    check_laws(seen, path)
+    return seen
+
+
+def message(flow: str, direction: str, index: int, data: bytes, kind: str = "websocket", **more: Any) -> dict[str, Any]:
+    written = base64.b64encode(data).decode()
+    made = {"type": "message", "flow": flow, "direction": direction, "index": index, "kind": kind, "at": AT + index}
+    return made | {"size": len(data), "data": written} | more
+
+
+def opened(flow: str, **more: Any) -> dict[str, Any]:
+    made = {"type": "flow", "flow": flow, "at": AT, "kind": "websocket", "connection": "c1"}
+    made |= {"client": ["10.0.0.2", 40000], "server": ["203.0.113.7", 443], "host": "ws.example"}
+    return made | {"scheme": "https", "method": "GET", "target": "/chat"} | more
+
+
+class TestEvents:
+    def test_marks_and_the_app_in_front_are_events(self, tmp_path: Path) -> None:
+        events = [{"type": "phase", "at": AT, "phase": "login"}, {"type": "app_front", "at": AT + 1, "app": "a.b"}]
+        seen = read(tmp_path / "events.jsonl", event_lines(*events))
+        assert seen.events == events
+        assert not seen.flows
+        assert not seen.losses
+
+    def test_dns_answers_are_names(self, tmp_path: Path) -> None:
+        event = {
+            "type": "dns",
+            "at": AT,
+            "name": "API.Example.",
+            "addresses": ["203.0.113.7", "2001:db8::1", "junk"],
+            "cname": ["edge.cdn.example"],
+            "resolver": "10.0.0.53",
+        }
+        seen = read(tmp_path / "events.jsonl", event_lines(event))
+        assert [(n["address"], n["name"], n["from"], n["resolver"]) for n in seen.names] == [
+            ("203.0.113.7", "api.example", "dns", "10.0.0.53"),
+            ("203.0.113.7", "edge.cdn.example", "cname", "10.0.0.53"),
+            ("2001:db8::1", "api.example", "dns", "10.0.0.53"),
+            ("2001:db8::1", "edge.cdn.example", "cname", "10.0.0.53"),
+        ]
+        assert seen.lost == {"address_unreadable": 1}
+
+    def test_refused_and_sealed_connections_are_flows(self, tmp_path: Path) -> None:
+        ends = {"client": ["10.0.0.2", 40000], "server": ["203.0.113.7", 443], "sni": "pin.example"}
+        refusal = {
+            "type": "refusal",
+            "at": AT,
+            **ends,
+            "kind": "ca_refused",
+            "cause": "certificate_not_trusted",
+            "count": 2,
+        }
+        sealed = {
+            "type": "connection",
+            "at": AT,
+            "end": AT + 5,
+            **ends,
+            "bytes_out": 100,
+            "bytes_in": 900,
+            "tcp_ms": 12.5,
+        }
+        seen = read(tmp_path / "events.jsonl", event_lines(refusal, sealed | {"cause": "passed_through"}))
+        first, second = seen.flows
+        assert (first["src"], first["sport"], first["dst"], first["dport"]) == ("10.0.0.2", 40000, "203.0.113.7", 443)
+        assert (first["host"], first["host_from"], first["decrypted"]) == ("pin.example", "sni", False)
+        assert first["unread"] == [{"kind": "ca_refused", "cause": "certificate_not_trusted", "bytes": 0, "count": 2}]
+        assert second["unread"] == [{"kind": "sealed", "cause": "passed_through", "bytes": 1000, "count": 1}]
+        assert (second["bytes_read"], second["tcp_ms"]) == (0, 12.5)
+        assert seen.events[0]["kind"] == "ca_refused"
+
+    def test_the_chain_shows_what_was_done_to_it(self, tmp_path: Path) -> None:
+        events = [{"type": "phase", "at": AT + n, "phase": f"p{n}"} for n in range(5)]
+        lines = event_lines(*events).splitlines(keepends=True)
+        path = tmp_path / "events.jsonl"
+        assert not read(path, b"".join(lines)).losses
+        changed = [*lines[:2], lines[2].replace(b"p2", b"px"), *lines[3:]]
+        out = [*lines[:2], *lines[3:]]
+        swapped = [lines[0], lines[2], lines[1], *lines[3:]]
+        for data, broken in ((changed, 1), (out, 1), (swapped, 3), (lines[1:], 1)):
+            seen = read(path, b"".join(data))
+            assert len(seen.events) == len(data)
+            assert seen.lost == {"chain_broken": broken}
+        assert "line 4" in read(path, b"".join(changed)).losses[0].where
+
+    def test_torn_and_damaged_lines(self, tmp_path: Path) -> None:
+        whole = event_lines(*({"type": "phase", "at": AT, "phase": f"p{n}"} for n in range(3)))
+        path = tmp_path / "events.jsonl"
+        seen = read(path, whole[:-20])
+        assert len(seen.events) == 2
+        assert seen.lost == {"file_torn": 1}
+        assert not read(path, whole[:-20], Options(sealed=False)).losses
+        seen = read(path, whole + b"junk\n")
+        assert seen.lost == {"line_unread": 1}
+
+    def test_nothing_readable_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "events.jsonl"
+        path.write_bytes(b'{"type": "phase", "prev": "00')
+        with pytest.raises(InputError):
+            gather(path)
+
+    def test_hostile_values(self, tmp_path: Path) -> None:
+        odd: list[Any] = [None, -1, 1.5, "x", [], {}, True, 10**30, "\ud800", [[]], ["a", "b"]]
+        keys = ("at", "client", "server", "host", "sni", "kind", "cause", "bytes_out", "count", "tcp_ms", "app", "tls")
+        lines = [{"type": kind, key: value} for kind in ("connection", "dns", "phase") for key in keys for value in odd]
+        lines += [{"type": "dns", "name": v, "addresses": v, "cname": v, "resolver": v} for v in odd]
+        seen = read(tmp_path / "events.jsonl", event_lines({"type": "phase", "at": AT}, *lines))
+        assert len(seen.flows) == len(keys) * len(odd)
+
+
+class TestJournal:
+    def test_messages_of_a_flow_that_no_dump_holds(self, tmp_path: Path) -> None:
+        lines = json_lines(
+            opened("f1"),
+            message("f1", "sent", 0, b"one"),
+            message("f1", "received", 0, b"two"),
+            message("f1", "sent", 1, b"three"),
+            {"type": "end", "flow": "f1", "at": AT},
+        )
+        seen = read(tmp_path / "messages.jsonl", lines)
+        assert seen.kind == "messages"
+        made = [(m.direction, m.index, m.body, m.exchange, m.host, m.target) for m in seen.messages]
+        assert made == [
+            ("sent", 0, b"one", None, "ws.example", "/chat"),
+            ("received", 0, b"two", None, "ws.example", "/chat"),
+            ("sent", 1, b"three", None, "ws.example", "/chat"),
+        ]
+        (row,) = seen.flows
+        assert (row["bytes_out"], row["bytes_in"], row["dst"], row["host"]) == (8, 3, "203.0.113.7", "ws.example")
+
+    def test_the_type_may_be_left_out(self, tmp_path: Path) -> None:
+        line = message("f1", "sent", 0, b"x", kind="tcp")
+        del line["type"]
+        assert read(tmp_path / "messages.jsonl", json_lines(line)).bodies("tcp") == [b"x"]
+
+    def test_what_is_cut_repeated_or_broken_is_counted(self, tmp_path: Path) -> None:
+        lines = json_lines(
+            message("f1", "sent", 0, b"abc", size=1000),
+            message("f1", "sent", 0, b"abc"),
+            message("f1", "sent", 1, b"") | {"data": "!!"},
+            message("f1", "up", 2, b""),
+            {"flow": 7, "type": "message"},
+        )
+        seen = read(tmp_path / "messages.jsonl", lines + b"junk\n" + lines[:30])
+        assert [(m.index, m.size, m.cut) for m in seen.messages] == [(0, 1000, True), (1, 0, True)]
+        assert seen.lost == {"body_missing": 1, "flow_repeated": 1, "body_damaged": 1, "line_unread": 3, "file_torn": 1}
+
+
+class Folder:
+    """A folder with a dump, a journal and events, each read beside the others."""
+
+    def __init__(self, folder: Path, flows: bytes, journal: bytes = b"", events: bytes = b"") -> None:
+        self._files = []
+        for name, data in (("events.jsonl", events), ("flows.mitm", flows), ("messages.jsonl", journal)):
+            if data:
+                (folder / name).write_bytes(data)
+                self._files.append((name, folder / name))
+
+    def read(self, batch: int = 256) -> dict[str, Seen]:
+        seen = {}
+        for name, path in self._files:
+            beside = tuple(f for f in self._files if f[0] != name)
+            seen[name] = gather(path, Options(batch=batch, beside=beside))
+        return seen
+
+
+class TestBesideOneAnother:
+    def websocket(self) -> Any:
+        made = tflow.twebsocketflow()
+        made.id, made.client_conn.id = "f1", "c1"
+        made.server_conn.peername = ("203.0.113.7", 443)
+        return made
+
+    def test_a_message_in_both_is_read_once(self, tmp_path: Path) -> None:
+        journal = json_lines(
+            opened("f1"), message("f1", "sent", 0, b"hello binary"), message("f1", "received", 0, b"it's me")
+        )
+        folder = Folder(tmp_path, dump(tflow.tflow(), self.websocket()), journal)
+        seen = folder.read()
+        in_dump, in_journal = seen["flows.mitm"], seen["messages.jsonl"]
+        # The dump's copy fills the gap: its second message from the client is in no line of the journal.
+        assert [(m.direction, m.index, m.body) for m in in_dump.messages if m.kind == "websocket"] == [
+            ("sent", 1, b"hello text")
+        ]
+        assert in_journal.bodies("websocket") == [b"hello binary", b"it's me"]
+        assert {m.exchange for m in in_journal.messages} == {Key("flows.mitm", 1)}
+        assert {m.flow for m in in_journal.messages} == {in_dump.exchanges[1].flow}
+        assert not in_journal.flows
+
+    def test_octets_are_the_same_with_and_without_a_journal(self, tmp_path: Path) -> None:
+        alone = Folder(tmp_path, dump(self.websocket())).read()["flows.mitm"]
+        journal = json_lines(opened("f1"), message("f1", "sent", 0, b"hello binary"))
+        both = Folder(tmp_path, dump(self.websocket()), journal).read()
+        octets = [(f["bytes_out"], f["bytes_in"]) for f in both["flows.mitm"].flows]
+        assert octets == [(f["bytes_out"], f["bytes_in"]) for f in alone.flows]
+        total = len(both["flows.mitm"].messages) + len(both["messages.jsonl"].messages)
+        assert total == len(alone.messages)
+
+    def test_a_flow_that_the_proxy_did_not_end_on_a_connection_that_the_dump_knows(self, tmp_path: Path) -> None:
+        other = tflow.tflow(resp=True)
+        other.client_conn.id = "c1"
+        other.server_conn.peername = ("203.0.113.7", 443)
+        before = Folder(tmp_path, dump(other)).read()["flows.mitm"].flows[0]
+        journal = json_lines(opened("f9"), message("f9", "sent", 0, b"12345"))
+        seen = Folder(tmp_path, dump(other), journal).read()
+        assert not seen["messages.jsonl"].flows
+        assert seen["messages.jsonl"].messages[0].flow == Key("flows.mitm", 0)
+        assert seen["flows.mitm"].flows[0]["bytes_out"] == before["bytes_out"] + 5
+
+    def test_a_streamed_bodys_size_is_in_the_journal(self, tmp_path: Path) -> None:
+        made = tflow.tflow(resp=True)
+        made.id = "f1"
+        made.response.raw_content = None
+        lines = json_lines(
+            {"type": "progress", "flow": "f1", "at": AT, "direction": "received", "bytes": 500},
+            {"type": "progress", "flow": "f1", "at": AT, "direction": "received", "bytes": 900},
+        )
+        seen = Folder(tmp_path, dump(made), lines).read()
+        assert seen["flows.mitm"].exchanges[0].response_bytes == 900
+        assert not seen["messages.jsonl"].flows
+
+    def test_a_connection_that_events_tell_of_counts_there(self, tmp_path: Path) -> None:
+        made = tflow.ttcpflow()
+        made.client_conn.id = "c7"
+        events = event_lines({"type": "connection", "at": AT, "connection": "c7", "bytes_out": 5, "bytes_in": 7})
+        seen = Folder(tmp_path, dump(made, tflow.tflow()), b"", events).read()
+        assert len(seen["flows.mitm"].flows) == 1
+        assert not [m for m in seen["flows.mitm"].messages if m.kind == "tcp"]
+        assert seen["events.jsonl"].flows[0]["unread"][0]["bytes"] == 12
+
+    def test_every_batch_size_gives_the_same(self, tmp_path: Path) -> None:
+        flows = [self.websocket(), *(tflow.tflow(resp=True) for _ in range(20)), tflow.tdnsflow(resp=True)]
+        lines = [opened("f1"), opened("f2", connection="c2")]
+        lines += [message(f, d, n, b"%d" % n) for n in range(9) for d in ("sent", "received") for f in ("f1", "f2")]
+        events = [{"type": "connection", "at": AT + n, "bytes_out": n, "host": f"h{n}"} for n in range(20)]
+        folder = Folder(tmp_path, dump(*flows), json_lines(*lines), event_lines(*events))
+        whole = folder.read(1_000_000)
+        for size in (1, 7):
+            for name, seen in folder.read(size).items():
+                seen.batches = whole[name].batches
+                assert seen == whole[name], name
+
+
+def test_a_line_may_be_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
+    big = message("f1", "sent", 0, b"x" * 3_000_000)
+    data = json_lines(big, message("f1", "sent", 1, b"y"))
+    seen = read(tmp_path / "messages.jsonl", data)
+    assert [m.size for m in seen.messages] == [3_000_000, 1]
+    assert json.loads(data.splitlines()[0])["size"] == 3_000_000
