@@ -106,11 +106,6 @@ class Detector:
                 gc.enable()
 
     def _read(self, message: Message) -> Reading:
-        self._messages += 1
-        if self._messages % 64 == 0:
-            self._forest.prune()
-            if len(self._clean) > 20_000:
-                self._clean.clear()
         walked = Walk(message, self._forest, self._limits).run()
         found = self._detect(message, walked)
         reading = Reading(message.key, walked.decoded)
@@ -123,6 +118,11 @@ class Detector:
         elif message.kind == "request":
             self._hide_target(message, found, reading)
         self._evidence(message, found, reading)
+        self._messages += 1
+        if self._messages % 64 == 0 or len(message.body) > 1 << 20:
+            self._forest.prune()
+            if len(self._clean) > 20_000:
+                self._clean.clear()
         return reading
 
     def _detect(self, message: Message, walked: Walked) -> list[Found]:
@@ -516,11 +516,11 @@ class Detector:
         parts, number = [], 0
         for part in path.split("/"):
             if part:
-                parts.append(f"‹{hidden[number]}›" if number in hidden else self.scrub(part))
+                parts.append(f"‹{hidden[number]}›" if number in hidden else part)
                 number += 1
             else:
                 parts.append(part)
-        reading.path = "/".join(parts)
+        reading.path = self.scrub("/".join(parts))
         reading.host = self.scrub(message.host)
 
     def _evidence(self, message: Message, found: list[Found], reading: Reading) -> None:
@@ -529,7 +529,7 @@ class Detector:
         host = reading.host if reading.host is not None else self.scrub(message.host)
         path = reading.path
         if path is None:
-            path = "/".join(self.scrub(p) for p in message.target.partition("?")[0].split("/"))
+            path = self.scrub(message.target.partition("?")[0])
         line = f"{message.method} {host}{path}".strip()
         if message.kind == "response":
             line = f"{message.status if message.status is not None else ''} from {line}".strip()

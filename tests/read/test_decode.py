@@ -128,6 +128,23 @@ def test_multipart_without_its_boundary_in_the_header() -> None:
     assert leaves(message(body)) == [("request.body.a", "1")]
 
 
+def test_parts_within_parts_without_end_are_counted() -> None:
+    body = b"last@gmail.com"
+    for n in range(1500):
+        before = f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n - 1}\r\n\r\n".encode()
+        body = before + body + f"\r\n--b{n}--".encode()
+    walked = walk(message(body, (("Content-Type", "multipart/mixed; boundary=b1499"),)))
+    assert not walked.decoded
+    assert [kind for kind, _, _ in walked.losses] == ["depth_limited", "body_limited"]
+
+
+def test_too_many_parts_are_counted() -> None:
+    part = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nv\r\n"
+    walked = walk(message(part * 10_050 + b"--x--", (("Content-Type", "multipart/form-data; boundary=x"),)))
+    assert not walked.decoded
+    assert [kind for kind, _, _ in walked.losses] == ["leaves_limited", "body_limited"]
+
+
 def test_xml_and_property_lists() -> None:
     assert leaves(message(b'<r><u id="7">A &amp; B</u><e/></r>')) == [
         ("request.body.r.u.@id", "7"),

@@ -31,6 +31,8 @@ from analysis.read.decode.media import media_type
 _CODEC = {ESCAPED: "json-string", FORM: "form-percent", PERCENT: "percent", XML: "html"}
 """The codec that turns a leaf's bytes into its value."""
 
+_MOST_PARTS = 10_000
+"""Parts of one multipart body."""
 _SHORTEST = 5
 """Octets below which nothing but JSON is looked for inside a value: ``a=1&b`` is the shortest form of two fields, and
 planted values in short encodings are needles."""
@@ -323,11 +325,12 @@ class Walk:
     def _multipart(self, layer: Layer, boundary: bytes) -> bool:
         layer.sliced = True
         layer.via = (*layer.via, "multipart")
-        most = 2_000
-        parts = multipart.parts(layer.data, boundary, most)
+        most = min(_MOST_PARTS, self.leaves)
+        parts = multipart.parts(layer.data, boundary, most + 1)
         understood = bool(parts) and parts[-1].closed
-        if len(parts) == most:
-            self.limit("leaves", len(layer.data) - parts[-1].end, "parts")
+        if len(parts) > most:
+            self.limit("leaves", len(layer.data) - parts[most].start, "parts")
+            parts, understood = parts[:most], False
         for number, part in enumerate(parts):
             if part.name is not None:
                 node, index = layer.node.kid(part.name), layer.index
@@ -342,10 +345,13 @@ class Walk:
                 if raw is None:
                     break
                 inner = self._decoded(inner, raw, codec, None, node, index)
-            if len(self.out.layers) > most * 4 or layer.depth > self.limits.depth:
-                self.limit("depth", len(inner.data), "parts")
-                return False
+            inner.depth = layer.depth + 1
             self.out.layers.append(inner)
+            if inner.depth > self.limits.depth or len(self.out.layers) > 2 * _MOST_PARTS:
+                # The part stays a layer without leaves, which is searched.
+                self.limit("depth", len(inner.data), "parts within parts")
+                understood = False
+                continue
             understood = self._part(inner, part.type) and understood
         return understood
 

@@ -388,13 +388,13 @@ _DISTINCT = frozenset(
 """Keys that keep their meaning with a word before them (``user_email``, ``deviceImei``, ``x-forwarded-email``)."""
 
 _SPOILERS = frozenset(
-    """is has no not accept content verify verified hide hidden show require required enable enabled allow allowed min max num
-    count total default supported support company business cs service need send use can should validate valid
-    invalid check update change reset forgot agree with without type status hash hashed sha256 md5 sha1
-    encrypted masked template host event screen page app product item file class method function bundle
-    package domain schema table column param campaign font api sdk lib library network server error test
-    category brand store shop merchant action module variant experiment feature process thread query operation
-    button element view form field label rule style theme""".split()
+    """is has no not accept content verify verified hide hidden show require required enable enabled allow
+    allowed min max num count total default supported support company business cs service need send use can
+    should validate valid invalid check update change reset forgot agree with without type status hash
+    hashed sha256 md5 sha1 encrypted masked template host event screen page app product item file class
+    method function bundle package domain schema table column param campaign font api sdk lib library
+    network server error test category brand store shop merchant action module variant experiment feature
+    process thread query operation button element view form field label rule style theme""".split()
 )
 """Words before a key that make it something else (``is_email``, ``support_phone``, ``event_name``)."""
 
