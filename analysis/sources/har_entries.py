@@ -2,8 +2,8 @@
 
 A HAR may be larger than memory, break off, or hold entries that no JSON parser takes. Here only strings and
 brackets are followed (RFC 8259), so each entry comes out whole with its place in the file, and a broken one
-spoils no other. Measured against ijson (yajl2_c) with objects made on 2 cores: about the same speed; ijson
-gives no places, ends at the first NaN and writes ``?`` for a lone surrogate.
+spoils no other. On one core this cuts and parses 150 MB/s, and ijson (yajl2_c) 350; but ijson gives no places, ends at the first NaN
+or octet that is no UTF-8, and writes ``?`` for a lone surrogate, and what is made of an entry costs more than either.
 """
 
 from __future__ import annotations
