@@ -1,0 +1,174 @@
+"""The same numbers as JSON, and the whole lists as CSV, for those who reckon on.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe before it. No file's name begins like a table's.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reports import states
+from reports.facts import LINKS, Facts
+from reports.words import Words
+
+FORMAT = 1
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(folder: Path, facts: Facts, words: Words) -> None:
+    text = json.dumps(numbers(facts), ensure_ascii=False, indent=1, sort_keys=True)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    place = folder / "csv"
+    place.mkdir(exist_ok=True)
+    for name, head, rows in _lists(facts):
+        (place / f"{name}.csv").write_text(sheet(head, rows), encoding="utf-8", newline="")
+
+
+def numbers(facts: Facts) -> dict[str, Any]:
+    """Every number of the report that belongs to a whole, and what the sentences rest on."""
+    audit = facts.audit
+    return {
+        "format": FORMAT,
+        "name": audit.get("name"),
+        "made": audit.get("made"),
+        "sample": bool(audit.get("sample")),
+        "app": dict(facts.app),
+        "span": [facts.moment(t).isoformat() for t in facts.span] if facts.span is not None else None,
+        "values_revealed": facts.reveal,
+        "hosts": {
+            "total": len(facts.hosts),
+            "system": len(facts.system_hosts),
+            "at_level": {str(k): n for k, n in facts.hosts_at_level.items()},
+            "by_country": {c: len(h) for c, h in facts.placed.items()},
+            "named_weakly": {c: len(h) for c, h in facts.named_weakly.items()},
+            "refuted": {str(h.number): h.row["refuted"] for h in facts.refuted},
+            "by_reading": facts.hosts_by_reading,
+            "operator_unknown": sum(h.company is None for h in facts.hosts),
+        },
+        "connections": {"by_reading": facts.flows_by_reading, "seen_twice": facts.duplicate_flows},
+        "octets": {"by_reading": facts.octets_by_reading},
+        "companies": [
+            {
+                "id": c.id,
+                "name": c.name or None,
+                "confidence": c.confidence,
+                "hosts": len(c.hosts),
+                "messages_by_type": {t: len(m) for t, m in sorted(c.types.items())},
+                "partly_closed": c.is_closed,
+            }
+            for c in facts.companies
+        ],
+        "types": {
+            t: {
+                "method": m,
+                "most_sensitive": facts.is_sensitive(t),
+                "weak": t in facts.weak_types,
+                "hosts": sum(t in h.types for h in facts.hosts),
+            }
+            for t, m in facts.types.items()
+        },
+        "states": [
+            {
+                "state": s.code,
+                "types": sorted(s.types),
+                "types_unconfirmed": sorted(s.unsure_types - s.types),
+                "level": s.level or None,
+                "statutes": s.statutes,
+                "links": {
+                    link: {"types": len(s.links[link].types), "hosts": len(s.links[link].hosts), "companies": sorted(s.links[link].companies)}
+                    for link in LINKS
+                },
+            }
+            for s in states.gather(facts)
+        ],
+        "phases": [{"phase": p.name, "stated": p.stated} for p in facts.phases],
+        "findings": [{k: v for k, v in f.items() if k not in ("transmissions", "destinations")} for f in facts.findings],
+        "transmissions": {
+            "sent": len(facts.sent),
+            "received": facts.received,
+            "not_personal": facts.not_personal,
+            "system": facts.system_sent,
+        },
+    }
+
+
+def sheet(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A CSV text (RFC 4180)."""
+    made = io.StringIO(newline="")
+    writer = csv.writer(made)
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow([cell(v) for v in row])
+    return made.getvalue()
+
+
+def cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    if isinstance(value, list | tuple | set):
+        return cell(" ".join(str(v) for v in value))
+    return value
+
+
+_OF_HOST = (
+    *("destination", "host", "address", "system_noise", "country", "level", "reason", "refuted", "doubtful", "anycast"),
+    *("round_trip_ms", "within_km", "registered_country", "asn", "network", "operator", "operator_name"),
+    *("operator_confidence", "operator_country", "rented_from", "parent", "parent_country", "party", "law_reach"),
+)
+_OF_SENT = (
+    *("transmission", "message", "exchange", "flow", "destination", "data_type", "certainty", "endpoint", "path"),
+    *("via", "masked", "value_key", "value", "phase", "origin"),
+)
+
+
+def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]:
+    everyone = [*facts.hosts, *facts.system_hosts]
+    yield (
+        "all-destinations",
+        [*_OF_HOST, "read", "bytes_out", "bytes_in", "types", "messages"],
+        (
+            [*(h.row[c] for c in _OF_HOST), h.reading, h.octets_out, h.octets_in, sorted(h.types), sum(h.types.values())]
+            for h in everyone
+        ),
+    )
+    wanted = {s.number: s for s in facts.sent}
+    table = facts.tables["transmissions"].select(list(_OF_SENT))
+    yield (
+        "all-transmissions",
+        [*_OF_SENT, "method", "host"],
+        (
+            [*(row[c] for c in _OF_SENT), s.method, facts.all_hosts[s.destination].name]
+            for batch in table.to_batches(max_chunksize=4096)
+            for row in batch.to_pylist()
+            if (s := wanted.get(row["transmission"])) is not None
+        ),
+    )
+    yield (
+        "types-by-company",
+        ["operator", "operator_name", "data_type", "messages"],
+        ([c.id, c.name, t, len(m)] for c in facts.companies for t, m in sorted(c.types.items())),
+    )
+    yield (
+        "unread",
+        ["destination", "host", "address", "kind", "cause", "bytes", "count"],
+        (
+            [h.number, h.row["host"], h.row["address"], c.kind, c.cause, c.octets, c.count]
+            for h in facts.hosts
+            for c in h.closed
+        ),
+    )
+    yield (
+        "same-identifiers",
+        ["value_key", "data_type", "destinations", "operators"],
+        (
+            [r["value_key"], r["data_type"], r["destinations"], r["operators"]]
+            for r in facts.tables["links"].to_pylist()
+        ),
+    )
