@@ -1,0 +1,208 @@
+"""Packet captures: pcap and pcapng, from the frame to flows, names, plain HTTP/1 and what is sealed.
+
+Flows are conversations by 5-tuple (RFC 7011): a new one begins with a SYN behind an end, or after a silence. The
+phone is the end that opened it: who sent the SYN, else the device that the user named, else the end with a private
+address, else the one without the well-known port.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from analysis.model import InputError, Origin
+from analysis.sources import Batch, Options
+from analysis.sources.octets import Octets
+from analysis.sources.packets import link
+from analysis.sources.packets.conversation import ACK, SYN, Conversation, Counters, Sink
+from analysis.sources.packets.files import Packet, Told, packets
+from analysis.sources.packets.link import TCP, Datagrams, Partial, Segment, Skipped
+from analysis.sources.rows import Batches, Losses, Names
+
+KIND = "pcap"
+
+IDLE = {TCP: 7_200_000_000, 17: 180_000_000}
+"""Microseconds of silence after which a 5-tuple is another conversation: NAT's two hours for TCP (RFC 5382), and
+three minutes for UDP (RFC 4787 asks for two at least)."""
+_IDLE_ELSE = 180_000_000
+_CLOSED = 60_000_000
+_SWEEP = 20_000
+"""Packets between two looks for conversations that are over."""
+
+
+def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
+    """The batches of a packet capture. Raises InputError when it holds no packet that can be read at all."""
+    with Octets(path) as octets:
+        yield from _Reader(source, options).run(octets, path)
+
+
+class _Reader:
+    def __init__(self, source: str, options: Options) -> None:
+        self._options = options
+        self._names = Names()
+        self._counters = Counters(source)
+        self._sink = Sink(self._counters, self._names, options)
+        self._losses = Losses(source)
+        self._batches = Batches(options)
+        self._open: dict[object, Conversation] = {}
+        self._flows = 0
+        self._datagrams = Datagrams()
+        self._skipped: Counter[str] = Counter()
+        self._octets: Counter[str] = Counter()
+
+    def run(self, octets: Octets, path: Path) -> Iterator[Batch]:
+        told = Told()
+        last = 0
+        for packet in packets(octets, told):
+            self._packet(packet, told)
+            if packet.number % _SWEEP == _SWEEP - 1 and packet.at is not None:
+                self._sweep(packet.at)
+            yield from self._full(octets.done)
+            last = packet.number + 1
+        if not last and told.torn is not None:
+            raise InputError(f"{path} is a packet capture of which no packet can be read: {told.torn}.")
+        for conversation in sorted(self._open.values(), key=lambda c: c.key.unit):
+            self._end(conversation)
+            yield from self._full(octets.done)
+        self._open.clear()
+        rest = self._datagrams.rest()
+        if rest:
+            self._skipped["packet_fragment_without_rest"] += rest
+        for kind, count in sorted(self._skipped.items()):
+            self._losses.add(kind, "packets in no flow", self._octets[kind], count)
+        for (kind, where), count in sorted(self._sink.losses.items()):
+            self._losses.add(kind, where, 0, count)
+        if told.torn is not None:
+            self._losses.add("file_truncated", told.torn, told.left)
+        for address, name in told.names or ():
+            self._names.add(address, name, "stated", None)
+        self._drain()
+        batch = self._batches.take(octets.done)
+        batch.names, batch.losses, batch.keys = self._names.batch(), self._losses.all(), told.keys
+        yield batch
+
+    def _full(self, done: int) -> Iterator[Batch]:
+        self._drain()
+        if self._batches.full:
+            yield self._batches.take(done)
+
+    def _drain(self) -> None:
+        sink = self._sink
+        for exchange, messages in sink.exchanges:
+            self._batches.add(exchange, messages)
+        if sink.messages or sink.clues:
+            self._batches.add(None, sink.messages, sink.clues)
+        for row in sink.rows:
+            self._batches.flow(row)
+        sink.exchanges, sink.messages, sink.clues, sink.rows = [], [], [], []
+
+    # --------------------------------------------------------------------------------------------- packets
+
+    def _packet(self, packet: Packet, told: Told) -> None:
+        app, marked = None, False
+        data = packet.data
+        if packet.link == 1:
+            trailer = link.pcapdroid(data)
+            if trailer is not None:
+                app, marked, data = trailer.name or None, True, data[:-32]
+        if packet.comment.startswith("u-") and packet.comment[2:].lstrip("-").isdecimal():
+            app, marked = (told.apps or {}).get(int(packet.comment[2:])), True
+        found = link.network(packet.link, data)
+        if not isinstance(found, Skipped):
+            found_segment = self._datagrams.segment(found[0], data, found[1])
+        else:
+            found_segment = found
+        if isinstance(found_segment, Partial):
+            return
+        if isinstance(found_segment, Skipped):
+            self._skipped[found_segment.kind] += 1
+            self._octets[found_segment.kind] += packet.wire
+            return
+        self._flow(found_segment, packet, app, marked)
+
+    def _flow(self, segment: Segment, packet: Packet, app: str | None, marked: bool) -> None:
+        here, there = (segment.src, segment.sport), (segment.dst, segment.dport)
+        key = (segment.protocol, *sorted((here, there), key=repr))
+        conversation = self._open.get(key)
+        opens = segment.protocol == TCP and segment.flags & (SYN | ACK) == SYN
+        if conversation is not None and self._is_new(conversation, packet.at, opens):
+            self._end(conversation)
+            conversation = None
+        if conversation is None:
+            if self._faces(segment, opens):
+                ordered = segment
+            else:
+                ordered = segment._replace(src=segment.dst, sport=segment.dport, dst=segment.src, dport=segment.sport)
+            conversation = Conversation(self._flows, ordered, packet.number, packet.offset, len(packet.data), self._sink)
+            self._flows += 1
+            self._open[key] = conversation
+        if marked:
+            conversation.timed = False
+        if app is not None and conversation.app is None:
+            conversation.app = app
+        way = 0 if here == conversation.ends[0] else 1
+        conversation.feed(segment, way, packet.number, packet.at)
+
+    @staticmethod
+    def _is_new(conversation: Conversation, at: int | None, opens: bool) -> bool:
+        if opens and conversation.closed:
+            return True
+        if at is None or conversation.last is None:
+            return False
+        return at - conversation.last > IDLE.get(conversation.protocol, _IDLE_ELSE)
+
+    def _faces(self, segment: Segment, opens: bool) -> bool:
+        """True when the sender of a conversation's first packet is the phone."""
+        device = self._options.device
+        if device in (segment.src, segment.dst):
+            return segment.src == device
+        if segment.protocol == TCP and segment.flags & SYN:
+            return opens
+        ports = (segment.sport or 0, segment.dport or 0)
+        inner = (_private(segment.src), _private(segment.dst))
+        if inner[0] != inner[1]:
+            return inner[0]
+        well_known = tuple(0 < p < 1024 for p in ports)
+        if well_known[0] != well_known[1]:
+            return well_known[1]
+        return True
+
+    def _sweep(self, now: int) -> None:
+        """Let go of conversations that are over."""
+        for key, conversation in list(self._open.items()):
+            if conversation.last is None:
+                continue
+            quiet = now - conversation.last
+            if quiet > (_CLOSED if conversation.closed else IDLE.get(conversation.protocol, _IDLE_ELSE)):
+                self._end(conversation)
+                del self._open[key]
+
+    def _end(self, conversation: Conversation) -> None:
+        self._sink.rows.append(conversation.finish())
+
+
+@lru_cache(maxsize=65_536)
+def _private(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    return found.is_private or found.is_link_local
+
+
+def layer_bytes(path: Path, origin: Origin, options: Options) -> bytes:
+    """The octets of a message's layer: the file is read again up to the message that these packets carry.
+
+    Raises InputError when the file has no such message."""
+    for batch in read(path, origin.source, options):
+        for message in batch.messages:
+            if message.origin.units != origin.units:
+                continue
+            if message.kind in ("request", "response"):
+                if origin.layer == f"http-{message.kind}-head":
+                    return message.head()
+                if origin.layer == f"http-{message.kind}-body":
+                    return message.body
+            elif message.origin.layer == origin.layer:
+                return message.body
+    raise InputError(f"{path} has no {origin.layer} in packets {','.join(map(str, origin.units))}.")

@@ -1,0 +1,88 @@
+"""DNS messages (RFC 1035): the names that were asked for and the addresses that answers gave."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from dataclasses import dataclass, field
+
+_MOST_RECORDS = 256
+_MOST_JUMPS = 64
+
+
+@dataclass(slots=True)
+class Message:
+    """A response or a question. ``aliases``: owner -> canonical name."""
+
+    response: bool
+    question: str | None
+    addresses: list[tuple[str, str]] = field(default_factory=list)
+    """Owner and address of A and AAAA records."""
+    aliases: dict[str, str] = field(default_factory=dict)
+
+
+def parse(data: bytes) -> Message | None:
+    """The message, or None where the octets are none."""
+    if len(data) < 12:
+        return None
+    _, flags, questions, answers, authority, extra = struct.unpack(">HHHHHH", data[:12])
+    opcode = flags >> 11 & 15
+    if opcode not in (0, 2, 4, 5) or questions > 8 or answers > _MOST_RECORDS or authority > _MOST_RECORDS or extra > _MOST_RECORDS:
+        return None
+    if not questions and not answers:
+        return None
+    at = 12
+    made = Message(bool(flags & 0x8000), None)
+    try:
+        for n in range(questions):
+            name, at = _name(data, at)
+            at += 4
+            if at > len(data):
+                return None
+            if n == 0:
+                made.question = name
+        for _ in range(answers):
+            owner, at = _name(data, at)
+            kind, _, _, size = struct.unpack_from(">HHIH", data, at)
+            at += 10
+            value = data[at : at + size]
+            if len(value) < size:
+                break
+            if kind == 1 and size == 4 or kind == 28 and size == 16:
+                made.addresses.append((owner, str(ipaddress.ip_address(value))))
+            elif kind == 5:
+                made.aliases[owner] = _name(data, at)[0]
+            at += size
+    except (struct.error, IndexError, ValueError):
+        return made if made.question is not None or made.addresses else None
+    return made
+
+
+def _name(data: bytes, at: int) -> tuple[str, int]:
+    """A name and the place behind it. Octets that are no letters stand as escapes, as in zone files (RFC 1035 5.1)."""
+    labels: list[str] = []
+    end = -1
+    total = 0
+    for _ in range(_MOST_JUMPS):
+        size = data[at]
+        if size >= 0xC0:
+            if end < 0:
+                end = at + 2
+            at = (size & 0x3F) << 8 | data[at + 1]
+            continue
+        if size > 63:
+            raise ValueError("reserved label")
+        at += 1
+        if size == 0:
+            return ".".join(labels).lower(), end if end >= 0 else at
+        total += size + 1
+        if total > 255 or at + size > len(data):
+            raise ValueError("name too long")
+        labels.append("".join(_shown(b) for b in data[at : at + size]))
+        at += size
+    raise ValueError("name loops")
+
+
+def _shown(octet: int) -> str:
+    plain = 33 <= octet <= 126 and octet not in (46, 92)
+    return chr(octet) if plain else f"\\{octet:03d}"

@@ -1,0 +1,336 @@
+"""HTTP/1.x messages out of a byte stream (RFC 9112).
+
+A machine of our own, since httptools (llhttp) and h11 cannot go on behind lost octets, and the first cannot be told
+that a response answers HEAD. Framing follows RFC 9112 section 6.3 in its order; h11 is the oracle in the tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from analysis.sources.rows import as_text
+
+MOST_HEAD = 1 << 18
+_METHOD = re.compile(rb"^(?:[A-Z][A-Z0-9_-]{1,30}) [^\s\x00-\x1f]+ HTTP/1\.[01]\r?\n")
+_METHOD_START = re.compile(rb"^[A-Z][A-Z0-9_-]{1,30} (?:[^\s\x00-\x1f]+(?: (?:H|HT|HTT|HTTP|HTTP/1?\.?[01]?\r?)?)?)?$")
+_STATUS = re.compile(rb"^HTTP/1\.[01] +(\d{3})")
+_KNOWN = re.compile(
+    rb"^(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PROPFIND|REPORT|MKCOL|NOTIFY|M-SEARCH|SUBSCRIBE) "
+)
+
+MORE_PACKETS = 64
+"""Packets that an origin names at most."""
+
+
+def begins_request(data: bytes) -> bool:
+    """True when octets begin a request, or may."""
+    line = data[:8192]
+    if b"\n" in line:
+        return _METHOD.match(line) is not None
+    return _KNOWN.match(line) is not None and _METHOD_START.match(line) is not None
+
+
+def begins_response(data: bytes) -> bool:
+    """True when octets begin a response."""
+    return _STATUS.match(data[:64]) is not None
+
+
+@dataclass(slots=True)
+class Part:
+    """A request or response as it grows."""
+
+    request: bool
+    at: int | None
+    method: str = ""
+    target: str = ""
+    status: int | None = None
+    protocol: str = "http/1.1"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytearray = field(default_factory=bytearray)
+    size: int = 0
+    cut: bool = False
+    packets: list[int] = field(default_factory=list)
+    upgrade: bool = False
+    number: int = -1
+    """Of the exchange, given when the head is whole."""
+
+    def header(self, name: str) -> str | None:
+        """The first value of a field."""
+        return next((v for n, v in self.headers if n.lower() == name), None)
+
+    def saw(self, packet: int) -> None:
+        if len(self.packets) < MORE_PACKETS and (not self.packets or self.packets[-1] != packet):
+            self.packets.append(packet)
+
+
+class Parser:
+    """One direction. ``begun`` is called with a part when its head is whole, ``done`` when the part is.
+
+    ``read`` counts octets that were understood, ``junk`` those that were not."""
+
+    def __init__(
+        self,
+        request: bool,
+        begun: Callable[[Part], None],
+        done: Callable[[Part], None],
+        method_of: Callable[[], str],
+        most_body: int,
+    ) -> None:
+        self._request = request
+        self._begun, self._done, self._method_of = begun, done, method_of
+        self._most_body = most_body
+        self._held = bytearray()
+        self._packets: list[int] = []
+        self._part: Part | None = None
+        self._mode = "head"
+        self._left = 0
+        self.read = 0
+        self.junk = 0
+        self.raw: Callable[[bytes, int, int | None], None] | None = None
+        """Where octets go once the connection is something else (CONNECT, Upgrade)."""
+
+    def feed(self, data: bytes, packet: int, at: int | None) -> None:
+        """Octets in order."""
+        if self.raw is not None:
+            self.raw(data, packet, at)
+            return
+        self._held += data
+        if not self._packets or self._packets[-1] != packet:
+            self._packets.append(packet)
+        while self._held:
+            before = len(self._held)
+            mode = self._mode
+            if mode == "head":
+                self._head(at)
+            elif mode == "chunk-size":
+                self._chunk_size()
+            elif mode == "trailer":
+                self._trailer()
+            else:
+                self._body(packet)
+            if self.raw is not None:
+                rest = bytes(self._held)
+                self._held.clear()
+                if rest:
+                    self.raw(rest, packet, at)
+                return
+            if len(self._held) == before and self._mode == mode:
+                return
+            if not self._held:
+                self._packets = []
+            else:
+                self._packets = [packet]
+
+    def gap(self, size: int) -> None:
+        """Octets are missing: a body of known length goes on behind them, anything else begins anew."""
+        part = self._part
+        if part is not None and self._mode in ("body", "chunk") and size <= self._left:
+            part.size += size
+            part.cut = True
+            self._left -= size
+            if self._left == 0:
+                self._mode = "chunk-end" if self._mode == "chunk" else "head"
+                if self._mode == "head":
+                    self._finish()
+            return
+        if part is not None:
+            part.cut = True
+            if self._mode == "close":
+                part.size += size
+                return
+            self._finish()
+        self.junk += len(self._held)
+        self._held.clear()
+        self._mode = "sync"
+
+    def end(self) -> None:
+        """The stream is over: what was begun is handed over, cut unless its end was to be the stream's."""
+        if self._part is not None:
+            if self._mode != "close":
+                self._part.cut = True
+            self._finish()
+        self.junk += len(self._held)
+        self._held.clear()
+
+    # -------------------------------------------------------------------------------------------- states
+
+    def _head(self, at: int | None) -> None:
+        while self._held[:2] == b"\r\n" or self._held[:1] == b"\n":
+            skip = 2 if self._held[:2] == b"\r\n" else 1
+            del self._held[:skip]
+            self.read += skip
+        begins = begins_request if self._request else begins_response
+        if self._held and not begins(bytes(self._held[:8192])) and not self._may_begin():
+            self._resync()
+            return
+        end = self._held.find(b"\r\n\r\n")
+        size = end + 4
+        plain = self._held.find(b"\n\n")
+        if plain >= 0 and (end < 0 or plain < end):
+            end, size = plain, plain + 2
+        if end < 0:
+            if len(self._held) > MOST_HEAD:
+                self._resync()
+            return
+        raw = bytes(self._held[:end])
+        del self._held[:size]
+        part = _parsed(raw, self._request, at)
+        if part is None:
+            self.junk += size
+            return
+        self.read += size
+        for packet in self._packets:
+            part.saw(packet)
+        self._part = part
+        self._begun(part)
+        self._frame(part)
+
+    def _may_begin(self) -> bool:
+        """The octets so far are fewer than a start line needs."""
+        held = bytes(self._held[:16])
+        return len(held) < 9 and (b"HTTP/1.1"[: len(held)] == held[:8] if not self._request else held.isupper() and held.isalpha())
+
+    def _resync(self) -> None:
+        """Octets that begin no message: look for the next start line; a body without a known end may hold one."""
+        pattern = re.compile(rb"\n(?=[A-Z]{3,10} \S+ HTTP/1\.[01]\r?\n)" if self._request else rb"\n(?=HTTP/1\.[01] \d{3})")
+        found = pattern.search(self._held)
+        skip = found.end() if found else max(len(self._held) - 16, 1) if len(self._held) > 16 else len(self._held)
+        self.junk += skip
+        del self._held[:skip]
+        self._mode = "head"
+
+    def _frame(self, part: Part) -> None:
+        """Where the body ends (RFC 9112 section 6.3)."""
+        coding = (part.header("transfer-encoding") or "").lower()
+        length = part.header("content-length")
+        if not part.request:
+            method = self._method_of()
+            status = part.status or 0
+            if status == 101 or (method == "CONNECT" and 200 <= status < 300):
+                part.upgrade = True
+                self._finish()
+                return
+            if method == "HEAD" or 100 <= status < 200 or status in (204, 304):
+                self._finish()
+                return
+        if "chunked" in coding:
+            self._mode = "chunk-size"
+            return
+        if length is not None and length.split(",")[0].strip().isdecimal() and len(length) < 19:
+            self._left = int(length.split(",")[0])
+            self._mode = "body"
+            if self._left == 0:
+                self._finish()
+            return
+        if part.request:
+            self._finish()
+        else:
+            self._mode = "close"
+
+    def _body(self, packet: int) -> None:
+        part = self._part
+        if self._mode == "sync":
+            self._mode = "head"
+            begins = begins_request if self._request else begins_response
+            if not begins(bytes(self._held[:8192])):
+                self._resync()
+            return
+        assert part is not None
+        if self._mode == "chunk-end":
+            skip = 2 if self._held[:2] == b"\r\n" else 1 if self._held[:1] == b"\n" else 0
+            if not skip and len(self._held) < 2:
+                return
+            del self._held[:skip]
+            self.read += skip
+            self._mode = "chunk-size"
+            return
+        count = len(self._held) if self._mode == "close" else min(self._left, len(self._held))
+        room = max(self._most_body - len(part.body), 0)
+        part.body += self._held[: min(count, room)]
+        if count > room:
+            part.cut = True
+        del self._held[:count]
+        part.size += count
+        part.saw(packet)
+        self.read += count
+        if self._mode != "close":
+            self._left -= count
+            if self._left == 0:
+                if self._mode == "chunk":
+                    self._mode = "chunk-end"
+                else:
+                    self._finish()
+
+    def _chunk_size(self) -> None:
+        end = self._held.find(b"\n")
+        if end < 0:
+            if len(self._held) > 4096:
+                self._broken()
+            return
+        word = bytes(self._held[:end]).split(b";")[0].strip()
+        del self._held[: end + 1]
+        self.read += end + 1
+        try:
+            self._left = int(word, 16) if word and len(word) < 16 else -1
+        except ValueError:
+            self._left = -1
+        if self._left < 0:
+            self._broken()
+        elif self._left == 0:
+            self._mode = "trailer"
+        else:
+            self._mode = "chunk"
+
+    def _trailer(self) -> None:
+        end = self._held.find(b"\n")
+        if end < 0:
+            if len(self._held) > 65_536:
+                self._broken()
+            return
+        line = bytes(self._held[:end]).strip()
+        del self._held[: end + 1]
+        self.read += end + 1
+        if not line:
+            self._finish()
+
+    def _broken(self) -> None:
+        if self._part is not None:
+            self._part.cut = True
+            self._finish()
+        self._mode = "sync"
+
+    def _finish(self) -> None:
+        part, self._part = self._part, None
+        self._mode = "head"
+        self._left = 0
+        if part is not None:
+            self._done(part)
+
+
+def _parsed(raw: bytes, request: bool, at: int | None) -> Part | None:
+    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
+    words = lines[0].split(None, 2)
+    part = Part(request, at)
+    if request:
+        if len(words) < 3 or not words[2].startswith(b"HTTP/1."):
+            return None
+        part.method, part.target = as_text(words[0]), as_text(words[1])
+        part.protocol = "http/1.0" if words[2].strip() == b"HTTP/1.0" else "http/1.1"
+    else:
+        if len(words) < 2 or not words[1].isdigit():
+            return None
+        part.status = int(words[1])
+        part.protocol = "http/1.0" if words[0] == b"HTTP/1.0" else "http/1.1"
+    headers: list[tuple[str, str]] = []
+    for line in lines[1:]:
+        if line[:1] in (b" ", b"\t") and headers:
+            name, value = headers[-1]
+            headers[-1] = (name, f"{value} {as_text(line.strip())}")
+            continue
+        left, colon, right = line.partition(b":")
+        if colon and left.strip():
+            headers.append((as_text(left.strip()), as_text(right.strip())))
+    part.headers = tuple(headers[:1000])
+    return part

@@ -1,0 +1,177 @@
+"""QUIC's first packets: an Initial is encrypted with keys that anyone can derive (RFC 9001 section 5.2), so the name
+that a client asks for can be read. Everything after them stays sealed without the session's keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass, field
+
+from analysis.sources.packets import tls
+
+_SALTS = {
+    1: bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a"),
+    0x6B3343CF: bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9"),
+}
+_DRAFT_29 = bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899")
+_DRAFT_23 = bytes.fromhex("c3eef712c72ebb5a11a7d2432bb46365bef9f502")
+_MOST_CRYPTO = 1 << 16
+
+
+def version_of(data: bytes) -> int | None:
+    """The version of a long header, or None where there is none."""
+    if len(data) < 7 or not data[0] & 0x80:
+        return None
+    return int(struct.unpack(">I", data[1:5])[0])
+
+
+def looks(data: bytes) -> bool:
+    """True when the octets begin like a QUIC long header of a version that is used."""
+    version = version_of(data)
+    if version is None or not data[0] & 0x40 and version != 0:
+        return False
+    return _salt(version) is not None or version == 0 or version >> 8 in (0x513034, 0x513035, 0xFF0000, 0xFACEB0)
+
+
+def name_of(version: int) -> str:
+    """The version in the tables' words."""
+    if version in (1, 0x6B3343CF):
+        return "QUIC 1" if version == 1 else "QUIC 2"
+    if version >> 8 == 0xFF0000:
+        return f"QUIC draft {version & 0xFF}"
+    return "QUIC " + version.to_bytes(4).decode("ascii", "replace") if version >> 24 == 0x51 else f"QUIC {version:08x}"
+
+
+def _salt(version: int) -> bytes | None:
+    if version >> 8 == 0xFF0000:
+        draft = version & 0xFF
+        return _DRAFT_29 if 29 <= draft <= 34 else _DRAFT_23 if 23 <= draft <= 28 else None
+    if version >> 8 == 0xFACEB0:
+        return _DRAFT_23 if version & 0xFF == 2 else None
+    return _SALTS.get(version)
+
+
+@dataclass(slots=True)
+class Initials:
+    """The client's Initials of one flow: CRYPTO frames put in order until the ClientHello is whole."""
+
+    hello: tls.Hello | None = None
+    version: int | None = None
+    _connection: bytes | None = None
+    _parts: dict[int, bytes] = field(default_factory=dict)
+
+    def feed(self, datagram: bytes) -> None:
+        """A datagram from the client."""
+        at = 0
+        while at < len(datagram) and self.hello is None:
+            version = version_of(datagram[at:])
+            if version is None:
+                return
+            if self.version is None or version:
+                self.version = self.version or version
+            used = self._packet(datagram[at:], version)
+            if used <= 0:
+                return
+            at += used
+
+    def _packet(self, data: bytes, version: int) -> int:
+        """One long header packet; the octets that it takes, 0 where that is not known."""
+        salt = _salt(version)
+        try:
+            at = 5
+            dcid = data[at + 1 : at + 1 + data[at]]
+            at += 1 + data[at]
+            at += 1 + data[at]
+            kind = data[0] >> 4 & 3
+            if version == 0x6B3343CF:
+                kind = (kind - 1) % 4
+            if kind == 0:
+                token, at = _varint(data, at)
+                at += token
+            if kind == 3:
+                return 0
+            length, at = _varint(data, at)
+            end = at + length
+            if kind == 0 and salt is not None and end <= len(data):
+                self._connection = self._connection or dcid
+                clear = _open(data[:end], at, self._connection, salt, version) or _open(data[:end], at, dcid, salt, version)
+                if clear is not None:
+                    self._frames(clear)
+            return end
+        except (IndexError, struct.error, ValueError):
+            return 0
+
+    def _frames(self, clear: bytes) -> None:
+        at = 0
+        while at < len(clear):
+            kind, at = _varint(clear, at)
+            if kind in (0, 1):
+                continue
+            if kind in (2, 3):
+                for _ in range(2):
+                    _, at = _varint(clear, at)
+                count, at = _varint(clear, at)
+                for _ in range(1 + 2 * min(count, 256) + (3 if kind == 3 else 0)):
+                    _, at = _varint(clear, at)
+            elif kind == 6:
+                offset, at = _varint(clear, at)
+                size, at = _varint(clear, at)
+                if offset + size <= _MOST_CRYPTO:
+                    self._parts.setdefault(offset, clear[at : at + size])
+                at += size
+            else:
+                break
+        self._assemble()
+
+    def _assemble(self) -> None:
+        whole = bytearray()
+        for offset in sorted(self._parts):
+            if offset > len(whole):
+                return
+            whole += self._parts[offset][len(whole) - offset :]
+        if len(whole) >= 4 and whole[0] == 1:
+            size = int.from_bytes(whole[1:4])
+            if len(whole) >= 4 + size:
+                self.hello = tls.hello(bytes(whole[4 : 4 + size]), True)
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A variable-length integer (RFC 9000 section 16) and the place behind it."""
+    size = 1 << (data[at] >> 6)
+    if at + size > len(data):
+        raise IndexError
+    return int.from_bytes(data[at : at + size]) & (1 << 8 * size - 2) - 1, at + size
+
+
+def _expand(secret: bytes, label: str, size: int) -> bytes:
+    """HKDF-Expand-Label (RFC 8446 section 7.1) with SHA-256, for at most one block of output."""
+    full = b"tls13 " + label.encode()
+    info = struct.pack(">HB", size, len(full)) + full + b"\0"
+    return hmac.new(secret, info + b"\1", hashlib.sha256).digest()[:size]
+
+
+def _open(packet: bytes, at: int, connection: bytes, salt: bytes, version: int) -> bytes | None:
+    """The frames of a client's Initial whose packet number begins at ``at`` (RFC 9001 sections 5.3 and 5.4)."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    if len(packet) < at + 20:
+        return None
+    client = _expand(hmac.new(salt, connection, hashlib.sha256).digest(), "client in", 32)
+    prefix = "quicv2" if version == 0x6B3343CF else "quic"
+    key, iv, mask_key = _expand(client, f"{prefix} key", 16), _expand(client, f"{prefix} iv", 12), _expand(client, f"{prefix} hp", 16)
+    cipher = Cipher(algorithms.AES(mask_key), modes.ECB()).encryptor()  # noqa: S305 - header protection is ECB
+    mask = cipher.update(packet[at + 4 : at + 20])
+    head = bytearray(packet[: at + 4])
+    head[0] ^= mask[0] & 0x0F
+    size = (head[0] & 3) + 1
+    for n in range(size):
+        head[at + n] ^= mask[1 + n]
+    number = int.from_bytes(head[at : at + size])
+    nonce = bytes(a ^ b for a, b in zip(iv, number.to_bytes(12), strict=True))
+    try:
+        return AESGCM(key).decrypt(nonce, packet[at + size :], bytes(head[: at + size]))
+    except InvalidTag:
+        return None

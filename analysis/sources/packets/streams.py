@@ -1,0 +1,98 @@
+"""One direction of a TCP connection: segments put in order, each octet once (RFC 9293 section 3.10.7.4).
+
+Retransmissions and overlaps count for nothing; of two copies that differ the first one counts. A gap waits for its
+octets while there is room, then it is a gap, and the reader above is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+MOST_WAITING = 1 << 20
+"""Octets that wait behind a gap before it is given up."""
+MOST_SEGMENTS = 512
+
+Deliver = Callable[[bytes, int, int | None], None]
+"""Called with octets in order, the packet that brought them and its time."""
+Gap = Callable[[int], None]
+"""Called with the number of octets that are missing."""
+
+
+class Stream:
+    """Feed it segments; it hands over octets in order."""
+
+    def __init__(self, deliver: Deliver, gap: Gap) -> None:
+        self._deliver, self._gap = deliver, gap
+        self._next: int | None = None
+        self._waiting: dict[int, tuple[bytes, int, int, int | None]] = {}
+        self._octets = 0
+        self.seen = 0
+        """Payload octets of the stream, each once, those that the capture cut off included."""
+        self.cut = 0
+        """Of these, octets that the capture does not hold."""
+
+    def start(self, sequence: int) -> None:
+        """The sequence number of a SYN: the stream begins behind it."""
+        if self._next is None:
+            self._next = (sequence + 1) & 0xFFFFFFFF
+
+    def feed(self, sequence: int, data: bytes, size: int, packet: int, at: int | None) -> None:
+        """A segment of ``size`` octets, of which ``data`` was captured."""
+        if size <= 0:
+            return
+        if self._next is None:
+            self._next = sequence
+        ahead = _distance(self._next, sequence)
+        if ahead <= 0:
+            self._take(-ahead, data, size, packet, at)
+            self._drain()
+            return
+        held = self._waiting.get(sequence)
+        if held is None or held[1] < size:
+            self._octets += size - (held[1] if held else 0)
+            self._waiting[sequence] = (data, size, packet, at)
+        while self._octets > MOST_WAITING or len(self._waiting) > MOST_SEGMENTS:
+            self._skip()
+
+    def end(self) -> None:
+        """Nothing more comes: hand over what waits, gaps and all."""
+        while self._waiting:
+            self._skip()
+
+    def _take(self, known: int, data: bytes, size: int, packet: int, at: int | None) -> None:
+        """A segment that begins at or before the next octet: hand over what is new of it."""
+        new = size - known
+        if new <= 0:
+            return
+        assert self._next is not None
+        self._next = (self._next + new) & 0xFFFFFFFF
+        self.seen += new
+        fresh = data[known:size]
+        if fresh:
+            self._deliver(fresh, packet, at)
+        missing = new - len(fresh)
+        if missing:
+            self.cut += missing
+            self._gap(missing)
+
+    def _drain(self) -> None:
+        while self._waiting:
+            first = min(self._waiting, key=lambda s: _distance(self._next or 0, s))
+            ahead = _distance(self._next or 0, first)
+            if ahead > 0:
+                return
+            data, size, packet, at = self._waiting.pop(first)
+            self._octets -= size
+            self._take(-ahead, data, size, packet, at)
+
+    def _skip(self) -> None:
+        """Give up the octets before the first segment that waits."""
+        first = min(self._waiting, key=lambda s: _distance(self._next or 0, s))
+        self._gap(_distance(self._next or 0, first))
+        self._next = first
+        self._drain()
+
+
+def _distance(a: int, b: int) -> int:
+    """How far sequence number b lies after a, in the arithmetic of 32 bits."""
+    return ((b - a + 0x80000000) & 0xFFFFFFFF) - 0x80000000
