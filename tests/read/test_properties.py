@@ -116,6 +116,28 @@ def test_every_encoding_that_codecs_knows_is_found(planted: Detector, data_type:
     assert any(t.method == "planted" for t in reading.transmissions), needle.variant
 
 
+@given(st.sampled_from(PLANTED), st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_encoding_of_a_planted_value_shows(planted: Detector, data_type: str, data: st.DataObject) -> None:
+    """In path, host, keys, values and raw bytes, nothing that goes into a table shows it."""
+    needles = [
+        n
+        for n in codecs.needles(VALUES[data_type], data_type, "ID")
+        if not n.whole_leaf_only and n.data.isascii() and n.data.decode().isprintable()
+    ]
+    text = data.draw(st.sampled_from(needles)).data.decode()
+    body = json.dumps({text: {"a": text}, "b": [text, {"c": f"x {text} y"}]}).encode()
+    request = message(body, (*JSON, ("X-V", text)), target=f"/a/{text}/b?{text}=1&q={text}", host=f"{text}.t.example")
+    answer = message(body, (*JSON, ("CF-Ray", text)), kind="response", target=f"/a/{text}")
+    for one in (request, answer):
+        reading = planted.read(one)
+        shown = [t.path for t in reading.transmissions]
+        shown += [e.excerpt + e.request_line + e.chain for e in reading.evidence]
+        shown += [reading.path or "", reading.host or "", *(loss.where for loss in reading.losses)]
+        assert all(text not in s for s in shown), [s for s in shown if text in s]
+        assert text not in planted.scrub(request.target)
+
+
 @given(
     st.binary(max_size=400), st.sampled_from(["", "application/json", "multipart/form-data; boundary=x", "text/xml"])
 )

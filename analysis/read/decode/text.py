@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_CONTROL = bytes(set(range(32)) - {9, 10, 13, 27, 30}) + b"\x7f"
+_CONTROL = bytes(set(range(32)) - {9, 10, 13, 27, 30})
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]{8,}={0,2}[\r\n]*\Z")
 _BASE64URL = re.compile(rb"[A-Za-z0-9_\-]{8,}={0,2}\Z")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
