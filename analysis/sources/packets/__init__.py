@@ -136,7 +136,9 @@ class _Reader:
                 ordered = segment
             else:
                 ordered = segment._replace(src=segment.dst, sport=segment.dport, dst=segment.src, dport=segment.sport)
-            conversation = Conversation(self._flows, ordered, packet.number, packet.offset, len(packet.data), self._sink)
+            conversation = Conversation(
+                self._flows, ordered, packet.number, packet.offset, len(packet.data), self._sink
+            )
             self._flows += 1
             self._open[key] = conversation
         if marked:

@@ -6,6 +6,7 @@ has a kind and a cause, so that nothing disappears.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +21,9 @@ from analysis.sources.rows import Names, authority
 
 MOST_RAW = 1 << 18
 """Octets of a conversation in an unknown protocol that are looked through, each way."""
+_RECORDS = (b"\x14", b"\x15", b"\x16", b"\x17")
+_RECORD = re.compile(rb"[\x14-\x17]\x03[\x01-\x04]")
+_TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 993, 995, 5223, 5228, 8443})
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -126,11 +130,9 @@ class Conversation:
                 self.tcp_ms = (at - self._syn_at) / 1000
                 self.handshake_at = self._syn_at
         payload_at = (segment.sequence + (1 if flags & SYN else 0)) & 0xFFFFFFFF
-        before, cut = stream.seen, stream.cut
+        if flags & ACK:
+            self._streams[1 - way].expect(segment.acknowledged)
         stream.feed(payload_at, segment.payload, segment.size, packet, at)
-        self.octets[way] += stream.seen - before
-        if stream.cut > cut:
-            self.unread[("truncated", "snaplen")] += stream.cut - cut
         if flags & (FIN | RST):
             self.closed = True
 
@@ -158,7 +160,7 @@ class Conversation:
     def _tell(self, way: int) -> str:
         """What is spoken, by the first octets of one direction; empty while that is not known yet."""
         data = b"".join(part[0] for part in self._held[way])[:16384]
-        if data[:1] == b"\x16" and data[1:2] in (b"\x03", b""):
+        if data[:1] in _RECORDS and data[1:2] in (b"\x03", b""):
             return "tls" if len(data) >= 6 else ""
         if len(data) < 24 and _HTTP2.startswith(data):
             return ""
@@ -168,10 +170,12 @@ class Conversation:
             return "http" if b"\n" in data or len(data) > 32 else ""
         if http1.begins_response(data):
             return "http"
-        if len(data) < 9 and (data.isalpha() and data.isupper() or b"HTTP/1.".startswith(data[:7])) and len(data) < 8:
+        if len(data) < 9 and ((data.isalpha() and data.isupper()) or b"HTTP/1.".startswith(data[:7])) and len(data) < 8:
             return ""
         if {self.ends[0][1], self.ends[1][1]} & {53} and len(data) >= 14:
             return "dns"
+        if self.ends[1][1] in _TLS_PORTS and _RECORD.search(data):
+            return "tls"  # from the middle of a record on: its beginning was not captured
         return "raw"
 
     def _begin(self) -> None:
@@ -472,7 +476,9 @@ class Conversation:
         self._raw[way] += len(data)
         self.message("tcp" if self.protocol == TCP else "udp", way, data[:room], len(data), packet, at)
 
-    def message(self, kind: Any, way: int, body: bytes, size: int, packet: int, at: int | None, exchange: Key | None = None) -> None:
+    def message(
+        self, kind: Any, way: int, body: bytes, size: int, packet: int, at: int | None, exchange: Key | None = None
+    ) -> None:
         """A message outside of HTTP, or a frame within a WebSocket."""
         layer = {"tcp": "tcp", "udp": "udp"}.get(kind, "websocket")
         self._sink.messages.append(
@@ -499,6 +505,9 @@ class Conversation:
         """The conversation is over: its row."""
         for stream in self._streams:
             stream.end()
+        if self.protocol == TCP:
+            self.octets = [stream.seen for stream in self._streams]
+            self.unread[("truncated", "snaplen")] += sum(stream.cut for stream in self._streams)
         if not self._kind:
             held, self._held = self._held, [[], []]
             if any(held):
@@ -525,7 +534,8 @@ class Conversation:
             "leg": self._sink.options.leg or "wire",
             "app": self.app,
             "app_from": "stated" if self.app is not None else None,
-            "transport": {TCP: "tcp", UDP: "udp"}.get(self.protocol) or PROTOCOLS.get(self.protocol, f"ip-{self.protocol}"),
+            "transport": {TCP: "tcp", UDP: "udp"}.get(self.protocol)
+            or PROTOCOLS.get(self.protocol, f"ip-{self.protocol}"),
             "src": src,
             "sport": sport,
             "dst": dst,

@@ -27,7 +27,13 @@ def parse(data: bytes) -> Message | None:
         return None
     _, flags, questions, answers, authority, extra = struct.unpack(">HHHHHH", data[:12])
     opcode = flags >> 11 & 15
-    if opcode not in (0, 2, 4, 5) or questions > 8 or answers > _MOST_RECORDS or authority > _MOST_RECORDS or extra > _MOST_RECORDS:
+    if (
+        opcode not in (0, 2, 4, 5)
+        or questions > 8
+        or answers > _MOST_RECORDS
+        or authority > _MOST_RECORDS
+        or extra > _MOST_RECORDS
+    ):
         return None
     if not questions and not answers:
         return None
@@ -48,7 +54,7 @@ def parse(data: bytes) -> Message | None:
             value = data[at : at + size]
             if len(value) < size:
                 break
-            if kind == 1 and size == 4 or kind == 28 and size == 16:
+            if (kind == 1 and size == 4) or (kind == 28 and size == 16):
                 made.addresses.append((owner, str(ipaddress.ip_address(value))))
             elif kind == 5:
                 made.aliases[owner] = _name(data, at)[0]

@@ -263,5 +263,7 @@ def _custom(raw: bytes, order: str, told: Told) -> None:
         return
     version, kind, _, uid, package, app = struct.unpack_from(order + "HBBiBB", raw, 4)
     if version == 1 and kind == 1:
-        name = raw[14 : 14 + package].decode("utf-8", "replace") or raw[14 + package : 14 + package + app].decode("utf-8", "replace")
+        name = raw[14 : 14 + package].decode("utf-8", "replace") or raw[14 + package : 14 + package + app].decode(
+            "utf-8", "replace"
+        )
         told.apps = (told.apps or {}) | {uid: name}

@@ -190,11 +190,15 @@ class Parser:
     def _may_begin(self) -> bool:
         """The octets so far are fewer than a start line needs."""
         held = bytes(self._held[:16])
-        return len(held) < 9 and (b"HTTP/1.1"[: len(held)] == held[:8] if not self._request else held.isupper() and held.isalpha())
+        return len(held) < 9 and (
+            b"HTTP/1.1"[: len(held)] == held[:8] if not self._request else held.isupper() and held.isalpha()
+        )
 
     def _resync(self) -> None:
         """Octets that begin no message: look for the next start line; a body without a known end may hold one."""
-        pattern = re.compile(rb"\n(?=[A-Z]{3,10} \S+ HTTP/1\.[01]\r?\n)" if self._request else rb"\n(?=HTTP/1\.[01] \d{3})")
+        pattern = re.compile(
+            rb"\n(?=[A-Z]{3,10} \S+ HTTP/1\.[01]\r?\n)" if self._request else rb"\n(?=HTTP/1\.[01] \d{3})"
+        )
         found = pattern.search(self._held)
         skip = found.end() if found else max(len(self._held) - 16, 1) if len(self._held) > 16 else len(self._held)
         self.junk += skip

@@ -30,6 +30,8 @@ class Segment(NamedTuple):
     size: int
     sequence: int
     flags: int
+    acknowledged: int = 0
+    """The sequence number that the sender waits for from the other end."""
     packets: int = 1
     """Packets that it came in: more than one where it was fragmented."""
 
@@ -255,15 +257,15 @@ def _transport(protocol: int, src: str, dst: str, data: bytes, size: int, packet
     if protocol == TCP:
         if len(data) < 20:
             return Skipped("packet_cut")
-        sport, dport, sequence = struct.unpack(">HHI", data[:8])
+        sport, dport, sequence, acknowledged = struct.unpack(">HHII", data[:12])
         head = (data[12] >> 4) * 4
         if head < 20 or head > size:
             return Skipped("packet_tcp_damaged")
-        return Segment(TCP, src, dst, sport, dport, data[head:], size - head, sequence, data[13], packets)
+        return Segment(TCP, src, dst, sport, dport, data[head:], size - head, sequence, data[13], acknowledged, packets)
     if protocol == UDP:
         if len(data) < 8:
             return Skipped("packet_cut")
         sport, dport, length = struct.unpack(">HHH", data[:6])
         stated = length - 8 if 8 <= length <= size else size - 8
-        return Segment(UDP, src, dst, sport, dport, data[8 : 8 + stated], stated, 0, 0, packets)
-    return Segment(protocol, src, dst, None, None, data, size, 0, 0, packets)
+        return Segment(UDP, src, dst, sport, dport, data[8 : 8 + stated], stated, 0, 0, 0, packets)
+    return Segment(protocol, src, dst, None, None, data, size, 0, 0, 0, packets)

@@ -32,7 +32,7 @@ def network(link: int, data: bytes) -> tuple[int, int] | Skipped:
         if layer is None:
             return Skipped(f"packet_link_{link}_without_ip")
         original = bytes(layer.original or b"")
-    except Exception:  # noqa: BLE001 - a dissector that hostile octets break
+    except Exception:
         return Skipped(f"packet_link_{link}_damaged")
     at = data.find(original[:20]) if original else -1
     if at < 0:

@@ -29,7 +29,7 @@ def version_of(data: bytes) -> int | None:
 def looks(data: bytes) -> bool:
     """True when the octets begin like a QUIC long header of a version that is used."""
     version = version_of(data)
-    if version is None or not data[0] & 0x40 and version != 0:
+    if version is None or (not data[0] & 0x40 and version != 0):
         return False
     return _salt(version) is not None or version == 0 or version >> 8 in (0x513034, 0x513035, 0xFF0000, 0xFACEB0)
 
@@ -95,7 +95,9 @@ class Initials:
             end = at + length
             if kind == 0 and salt is not None and end <= len(data):
                 self._connection = self._connection or dcid
-                clear = _open(data[:end], at, self._connection, salt, version) or _open(data[:end], at, dcid, salt, version)
+                clear = _open(data[:end], at, self._connection, salt, version) or _open(
+                    data[:end], at, dcid, salt, version
+                )
                 if clear is not None:
                     self._frames(clear)
             return end
@@ -161,7 +163,11 @@ def _open(packet: bytes, at: int, connection: bytes, salt: bytes, version: int) 
         return None
     client = _expand(hmac.new(salt, connection, hashlib.sha256).digest(), "client in", 32)
     prefix = "quicv2" if version == 0x6B3343CF else "quic"
-    key, iv, mask_key = _expand(client, f"{prefix} key", 16), _expand(client, f"{prefix} iv", 12), _expand(client, f"{prefix} hp", 16)
+    key, iv, mask_key = (
+        _expand(client, f"{prefix} key", 16),
+        _expand(client, f"{prefix} iv", 12),
+        _expand(client, f"{prefix} hp", 16),
+    )
     cipher = Cipher(algorithms.AES(mask_key), modes.ECB()).encryptor()  # noqa: S305 - header protection is ECB
     mask = cipher.update(packet[at + 4 : at + 20])
     head = bytearray(packet[: at + 4])

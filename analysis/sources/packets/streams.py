@@ -24,6 +24,7 @@ class Stream:
     def __init__(self, deliver: Deliver, gap: Gap) -> None:
         self._deliver, self._gap = deliver, gap
         self._next: int | None = None
+        self._expected: int | None = None
         self._waiting: dict[int, tuple[bytes, int, int, int | None]] = {}
         self._octets = 0
         self.seen = 0
@@ -36,12 +37,20 @@ class Stream:
         if self._next is None:
             self._next = (sequence + 1) & 0xFFFFFFFF
 
+    def expect(self, sequence: int) -> None:
+        """What the other end waits for, where the stream's beginning was not captured: so far it has had no octet."""
+        if self._next is None:
+            self._expected = sequence
+
     def feed(self, sequence: int, data: bytes, size: int, packet: int, at: int | None) -> None:
         """A segment of ``size`` octets, of which ``data`` was captured."""
         if size <= 0:
             return
         if self._next is None:
-            self._next = sequence
+            hint = self._expected
+            near = hint is not None and 0 <= _distance(hint, sequence) < MOST_WAITING
+            self._next = hint if near else sequence
+        assert self._next is not None
         ahead = _distance(self._next, sequence)
         if ahead <= 0:
             self._take(-ahead, data, size, packet, at)

@@ -133,7 +133,9 @@ def names_of(certificate: bytes) -> list[str]:
     from cryptography import x509
 
     try:
-        found = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        found = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
         names = found.value.get_values_for_type(x509.DNSName)
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, TypeError):
         return []
