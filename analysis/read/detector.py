@@ -149,7 +149,7 @@ class Detector:
             self._planted(walked, moved, out)
         if self._needles:
             self._places(walked, moved, out)
-        return merge(out)
+        return merge(out, walked.layers)
 
     # ------------------------------------------------------------------------------------------- endpoints
 

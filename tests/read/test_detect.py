@@ -293,6 +293,15 @@ def test_clues_of_place(detector: Detector) -> None:
     assert head[clue.origin.offset : clue.origin.offset + clue.origin.length] == b"CF-Ray: 8f0a1b2c3d4e5f60-CGK"
 
 
+def test_a_reading_knows_no_other_message(reference: Any) -> None:
+    bodies = [{"name": "Rani Putri", "address": {"x": "y"}}, {"name": "Rani Putri"}, {"name": "Rani Putri", "n": 1}]
+    alone = [str(sent(Detector(None, reference, "ID"), body)) for body in bodies]
+    one = Detector(None, reference, "ID")
+    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2)):
+        for n in order:
+            assert str(sent(one, bodies[n])) == alone[n]
+
+
 def test_a_worker_builds_the_same_detector(planted: Detector) -> None:
     import pickle
 

@@ -45,6 +45,13 @@ class Meaning:
     """What the parent's name says; ``query``, ``header``, ``cookie``, ``body`` for the top level."""
     list_type: str | None
     """The type that a list under this key would be."""
+    near: bool = field(init=False)
+    """What holds depends on the keys beside it."""
+    always: dict[frozenset[str], tuple[Rule, ...]] = field(init=False, default_factory=dict)
+    """Where it does not: the rules that hold, by what the request's path says."""
+
+    def __post_init__(self) -> None:
+        self.near = any(c[0] not in "@>" for r in self.rules for alternative in r.need for c in alternative)
 
 
 @dataclass(slots=True)
@@ -76,6 +83,8 @@ class Keys:
         self._region = region
         self.near: dict[tuple[Node, tuple[Node, ...]], frozenset[str]] = {}
         """What the keys beside a node say, by the node and all nodes of its object."""
+        self.held: dict[tuple[Node, tuple[Node, ...], frozenset[str]], tuple[Rule, ...]] = {}
+        """The rules that hold for a node in such company, by what the request's path says."""
         self._checks: dict[str, Check] = dict(CHECKS)
         self._apart: dict[str, Callable[[Layer, int, str, Rule, _Groups, Place], Found | None]] = {
             "lat": self._coordinate,
@@ -187,18 +196,18 @@ class Keys:
     def _leaf(
         self, layer: Layer, number: int, leaf: Leaf, means: Meaning, groups: _Groups, place: Place, out: list[Found]
     ) -> bool:
-        value: str | None = None
-        for rule in means.rules:
-            if rule.avoid and rule.avoid & means.parent:
-                continue
-            if rule.need and not self._holds(rule, layer, number, means, groups, place):
-                continue
-            if value is None:
-                value = value_of(layer, leaf)
-                if checks.is_constant(value) and rule.check != "boolean" and rule.check not in ("gender", "number"):
-                    return False
-                if value in ("true", "false") and rule.check not in ("boolean", "technical"):
-                    return False
+        rules = means.always.get(place.about) if not means.near else groups.rules(number, means, place, self)
+        if rules is None:
+            rules = means.always[place.about] = self.holding(means, place, frozenset())
+        if not rules:
+            return False
+        value = value_of(layer, leaf)
+        constant = checks.is_constant(value)
+        for rule in rules:
+            if constant and rule.check not in ("boolean", "gender"):
+                return False
+            if value in ("true", "false") and rule.check not in ("boolean", "technical"):
+                return False
             apart = self._apart.get(rule.check)
             if apart is not None:
                 found = apart(layer, number, value, rule, groups, place)
@@ -216,24 +225,24 @@ class Keys:
             return True
         return False
 
-    def _holds(self, rule: Rule, layer: Layer, number: int, means: Meaning, groups: _Groups, place: Place) -> bool:
-        near: frozenset[str] | None = None
-        for alternative in rule.need:
-            for condition in alternative:
-                sign, word = condition[0], condition.lstrip("@~>")
-                if sign != "~" and sign != ">" and word in means.parent:
-                    continue
-                if sign != "@" and sign != "~" and word in place.about:
-                    continue
-                if sign != "@" and sign != ">":
-                    if near is None:
-                        near = groups.kinds(number, self)
-                    if word in near:
-                        continue
-                break
-            else:
-                return True
-        return False
+    @staticmethod
+    def holding(means: Meaning, place: Place, near: frozenset[str]) -> tuple[Rule, ...]:
+        """The rules of a key whose conditions hold. ``near``: what the keys beside it say."""
+
+        def holds(condition: str) -> bool:
+            sign, word = condition[0], condition.lstrip("@~>")
+            return (
+                (sign not in "~>" and word in means.parent)
+                or (sign not in "@~" and word in place.about)
+                or (sign not in "@>" and word in near)
+            )
+
+        return tuple(
+            r
+            for r in means.rules
+            if not r.avoid & means.parent
+            and (not r.need or any(all(map(holds, alternative)) for alternative in r.need))
+        )
 
     def check(self, name: str, value: str) -> int:
         """One value check by its name in the rules."""
@@ -425,6 +434,7 @@ class _Groups:
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
         self._groups: dict[tuple[Node | None, Index], list[int]] = {}
+        self._boxes: dict[tuple[Node | None, Index], list[Node]] = {}
         self._nodes: dict[tuple[Node | None, Index], tuple[Node, ...]] = {}
 
     def of(self, number: int) -> tuple[tuple[Node | None, Index], list[int]]:
@@ -438,24 +448,43 @@ class _Groups:
                     groups[key] = [n]
                 else:
                     group.append(n)
+            for container in self._layer.containers:
+                node, index = container[0], container[1]
+                if not node.is_element:
+                    self._boxes.setdefault((node.parent, index), []).append(node)
         node, index = self._layer.leaves[number][0], self._layer.leaves[number][1]
         key = (node.parent, index[:-1] if node.is_element else index)
         return key, groups.get(key, [])
 
-    def kinds(self, number: int, keys: Keys) -> frozenset[str]:
-        """What the keys beside a leaf, and the names of the objects beside it, say about it."""
+    def nodes(self, number: int) -> tuple[Node, ...]:
+        """The nodes of a leaf's group and of the objects beside it."""
         key, numbers = self.of(number)
-        leaves = self._layer.leaves
         nodes = self._nodes.get(key)
         if nodes is None:
+            leaves = self._layer.leaves
             # More keys than any record has are a map, whose keys say nothing.
-            nodes = self._nodes[key] = tuple(leaves[n][0] for n in numbers[:500])
-        own = leaves[number][0]
+            beside = self._boxes.get(key, ())
+            nodes = self._nodes[key] = (*[leaves[n][0] for n in numbers[:500]], *beside[:100])
+        return nodes
+
+    def rules(self, number: int, means: Meaning, place: Place, keys: Keys) -> tuple[Rule, ...]:
+        """The rules that hold for a leaf beside those of its object."""
+        nodes = self.nodes(number)
+        mark = (self._layer.leaves[number][0], nodes, place.about)
+        found = keys.held.get(mark)
+        if found is None:
+            if len(keys.held) > 20_000:
+                keys.held.clear()
+            found = keys.held[mark] = keys.holding(means, place, self.kinds(number, keys))
+        return found
+
+    def kinds(self, number: int, keys: Keys) -> frozenset[str]:
+        """What the keys beside a leaf, and the names of the objects beside it, say about it."""
+        nodes = self.nodes(number)
+        own = self._layer.leaves[number][0]
         found = keys.near.get((own, nodes))
         if found is None:
             names = {keys.meaning(n).name for n in nodes}
-            if key[0] is not None:
-                names |= {joined(k.name) for k in list(key[0].kids.values())[:200] if k.kids or k.element is not None}
             if len(keys.near) > 20_000:
                 keys.near.clear()
             found = keys.near[(own, nodes)] = neighbours(frozenset(names - {keys.meaning(own).name}))

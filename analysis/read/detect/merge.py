@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from analysis.model import METHODS
+from analysis.read.decode.leaves import Layer
 from analysis.read.detect.found import Found
 
 _ORDER = {method: n for n, method in enumerate(METHODS)}
 _CERTAINTY = {"high": 0, "medium": 1, "low": 2}
 
 
-def merge(found: list[Found]) -> list[Found]:
-    """One find for each leaf and data type, in the order of layers and leaves.
+def merge(found: list[Found], layers: list[Layer]) -> list[Found]:
+    """One find for each leaf and data type, in the order of ``layers`` and their leaves.
 
     A planted value that is the whole leaf outranks what weaker grounds say the leaf is. One within a longer text
     stands beside what the text as a whole is. Of the weaker grounds the strongest alone names a leaf, but a shape
     that stands within a text is a find of its own."""
-    layers: dict[int, int] = {}
+    order = {id(layer): n for n, layer in enumerate(layers)}
     by_leaf: dict[tuple[int, int, int], list[Found]] = {}
     for one in found:
-        layer = layers.setdefault(id(one.layer), len(layers))
+        layer = order[id(one.layer)]
         # Raw finds have no leaf: each place is its own.
         key = (layer, one.start if one.number is None else one.number, -1 if one.number is None else 0)
         by_leaf.setdefault(key, []).append(one)
