@@ -111,12 +111,12 @@ HOSTS = {
 
 # Opened by nobody: refused the certificate, or sealed above TLS, or neither web nor TLS.
 SEALED = (
-    ("secure.pelican-video.example", "13.250.31.77", 443, "tcp", "refusal", "certificate_unknown", 15.4),
-    ("keys.pelican-video.example", "13.250.31.78", 443, "tcp", "refusal", "certificate_unknown", 15.5),
+    ("secure.pelican-video.example", "13.250.31.77", 443, "tcp", "refusal", "certificate_not_trusted", 15.4),
+    ("keys.pelican-video.example", "13.250.31.78", 443, "tcp", "refusal", "certificate_not_trusted", 15.5),
     ("pin.tanjung-bayar.example", "34.101.140.202", 443, "tcp", "refusal", "closed_after_handshake", 3.0),
     ("stream.pelican-video.example", "13.250.31.90", 443, "udp", "quic", "quic", None),
-    ("mqtt.baiyun-push.example", "1.95.44.130", 7000, "tcp", "non_http", "unknown_protocol", 66.1),
-    ("stun.kirana.example", "108.136.24.200", 3478, "udp", "non_http", "stun", None),
+    ("mqtt.baiyun-push.example", "1.95.44.130", 7000, "tcp", "non_http", "not_http", 66.1),
+    ("stun.kirana.example", "108.136.24.200", 3478, "udp", "non_http", "not_http", None),
 )
 
 
@@ -140,6 +140,36 @@ class Session:
         self.now += seconds * self.random.uniform(0.7, 1.3)
 
     # ------------------------------------------------------------------------------------------ one exchange
+
+    def system(self) -> None:
+        """What the phone's own system does: a test whether the network reaches the internet, in plain HTTP."""
+        host, path = "connectivitycheck.gstatic.com", "/generate_204"
+        at = BEGIN + self.now
+        number = len(self.flows)
+        client = connection.Client(peername=(PHONE, 39000 + number), sockname=("10.0.0.1", 51820), timestamp_start=at)
+        client.id = self.id(f"client/{number}/{host}")
+        upstream = connection.Server(address=(host, 80))
+        upstream.id = self.id(f"server/{number}/{host}")
+        upstream.peername, upstream.sockname = ("142.250.4.94", 80), ("192.168.18.20", 50999)
+        upstream.timestamp_start, upstream.timestamp_tcp_setup = at + 0.002, at + 0.019
+        flow = http.HTTPFlow(client, upstream)
+        flow.id = self.id(f"flow/{number}")
+        flow.timestamp_created = at
+        agent = (
+            b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/60.0.3112.32 Safari/537.36"
+        )
+        flow.request = http.Request(
+            host=host, port=80, method=b"GET", scheme=b"http", authority=b"", path=path.encode(),
+            http_version=b"HTTP/1.1", headers=http.Headers([(b"host", host.encode()), (b"user-agent", agent)]),
+            content=b"", trailers=None, timestamp_start=at, timestamp_end=at + 0.001,
+        )  # fmt: skip
+        flow.response = http.Response(
+            http_version=b"HTTP/1.1", status_code=204, reason=b"No Content",
+            headers=http.Headers([(b"Content-Length", b"0")]), content=b"", trailers=None,
+            timestamp_start=at + 0.03, timestamp_end=at + 0.031,
+        )  # fmt: skip
+        self.flows.append(flow)
+        self.wait(0.4)
 
     def send(
         self,
@@ -844,8 +874,10 @@ def buy(s: Session, p: Person, token: dict[str, str]) -> None:
 
 
 def background(s: Session, p: Person) -> None:
+    s.now = 1862
+    s.system()
     for n in range(7):
-        s.now = 1864 + 55 * n
+        s.now = 1866 + 55 * n
         baiyun(s, p, "beat")
         if n % 2 == 0:
             s.json(
@@ -886,10 +918,8 @@ def events(s: Session) -> Iterator[dict[str, object]]:
                 "at": micros(at),
                 "end": micros(at + generator.uniform(0.1, 4)),
                 "transport": transport,
-                "src": PHONE,
-                "sport": port,
-                "dst": address,
-                "dport": dport,
+                "client": [PHONE, port],
+                "server": [address, dport],
                 "host": name,
                 "kind": {"refusal": "ca_refused", "quic": "encrypted"}.get(kind, kind),
                 "cause": cause,
@@ -901,31 +931,12 @@ def events(s: Session) -> Iterator[dict[str, object]]:
                     "tls": "TLSv1.3",
                 }
             else:
-                line |= {
-                    "bytes_out": generator.randrange(800, 9000),
-                    "bytes_in": generator.randrange(4000, 60000),
-                }
+                line |= {"bytes_out": generator.randrange(800, 9000), "bytes_in": generator.randrange(4000, 60000)}
             if kind == "quic":
-                line |= {"tls": "QUICv1"}
+                line["tls"] = "QUICv1"
             if ms is not None:
                 line["tcp_ms"] = round(ms * generator.uniform(1.0, 1.05), 3)
             yield line
-    for second in (4, 900, 1900):
-        yield {
-            "type": "connection",
-            "at": micros(BEGIN + second),
-            "end": micros(BEGIN + second + 1),
-            "transport": "tcp",
-            "src": PHONE,
-            "sport": 39000 + second,
-            "dst": "142.250.4.94",
-            "dport": 80,
-            "host": "connectivitycheck.gstatic.com",
-            "kind": "unread",
-            "cause": "not_kept",
-            "bytes_out": 220,
-            "bytes_in": 180,
-        }
 
 
 def micros(seconds: float) -> int:
@@ -934,7 +945,7 @@ def micros(seconds: float) -> int:
 
 def chain(lines: Iterator[dict[str, object]]) -> Iterator[bytes]:
     """Lines in the order of time; each carries the hash of the line before."""
-    before = ""
+    before = "0" * 64
     for line in sorted(lines, key=lambda e: int(str(e["at"]))):
         text = json.dumps({**line, "prev": before}, separators=(",", ":"), ensure_ascii=False).encode()
         before = hashlib.sha256(text).hexdigest()
@@ -951,7 +962,7 @@ def manifest() -> str:
 name: Demo Shop
 sample: true
 made: >-
-  This is a sample. The app, its maker, the person and every company in it are invented; no packet was sent and no
+  The app, its maker, the person and every company in it are invented; no packet was sent and no
   server answered. A script (scripts/make_demo_shop.py) wrote it, in the shapes that common SDKs document. The
   addresses are taken from ranges that real clouds publish for their regions, so that places can be shown as in a real
   audit: nothing here says anything about a real company.
