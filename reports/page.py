@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,13 @@ def render(facts: Facts, words: Words) -> str:
         style=Markup(style),
         script=Markup(script),
         definitions=marks.definitions(),
+        words_json=json.dumps(
+            {
+                "copied": words.t("page.copied").unescape(),
+                "open": words.t("state.open_all").unescape(),
+                "close": words.t("state.close_all").unescape(),
+            }
+        ),
         minute=first,
         chapters=chapters,
         key=_key(words),

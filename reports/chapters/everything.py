@@ -46,6 +46,7 @@ def _host(f: Facts, w: Words, host: Host) -> dict[str, Any]:
         "types": w.number(len(host.types)) if host.types or host.is_read else None,
         "messages": w.number(sum(host.types.values())) if host.types or host.is_read else None,
         "out": w.octets(host.octets_out),
+        "out_n": host.octets_out,
         "reading": cells.reading(w, host),
         "swatch": marks.swatch(host.reading),
     }
