@@ -123,8 +123,8 @@ class _Reader:
 
     def batches(self, text: Text, path: Path) -> Iterator[Batch]:
         self.plain, self.skipped = text.plain, text.skipped
-        # Base64 takes 4 octets for 3, an escaped character up to 6 for 1.
-        splitter = Splitter(text, 8 * self.options.max_body + (16 << 20))
+        # Base64 takes 4 octets for 3, escaped text seldom more than 2 for 1.
+        splitter = Splitter(text, 3 * self.options.max_body + (16 << 20))
         batches = Batches(self.options)
         refused: list[Entry] = []
         number = 0
@@ -180,7 +180,7 @@ class _Reader:
             self.losses.add("entry_torn", "the last entry breaks off: it was read as far as it goes", entry.length)
         key = Key(self.source, number)
         request, response = fields.mapping(value.get("request")), fields.mapping(value.get("response"))
-        if value and not request:
+        if value and not request and not entry.torn:
             self.losses.add("entry_broken", "entries without a request", entry.length)
         method = fields.text(request.get("method"))
         url = fields.url(request.get("url"), method)

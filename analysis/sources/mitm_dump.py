@@ -18,7 +18,7 @@ from typing import Any
 from analysis.sources.octets import Octets
 from analysis.sources.rows import as_text
 
-MOST = 1 << 30
+MOST = 512 << 20
 """Octets of one flow that are held; a larger one is skipped and counted."""
 _DEPTH = 48
 _PREFIX = re.compile(rb"(\d{1,12}):")
