@@ -46,8 +46,8 @@ class Found:
 def find(folder: Path, text: str, capture: Path | None) -> Found:
     """The octets of an origin. Raises InputError when the audit, the capture or the origin is not what it was."""
     from analysis import tables
+    from analysis.codecs import replay
     from analysis.model import InputError, Origin
-    from analysis.read import replay
     from analysis.sources import Options
     from analysis.sources.identify import layer_bytes
 

@@ -10,6 +10,7 @@ from analysis.codecs.base import Decoded
 from analysis.codecs.coordinates import CoordinateMatch, coordinate_matches, coordinate_pair
 from analysis.codecs.forms import canonical, forms, is_weak
 from analysis.codecs.needles import Needle, encodings_of, needles
+from analysis.codecs.replay import replay
 from analysis.codecs.table import CODECS, COMBINATIONS, DIGESTS, Codec, content_codings, decode, encode
 
 __all__ = [

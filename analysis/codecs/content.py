@@ -159,9 +159,7 @@ def _zstd_frame(data: bytes, at: int, out: bytearray, limit: int) -> tuple[int, 
     damaged block."""
     if data[at + 1 : at + 4] == b"\x2a\x4d\x18" and data[at] & 0xF0 == 0x50:  # section 3.1.2, skippable
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
-        return (
-            (end, None) if at + 8 <= len(data) and end <= len(data) else (len(data), "the input breaks off")
-        )
+        return (end, None) if at + 8 <= len(data) and end <= len(data) else (len(data), "the input breaks off")
     head = data[at : at + 18]
     try:
         parameters = zstandard.get_frame_parameters(head)
@@ -173,9 +171,7 @@ def _zstd_frame(data: bytes, at: int, out: bytearray, limit: int) -> tuple[int, 
         return len(data), "a dictionary is needed that the capture does not hold"
     window = max(HTTP_WINDOW, limit)
     if parameters.window_size > window:
-        return len(
-            data
-        ), f"a window of {parameters.window_size} octets is asked for, and {window} are allowed"
+        return len(data), f"a window of {parameters.window_size} octets is asked for, and {window} are allowed"
     stream = zstandard.ZstdDecompressor(max_window_size=window).decompressobj()
     start, at = at, at + size
     for _ in range(MAX_BLOCKS):

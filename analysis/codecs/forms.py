@@ -31,9 +31,7 @@ VOCABULARY_TYPES = frozenset(
 )  # fmt: skip
 """Types of which millions of people share a value: it shows a person only where a key says what it is."""
 
-_UUID = re.compile(
-    r"\{?([0-9a-fA-F]{8})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{12})\}?"
-)
+_UUID = re.compile(r"\{?([0-9a-fA-F]{8})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{12})\}?")
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-]?)[0-9a-fA-F]{2}(?:\1[0-9a-fA-F]{2}){4}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _DOTLESS_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
@@ -74,11 +72,7 @@ def forms(value: str, data_type: str, region: str | None = None) -> list[Form]:
     for text, variant, digested, form_weak in _forms(value, data_type, region):
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         if raw and raw not in seen:
-            low = (
-                weak
-                or form_weak
-                or (isinstance(text, str) and variant not in _SAME_STRENGTH and is_weak(text, ""))
-            )
+            low = weak or form_weak or (isinstance(text, str) and variant not in _SAME_STRENGTH and is_weak(text, ""))
             seen[raw] = Form(raw, variant, digested, low, isinstance(text, bytes))
     return list(seen.values())
 
@@ -171,9 +165,7 @@ def _phone_forms(text: str, data_type: str, region: str | None) -> _Made:
     yield e164, "E.164", True, False
     yield e164[1:], "E.164 without plus", True, False
     yield f"00{e164[1:]}", "00 prefix", True, False
-    if (
-        guessed
-    ):  # if its first digits are no country code after all, only the digits themselves are true of it
+    if guessed:  # if its first digits are no country code after all, only the digits themselves are true of it
         return
     yield re.sub(r"\D", "", national), "national", True, False
     yield significant, "national without trunk prefix", True, False

@@ -49,9 +49,7 @@ def needles(value: str, data_type: str, region: str | None = None) -> list[Needl
     Coordinates that were rounded or scaled are not among them: see ``coordinate_matches``."""
     found: dict[bytes, Needle] = {}
     every = forms(value, data_type, region)
-    for (
-        form
-    ) in every:  # all plain ones before the first encoded one: the plainest reading of some octets is theirs
+    for form in every:  # all plain ones before the first encoded one: the plainest reading of some octets is theirs
         _add(found, form, (), [("", form.text)], _boundary(form))
     for form in every:
         if form.binary:
@@ -66,9 +64,7 @@ def needles(value: str, data_type: str, region: str | None = None) -> list[Needl
     return list(found.values())
 
 
-_KEEPS = frozenset(
-    {"percent", "form-percent", "json-string", "unicode-escape", "html", "quoted-printable", "latin-1"}
-)
+_KEEPS = frozenset({"percent", "form-percent", "json-string", "unicode-escape", "html", "quoted-printable", "latin-1"})
 """Encodings that leave letters and digits as they are, so that what stands beside a value stands beside it
 there."""
 _TEXT = tuple((name,) for name, codec in CODECS.items() if codec.kind == "text" and name != "xor5")

@@ -102,21 +102,13 @@ _CREDENTIALS = frozenset({"email", "phone_number", "username", "password", "otp"
 
 COMBINATIONS: tuple[Combination, ...] = (
     Combination(("percent", "base64"), "base64 in a query: plus, slash and padding have to be escaped"),
-    Combination(
-        ("percent", "percent"), "a URL within a URL's query, as redirects and link trackers carry it"
-    ),
+    Combination(("percent", "percent"), "a URL within a URL's query, as redirects and link trackers carry it"),
     Combination(("percent", "json-string"), "a JSON text in a query"),
-    Combination(
-        ("json-string", "json-string"), "a JSON text as a string of another, as event trackers batch them"
-    ),
+    Combination(("json-string", "json-string"), "a JSON text as a string of another, as event trackers batch them"),
     Combination(("base64", "percent"), "btoa takes only Latin-1, so scripts call encodeURIComponent first"),
-    Combination(
-        ("base64", "base64"), "an SDK encodes a value and its transport encodes the body's parts again"
-    ),
+    Combination(("base64", "base64"), "an SDK encodes a value and its transport encodes the body's parts again"),
     Combination(("hex", "xor5"), "ByteDance's passport, mix_mode=1", _CREDENTIALS),
-    Combination(
-        ("md5", "md5"), "MD5 of the hex digits of an MD5, an old habit for passwords", frozenset({"password"})
-    ),
+    Combination(("md5", "md5"), "MD5 of the hex digits of an MD5, an old habit for passwords", frozenset({"password"})),
 )
 """Beside these, each digest is looked for in base64 (of its octets and of its hex digits)."""
 
@@ -161,9 +153,7 @@ def decode(name: str, data: bytes, limit: int) -> Decoded:
     codings, too)."""
     steps = content_codings(name)
     if len(steps) > MAX_CODINGS:
-        return Decoded(
-            b"", False, f"{len(steps)} content codings are named, and {MAX_CODINGS} are followed", True
-        )
+        return Decoded(b"", False, f"{len(steps)} content codings are named, and {MAX_CODINGS} are followed", True)
     worst: Decoded | None = None
     for step in steps:
         codec = CODECS.get(step)

@@ -242,9 +242,7 @@ def spell_html(raw: bytes) -> Spellings:
     yield "", quoted.encode("utf-8", "surrogatepass")
     yield "no quotes", html.escape(text, quote=False).encode("utf-8", "surrogatepass")
     yield "decimal quote", quoted.replace("&#x27;", "&#39;").encode("utf-8", "surrogatepass")
-    if not re.search(
-        "[\x80-\x9f]", text
-    ):  # numeric references to these mean Windows-1252 (HTML, section 13.2.5.80)
+    if not re.search("[\x80-\x9f]", text):  # numeric references to these mean Windows-1252 (HTML, section 13.2.5.80)
         yield "ASCII", quoted.encode("ascii", "xmlcharrefreplace")
 
 

@@ -16,6 +16,31 @@ from analysis.folder import Manifest
 if TYPE_CHECKING:
     from analysis.reference import Operator, Reference
 
+MACHINE = frozenset({"data-stored", "computer-resource", "computer-in-or-from-SG", "traffic-transit"})
+"""Words of ``reaches`` in law_reach.yaml by which a statute reaches what stands in the state."""
+COMPANY = frozenset(
+    {
+        "incorporated",
+        "established",
+        "provider-subject-to-jurisdiction",
+        "network-operator",
+        "provides-service",
+        "listed-service",
+        "private-ESP",
+        "public-ESP",
+        "data-fiduciary",
+        "collects-from-citizens",
+        "group-has-establishment",
+        "offers-services-in-EU",
+        "collects-in-BR",
+        "provides-service-in-UK",
+        "provides-service-in-AU",
+        "provides-service-in-VN",
+    }
+)
+"""Those by which a statute reaches a company that is formed or run there, whoever its users are."""
+PARENT = COMPANY | {"parent-controlled"}
+
 HOSTING = frozenset({"cloud", "CDN", "telecom"})
 """Kinds of company whose networks carry other companies' machines."""
 
@@ -51,8 +76,9 @@ class Who:
     content_network: bool = False
     """The address lies in a network that serves others' content from many places."""
     seats: list[dict[str, Any]] = field(default_factory=list)
-    """Links of companies to states: state, link, company, share_percent, as_of, confidence, touches."""
+    """Links of companies to states: state, link, company, share_percent, as_of, confidence."""
     reference: Reference | None = None
+    day: date | None = None
 
     def law_links(self, country: str | None, level: int) -> list[dict[str, Any]]:
         """Every link from this destination to a state, by one rule for all states: the machine that stands there, the
@@ -60,10 +86,16 @@ class Who:
         the state that reach by this kind of link."""
         links = []
         if country is not None and level > 0:
-            links.append(self._link(country, "machine", None, None, None, "verified", {"data-stored"}, level))
+            links.append(self._link(country, "machine", None, None, None, "verified", MACHINE, level))
         links += [
             self._link(
-                s["state"], s["link"], s["company"], s["share_percent"], s["as_of"], s["confidence"], s["touches"]
+                s["state"],
+                s["link"],
+                s["company"],
+                s["share_percent"],
+                s["as_of"],
+                s["confidence"],
+                PARENT if s["link"] == "parent" else COMPANY,
             )
             for s in self.seats
         ]
@@ -77,11 +109,11 @@ class Who:
         share: float | None,
         as_of: str | None,
         confidence: str,
-        touches: set[str],
+        touches: frozenset[str],
         level: int | None = None,
     ) -> dict[str, Any]:
         assert self.reference is not None
-        statutes = [s for s in self.reference.statutes_of(state) if touches & set(s.reaches)]
+        statutes = [s for s in self.reference.statutes_of(state, self.day) if touches & set(s.reaches)]
         return {
             "state": state,
             "link": link,
@@ -96,7 +128,7 @@ class Who:
 
 def identify(host: str | None, network: Network, manifest: Manifest, reference: Reference, day: date) -> Who:
     """The companies behind a host at an address in ``network`` on ``day``."""
-    who = Who(asn=network.asn, network=network.name, reference=reference)
+    who = Who(asn=network.asn, network=network.name, reference=reference, day=day)
     by_host = reference.operator_by_host(host) if host is not None else None
     by_network = reference.operator_by_asn(network.asn) if network.asn is not None else None
     owner = by_network.operator if by_network is not None else None
@@ -133,7 +165,6 @@ def _companies(who: Who, link: str, operator: Operator, confidence: str, referen
             "parent",
             operator,
             operator.ultimate_parent_country,
-            {"parent-controlled"},
             confidence,
             None,
             None,
@@ -154,16 +185,12 @@ def _companies(who: Who, link: str, operator: Operator, confidence: str, referen
 def _seats(who: Who, link: str, company: Operator, confidence: str, share: float | None, as_of: str | None) -> None:
     """The states in which a company was formed, is run from, or has an office. Offices are from memory unless the
     company is run from there, so only seat and main office can carry a finding."""
-    states = {company.country_of_incorporation: {"incorporated", "established"}}
-    if link == "parent":
-        states[company.country_of_incorporation].add("parent-controlled")
-        if company.ultimate_parent_country is not None:
-            states.setdefault(company.ultimate_parent_country, set()).update({"established", "parent-controlled"})
-    for state in company.established_in:
-        states.setdefault(state, {"established"})
-    for state, touches in states.items():
+    states = [company.country_of_incorporation]
+    if link == "parent" and company.ultimate_parent_country is not None:
+        states.append(company.ultimate_parent_country)
+    for state in dict.fromkeys([*states, *company.established_in]):
         main = state in (company.country_of_incorporation, company.ultimate_parent_country)
-        _seat(who, link, company, state, touches, confidence if main else "recalled", share, as_of)
+        _seat(who, link, company, state, confidence if main else "recalled", share, as_of)
 
 
 def _seat(
@@ -171,7 +198,6 @@ def _seat(
     link: str,
     company: Operator,
     state: str | None,
-    touches: set[str],
     confidence: str,
     share: float | None,
     as_of: str | None,
@@ -185,7 +211,6 @@ def _seat(
             "share_percent": share,
             "as_of": as_of,
             "confidence": sure,
-            "touches": touches,
         }
     )
 

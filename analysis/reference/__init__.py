@@ -364,9 +364,16 @@ class Reference:
             found[statute.country].append(statute)
         return found
 
-    def statutes_of(self, state: str) -> list[Statute]:
-        """The researched statutes of a state; none: it is not researched, which is not the same as no reach."""
-        return self._statutes_of.get(state, [])
+    def statutes_of(self, state: str, day: date | None = None) -> list[Statute]:
+        """The researched statutes of a state, those of the European Union for the states that its production orders
+        bind among them; with ``day`` those that were in force by then. None at all: the state is not researched,
+        which is not the same as no reach."""
+        found = list(self._statutes_of.get(state, []))
+        if state in self.groups["e_evidence"].members:
+            found += self._statutes_of.get("EU", [])
+        if day is not None:
+            found = [s for s in found if date.fromisoformat(_first_day(s.in_force_since)) <= day]
+        return found
 
     @cached_property
     def rules(self) -> Mapping[str, schema.Rule]:

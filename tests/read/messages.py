@@ -61,11 +61,7 @@ def replay(of: Message, origin: Origin) -> str:
     """The text that an origin leads to, by its own words alone: layer, steps, slice."""
     origin = Origin.parse(str(origin))
     data = of.head() if origin.layer.endswith("-head") else of.body
-    for step in origin.steps:
-        part = data if step.offset is None else data[step.offset : step.offset + (step.length or 0)]
-        result = codecs.decode(step.codec, part, 1 << 24)
-        assert result.complete, step
-        data = result.data
+    data = codecs.replay(data, origin.steps)
     assert origin.offset >= 0
     assert origin.offset + origin.length <= len(data)
     return text_of(data[origin.offset : origin.offset + origin.length])

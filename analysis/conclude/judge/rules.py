@@ -47,7 +47,7 @@ def findings(tables: Tables, manifest: Manifest, reference: Reference, settings:
     sent = _sent(tables, reference)
     destinations = {row["destination"]: row for row in tables["destinations"].to_pylist()}
     rows = [
-        *_reach(sent, destinations, manifest),
+        *_reach(sent, destinations, manifest, reference),
         *_placed(sent, destinations, manifest),
         *_consent(sent, manifest, settings),
     ]
@@ -123,7 +123,7 @@ def _finding(
 
 
 def _reach(
-    sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest
+    sent: list[_Sent], destinations: Mapping[int, Mapping[str, Any]], manifest: Manifest, reference: Reference
 ) -> list[dict[str, Any]]:
     by_state: dict[str, dict[str, set[int]]] = defaultdict(lambda: {link: set() for link in LINKS})
     levels: dict[str, int] = {}
@@ -148,7 +148,7 @@ def _reach(
         for link in LINKS:
             args[link] = len({s.data_type for s in sent if s.destination in links[link]})
         level = levels.get(state) if any(s.destination in links["machine"] for s in sent) else None
-        researched = bool(statutes[state])
+        researched = bool(reference.statutes_of(state))
         rows.append(
             _finding(
                 "REACH",
