@@ -14,7 +14,22 @@ from analysis.codecs.replay import replay
 from analysis.codecs.table import CODECS, COMBINATIONS, DIGESTS, Codec, content_codings, decode, encode
 
 __all__ = [
-    "CODECS", "COMBINATIONS", "DIGESTS", "Codec", "CoordinateMatch", "Decoded", "Needle", "canonical",
-    "content_codings", "coordinate_matches", "coordinate_pair", "decode", "encode", "encodings_of", "forms",
-    "is_weak", "needles",
+    "CODECS",
+    "COMBINATIONS",
+    "DIGESTS",
+    "Codec",
+    "CoordinateMatch",
+    "Decoded",
+    "Needle",
+    "canonical",
+    "content_codings",
+    "coordinate_matches",
+    "coordinate_pair",
+    "decode",
+    "encode",
+    "encodings_of",
+    "forms",
+    "is_weak",
+    "needles",
+    "replay",
 ]  # fmt: skip
