@@ -89,6 +89,7 @@ class Assembler:
         self._found: set[bytes] = set()
         self._flows: list[pa.RecordBatch] = []
         self._names: list[pa.RecordBatch] = []
+        self._positions = 0
         self._losses: dict[tuple[str, str, str], list[int]] = {}
         self._exchanges = _columns(
             "exchanges",
@@ -172,7 +173,7 @@ class Assembler:
         for clue in reading.clues:
             self._clues.append(self._id(clue.flow), clue.kind, self.clean(clue.text), clue.at, str(clue.origin))
         first = self._transmissions.count
-        position_base = (self._id(m.key) or 0) << 8
+        position_base = self._positions
         for t in reading.transmissions:
             value = t.value.expose()
             if len(value) >= _LEAST_SEGMENT:
@@ -187,10 +188,11 @@ class Assembler:
                     t.method,
                 ),
                 *(list(t.also), t.certainty, t.endpoint, t.path, " > ".join(t.via)),
-                None if t.position is None else position_base | min(t.position, 255),
+                None if t.position is None else position_base + t.position,
                 *(mask(t.value, t.data_type), value_key(self._key, t.data_type, t.same)),
                 *(value if self._reveal else "", str(t.origin)),
             )
+        self._positions += 1 + max((t.position or 0 for t in reading.transmissions), default=0)
         for e in reading.evidence:
             self._evidence.append(first + e.transmission, e.excerpt, e.request_line, e.chain, str(e.origin))
 

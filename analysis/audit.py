@@ -239,7 +239,8 @@ def _open_files(
         if file.stated_sha256 is not None and file.stated_sha256 != sha256:
             where = "its SHA-256 is not the one that the manifest names: it was changed after the manifest was written"
             hashed.losses.append(Loss(file.name, "file_changed", 1, size, where))
-        told = Options(batch=options.batch, leg=file.leg, device=manifest.device.address)
+        beside = tuple((f.name, f.path) for f in capture.files if f is not file)
+        told = Options(batch=options.batch, leg=file.leg, device=manifest.device.address, beside=beside)
         try:
             kind, batches = open_source(file.path, file.name, told)
             opened.append(_Opened(file.name, kind, file.leg, batches))
