@@ -52,6 +52,10 @@ class Words:
             share = 0.99
         return format_percent(share, format="#,##0\u00a0%", locale=self.locale)
 
+    def tenths(self, value: float) -> str:
+        """With one decimal, whatever it is: for columns of measured times."""
+        return format_decimal(value, format="#,##0.0", locale=self.locale)
+
     def ms(self, value: float) -> Markup:
         return self.t("unit.ms", n=escape(self.number(value, 1)))
 
@@ -84,7 +88,9 @@ class Words:
         return format_time(self.facts.moment(micros), format=pattern, locale=self.locale)
 
     def zone(self, micros: int) -> str:
-        return format_datetime(self.facts.moment(micros), format="z", locale=self.locale)
+        """The abbreviation of the time zone, or its offset."""
+        name = self.facts.moment(micros).tzname() or ""
+        return name if name.isalpha() else format_datetime(self.facts.moment(micros), format="O", locale=self.locale)
 
     # ----------------------------------------------------------------------------------------------- lists
 
@@ -174,5 +180,5 @@ def _cut(name: str, most: int) -> str:
     head = re.split(r"\s*\(", name)[0]
     if len(head) <= most:
         return head
-    words = head[: most + 1].rsplit(" ", 1)[0]
-    return words if len(words) > most // 2 else head[: most - 1] + "…"
+    words = head[:most].rsplit(" ", 1)[0].rstrip(" ,;")
+    return (words if len(words) > most // 2 else head[: most - 1]) + "…"

@@ -24,7 +24,7 @@ def level_mark(words: Words, level: int) -> Markup:
 
 def place(words: Words, host: Host) -> Markup:
     """Mark and country of a host, as weakly as its evidence is."""
-    made = level_mark(words, host.level) + " "
+    made = level_mark(words, host.level) + "\u00a0"
     if host.placed is not None:
         made += words.country(host.placed)
     elif host.row["anycast"]:
@@ -42,9 +42,9 @@ def place(words: Words, host: Host) -> Markup:
 def company(words: Words, host: Host) -> Markup:
     row = host.row
     if host.company is None:
-        made = marks.mark("sunknown") + " " + words.t("company.not_known")
+        made = marks.mark("sunknown") + "\u00a0" + words.t("company.not_known")
     else:
-        made = marks.mark(marks.square(row["operator_confidence"])) + " " + (plain(row["operator_name"] or host.company))
+        made = marks.mark(marks.square(row["operator_confidence"])) + "\u00a0" + plain(row["operator_name"] or host.company)
         if row["operator_confidence"] != "verified":
             made += hidden(words.t("square.memory"))
     if row["rented_from_name"]:

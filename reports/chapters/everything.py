@@ -42,7 +42,7 @@ def _host(f: Facts, w: Words, host: Host) -> dict[str, Any]:
         "company": cells.company(w, host),
         "parent": shown_parent(w, host),
         "place": cells.place(w, host),
-        "ms": w.number(row["round_trip_ms"], 1) if row["round_trip_ms"] is not None else None,
+        "ms": w.tenths(row["round_trip_ms"]) if row["round_trip_ms"] is not None else None,
         "types": w.number(len(host.types)) if host.types or host.is_read else None,
         "messages": w.number(sum(host.types.values())) if host.types or host.is_read else None,
         "out": w.octets(host.octets_out),

@@ -18,17 +18,17 @@ def context(book: Book) -> dict[str, Any]:
     def say(key: str, value: Any) -> None:
         said.append((t(key), Markup.escape(value)))
 
-    say("method.version", plain(str(audit.get("lintas") or "")) or t("not_known"))
+    say("made.version", plain(str(audit.get("lintas") or "")) or t("not_known"))
     persona = options.get("persona")
     types = persona.get("types") if isinstance(persona, dict) else persona
-    say("method.persona", t("method.persona_types", n=len(types), list=Markup(", ").join(w.type(str(i)) for i in types)) if types else t("method.persona_none"))
-    say("method.values", t("fact.revealed") if f.reveal else t("fact.masked"))
-    say("method.key", t("method.key_study") if options.get("study_key") else t("method.key_own"))
+    say("made.persona", t("made.persona_types", n=len(types), list=Markup(", ").join(w.type(str(i)) for i in types)) if types else t("made.persona_none"))
+    say("made.values", t("fact.revealed") if f.reveal else t("fact.masked"))
+    say("made.key", t("made.key_study") if options.get("study_key") else t("made.key_own"))
     if audit.get("capture_date"):
-        say("method.date", t("method.date_text", date=w.date(str(audit["capture_date"])), source=w.of("date_from", audit.get("capture_date_from") or "capture")))
+        say("made.date", t("made.date_text", date=w.date(str(audit["capture_date"])), source=w.of("date_from", audit.get("capture_date_from") or "capture")))
     opened = f.manifest.get("opened_by")
-    say("method.opened", w.of("opened_by", opened) if opened else t("not_stated"))
-    for key, name in (("reference", "method.overlay"), ("geo_country", "method.geo_country"), ("geo_asn", "method.geo_asn")):
+    say("made.opened", w.of("opened_by", opened) if opened else t("not_stated"))
+    for key, name in (("reference", "made.overlay"), ("geo_country", "made.geo_country"), ("geo_asn", "made.geo_asn")):
         value = options.get(key)
         if value:
             items = value if isinstance(value, list) else [value]
@@ -37,7 +37,7 @@ def context(book: Book) -> dict[str, Any]:
     if device:
         told = [str(v) for k, v in sorted(device.items()) if k in ("model", "system") and v] if isinstance(device, dict) else [str(device)]
         if told:
-            say("method.device", plain(", ".join(told)))
+            say("made.device", plain(", ".join(told)))
     return {
         "answer": t("method.answer"),
         "said": said,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from markupsafe import Markup
@@ -176,7 +177,7 @@ def _claim(f: Facts, w: Words, s: Sent, evidence: dict[str, Any]) -> dict[str, A
         "phase": w.phase(s.phase) if s.phase else None,
         "chain": [shown(part, breaks="._") for part in (evidence["chain"] or "").split(" > ") if part],
         "path": shown(row["path"] or "", breaks="."),
-        "excerpt": _excerpt(evidence["excerpt"] or "", row["masked"] or ""),
+        "excerpt": _excerpt(evidence["excerpt"] or "", row["masked"] or "", row["path"] or ""),
         "type_mark": marks.mark(f"d{s.method}"),
         "type_how": w.of("method.how", s.method, type=w.type(s.data_type)),
         "certainty": w.of("certainty", s.certainty),
@@ -218,10 +219,14 @@ def _company_how(w: Words, host: Any) -> Markup:
     return Markup(" ").join(parts)
 
 
-def _excerpt(excerpt: str, masked: str) -> Markup:
-    """The masked excerpt with the value marked."""
-    before, found, after = excerpt.partition(masked) if masked else (excerpt, "", "")
-    made = Markup.escape(plain(before))
-    if found:
-        made += Markup("<mark>") + plain(found) + Markup("</mark>") + plain(after)
-    return made
+def _excerpt(excerpt: str, masked: str, path: str) -> Markup:
+    """The masked excerpt with the value marked, where it is plain which of the masked values it is."""
+    found = [m for m in re.finditer(re.escape(masked), excerpt)] if masked else []
+    found = [m for m in found if "·" not in (excerpt[m.start() - 1 : m.start()], excerpt[m.end() : m.end() + 1])]
+    key = re.split(r"[.\[\]]+", path.rstrip("]"))[-1]
+    near = [m for m in found if key and key in excerpt[max(m.start() - len(key) - 5, 0) : m.start()]]
+    chosen = near[0] if len(near) == 1 else found[0] if len(found) == 1 else None
+    if chosen is None:
+        return Markup.escape(plain(excerpt))
+    before, after = excerpt[: chosen.start()], excerpt[chosen.end() :]
+    return Markup("{}<mark>{}</mark>{}").format(plain(before), plain(masked), plain(after))

@@ -161,7 +161,7 @@ class Catalogue:
 
     def __init__(self, language: str, texts: Mapping[str, str]) -> None:
         self.language = language
-        self.locale = Locale.parse(language)
+        self.locale = Locale.parse(texts.get("locale", language))
         self.texts = dict(texts)
         self._parsed: dict[str, tuple[_Part, ...]] = {}
         self.number = lru_cache(maxsize=4096)(self._number)

@@ -51,7 +51,7 @@ def draw(facts: Facts, shared: Sequence[Shared], words: Words, width: int, label
     rows = sorted(counts, key=lambda r: (-counts[r], name(facts, words, r, 99)))[:ROWS]
     left = 122.0 if narrow else 190.0
     step = 19
-    top = 40
+    top = 54
     wide = min((width - left - 30) / max(len(shared), 1), 120.0)
     drawn = []
     for n, receiver in enumerate(rows):
@@ -62,8 +62,9 @@ def draw(facts: Facts, shared: Sequence[Shared], words: Words, width: int, label
         x = left + wide * (m + 0.5)
         at = [top + n * step for n, r in enumerate(rows) if r in one.receivers]
         most = max(int(wide / (6.2 if narrow else 7)), 4)
-        drawn.append(svg.text(x, 12, words.type_short(one.data_type, most), "small strong", "middle"))
-        drawn.append(svg.text(x, 25, f"{one.value_key[:4]}…", "mono small m", "middle"))
+        for k, line in enumerate(_lines(words.type_short(one.data_type, 2 * most), most)):
+            drawn.append(svg.text(x, 12 + 13 * k, line, "small strong", "middle"))
+        drawn.append(svg.text(x, 38, f"{one.value_key[:4]}…", "mono small m", "middle"))
         for n in range(len(rows)):
             if top + n * step not in at:
                 drawn.append(svg.tag("circle", cx=x, cy=top + n * step, r=1.3, class_="none"))
@@ -73,3 +74,12 @@ def draw(facts: Facts, shared: Sequence[Shared], words: Words, width: int, label
             drawn.append(svg.tag("path", d=diamonds, class_="seen"))
             drawn.append(svg.text(x + 9, at[-1] + 4, words.number(len(one.receivers)), "small m halo"))
     return svg.picture(width, top + len(rows) * step, label, *drawn)
+
+
+def _lines(name: str, most: int) -> list[str]:
+    """A name on two lines at most, broken at a space."""
+    if len(name) <= most or " " not in name:
+        return [svg.elide(name, most)]
+    cut = name.rfind(" ", 0, most + 1)
+    cut = name.find(" ") if cut < 0 else cut
+    return [name[:cut], svg.elide(name[cut + 1 :], most + 2)]

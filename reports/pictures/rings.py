@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from reports import marks, svg
 from reports.facts import Facts, Host
+from reports.pictures.labels import Board
 from reports.words import Words
 
 _RADIUS_KM = 6371.0088
@@ -117,7 +118,9 @@ def _countries(
 ) -> Markup:
     """Marks of the countries whose fixed point lies in the picture."""
     drawn = []
-    taken: list[tuple[float, float]] = []
+    board = Board(2 * middle, 2 * middle)
+    board.block(middle - 9, middle - 9, 18, 18)
+    found = []
     for code, hosts in facts.placed.items():
         at = facts.reference.distance.labels.get(code)
         if at is None:
@@ -126,15 +129,12 @@ def _countries(
         if far > rings.reach * 0.93:
             continue
         x, y = middle + far * km * math.sin(turn), middle - far * km * math.cos(turn)
-        level = max(h.level for h in hosts)
+        board.block(x - 8, y - 8, 16, 16)
+        found.append((x, y, max(h.level for h in hosts), words.country_short(code)))
+    for x, y, level, name in found:
         drawn.append(svg.tag("circle", cx=x, cy=y, r=6, class_="ground") + marks.at(marks.place(level), x, y, 13))
-        name = words.country_short(code)
-        below = any(abs(y - oy) < 16 and abs(x - ox) < 90 for ox, oy in taken)
-        taken.append((x, y))
-        anchor = "end" if x > middle * 1.25 else "start"
-        drawn.append(
-            svg.text(x - 10 if anchor == "end" else x + 10, y + (16 if below else -5), name, "lab strong halo", anchor)
-        )
+        left, top = board.place(x, y, len(name) * 7.0, 14)
+        drawn.append(svg.text(left, top + 11, name, "lab strong halo"))
     return svg.join(drawn)
 
 

@@ -13,7 +13,7 @@ from reports.facts import Facts, Host
 from reports.pictures import NARROW
 from reports.words import Words
 
-ALL = 40
+ALL = 60
 """Up to so many hosts each has a row; above, the ones that teach something."""
 _FAR = 20_016.0
 """Half of the globe's girth: no machine stands farther."""
@@ -63,7 +63,7 @@ def draw(facts: Facts, hosts: Sequence[Host], words: Words, width: int, label: s
         drawn += [svg.text(0, 12, words.t("column.host"), "small m"), svg.text(222, 12, words.t("unit.ms_head"), "small m", "end")]
     for n, host in enumerate(hosts):
         y = top + n * row_high
-        ms = words.number(host.row["round_trip_ms"], 1)
+        ms = words.tenths(host.row["round_trip_ms"])
         if narrow:
             drawn.append(svg.text(0, y + 13, words.host_plain(host, 38), "mono small"))
             drawn.append(svg.text(width - 1, y + 13, words.ms(host.row["round_trip_ms"]), "small m", "end"))
@@ -92,12 +92,14 @@ def _row(facts: Facts, host: Host, words: Words, y: float, at: Any, width: int, 
         near = facts.nearest_km.get(code, 0.0)
         drawn.append(svg.tag("path", d=f"M{at(near) + 1:.1f} {y + 2.5}v17", class_="tick doubt"))
         texts.append((at(near) + 6, str(words.t("ruler.doubtful", country=words.country_short(code, 24))), "lab rusttext halo"))
-    for code in row["refuted"] or ():
-        near = facts.nearest_km.get(code, _FAR)
-        said = str(words.t("ruler.refuted", country=words.country_short(code, 24)))
+    refuted = sorted(row["refuted"] or (), key=lambda c: facts.nearest_km.get(c, _FAR))
+    # Side by side where there is room, else one mark for all of them at the nearest.
+    for group in [refuted] if refuted and (narrow or len(refuted) > 2) else [[c] for c in refuted]:
+        near = facts.nearest_km.get(group[0], _FAR)
+        named = words.few([words.country_short(c, 24) for c in group], 1 if narrow else 3).striptags()
+        said = str(words.t("ruler.refuted", country=named))
         x = min(at(near), width - len(said) * 6.6 - 16)
-        drawn.append(marks.at("prefuted", x + 6, y + 11, 12))
-        texts.append((x + 16, said, "lab rusttext halo"))
+        texts.append((x, said, "refuted"))
     if host.country is None:
         key = "ruler.anycast" if row["anycast"] else "ruler.unknown"
         said = str(words.t(key))
@@ -107,7 +109,11 @@ def _row(facts: Facts, host: Host, words: Words, y: float, at: Any, width: int, 
     end = 0.0
     for x, said, style in sorted(texts):
         wide = len(said) * (5.8 if narrow else 6.6)
-        x = max(min(x, width - wide - 2), end, at(0) + 2)
-        drawn.append(svg.text(x, y + 15.5, said, style))
+        mark = 16 if style == "refuted" else 0
+        x = max(min(x, width - wide - mark - 2), end, at(0) + 2)
+        if mark:
+            drawn.append(marks.at("prefuted", x + 6, y + 11, 12))
+        drawn.append(svg.text(x + mark, y + 15.5, said, "lab rusttext halo" if mark else style))
+        x += mark
         end = x + wide + 18
     return svg.join(drawn)

@@ -71,11 +71,15 @@ def draw(facts: Facts, rows: Sequence[Row], words: Words, width: int, label: str
         drawn.append(svg.tag("path", d=f"M{left:.0f} {base + 0.5}H{width - 4}", class_="hair"))
         drawn += _ticks(row, at, base)
         if not row.personal and not row.sensitive:
-            x = at(min(row.closed)) if row.closed else left
-            free = left + 4 if x - left > 150 or not row.closed else min(at(max(row.closed)) + 8, width - 130)
-            drawn.append(svg.text(free, base - 3, words.t("timeline.nothing"), "small it m halo"))
+            drawn.append(svg.text(_free(row, at, left, width) + 5, base - 3, words.t("timeline.nothing"), "small it m halo"))
     drawn += _axis(words, at, start, end, left, bottom, width)
     return svg.picture(width, bottom + 22, label, *drawn)
+
+
+def _free(row: Row, at: Any, left: float, width: int) -> float:
+    """Where the widest gap between a row's ticks begins."""
+    places = [left, *sorted(at(m) for m in row.closed), float(width)]
+    return max(zip(places, places[1:], strict=False), key=lambda p: (p[1] - p[0], -p[0]))[0]
 
 
 def _ticks(row: Row, at: Any, base: float) -> list[Markup]:

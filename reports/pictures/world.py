@@ -16,10 +16,11 @@ from markupsafe import Markup
 from reports import marks, svg
 from reports.facts import Facts, Host
 from reports.pictures import NARROW, WIDE
+from reports.pictures.labels import Board
 from reports.words import Words
 
 _A = (1.340264, -0.081106, 0.000893, 0.003796)
-_SOUTH, _NORTH = -56.0, 80.0
+_SOUTH, _NORTH = -56.0, 83.7
 CENTRES = (150.0, 11.0)
 """Meridians in the middle of the map: the cut opposite runs through the Atlantic or the Pacific."""
 LABELLED = 30
@@ -63,7 +64,7 @@ class Projection:
 def land(coasts: Iterable[Sequence[tuple[float, float]]], projection: Projection) -> Markup:
     """The coasts as one path with the id ``land``, for both widths."""
     data = []
-    for ring in coasts:
+    for ring in map(_unwrapped, coasts):
         if max(lat for _, lat in ring) < _SOUTH:
             continue
         for turn in (0.0, 360.0, -360.0):
@@ -74,6 +75,15 @@ def land(coasts: Iterable[Sequence[tuple[float, float]]], projection: Projection
             if len(piece) > 2:
                 data.append(svg.path((projection.flat(x, y) for x, y in piece), close=True))
     return svg.tag("path", id="land", d="".join(data))
+
+
+def _unwrapped(ring: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A ring whose longitudes go on beyond 180 degrees instead of jumping to the other side."""
+    made = [ring[0]]
+    for longitude, latitude in ring[1:]:
+        turns = round((made[-1][0] - longitude) / 360)
+        made.append((longitude + 360 * turns, latitude))
+    return made
 
 
 def _clip(ring: list[tuple[float, float]], edge: float, side: int) -> list[tuple[float, float]]:
@@ -137,7 +147,7 @@ def draw(facts: Facts, words: Words, width: int, label: str, projection: Project
     height = HEIGHT * scale + (6 if narrow else 0)
     drawn = [svg.tag("use", href="#land", class_="land", transform=f"scale({scale:.4f})")]
     start = _start(facts, projection, scale)
-    board = _Board(width, height)
+    board = Board(width, height)
     for spot in found:
         board.block(spot.x - 8, spot.y - 8, 16, 16)
     if start is not None:
@@ -226,7 +236,7 @@ def _arcs(spot: _Spot, start: tuple[float, float], most: int, turn: int) -> Mark
     return svg.join(drawn)
 
 
-def _label(spot: _Spot, board: _Board, words: Words, narrow: bool) -> Markup:
+def _label(spot: _Spot, board: Board, words: Words, narrow: bool) -> Markup:
     size = 6.0 if narrow else 7.6
     if not spot.hosts:
         text = str(words.t("map.refuted_short" if narrow else "map.refuted", n=spot.refuted))
@@ -238,16 +248,12 @@ def _label(spot: _Spot, board: _Board, words: Words, narrow: bool) -> Markup:
     if all(h.level < 2 for h in spot.hosts):
         name += str(words.t("map.weak"))
     strip, strip_wide = (Markup(""), 0.0) if narrow else _strip(spot.hosts, words)
-    more = f" ⊘ {spot.refuted}" if spot.refuted else ""
-    wide, high = max(len(name + more) * size, strip_wide), 14.0 if narrow else 29.0
+    if spot.refuted and not narrow:
+        strip += marks.at("prefuted", strip_wide + 9, 5, 10) + svg.text(strip_wide + 16, 9.5, str(spot.refuted), "small rusttext halo")
+        strip_wide += 24
+    wide, high = max(len(name) * size, strip_wide), 14.0 if narrow else 29.0
     x, y = board.place(spot.x, spot.y, wide, high)
     drawn = [_leader(spot, x, y, wide, high), svg.text(x, y + 11, name, "lab strong halo")]
-    if spot.refuted:
-        at = x + len(name) * size + (7 if narrow else 9)
-        drawn += [
-            marks.at("prefuted", at, y + 7, 9 if narrow else 11),
-            svg.text(at + 7, y + 11, str(spot.refuted), "lab rusttext halo"),
-        ]
     if strip:
         drawn.append(svg.tag("g", strip, transform=f"translate({x:.1f} {y + 17:.1f})"))
     return svg.join(drawn)
@@ -271,44 +277,3 @@ def _leader(spot: _Spot, x: float, y: float, wide: float, high: float) -> Markup
     if math.hypot(nearest_x - spot.x, nearest_y - spot.y) < 15:
         return Markup("")
     return svg.tag("path", d=f"M{spot.x:.1f} {spot.y:.1f}L{nearest_x:.1f} {nearest_y:.1f}", class_="leader")
-
-
-class _Board:
-    """Where labels may stand: the nearest place around a point that covers nothing that stands there already."""
-
-    _TURNS = tuple(math.radians(a) for a in (0, 180, 270, 90, 315, 225, 45, 135, 337, 203, 23, 157, 290, 250, 70, 110))
-    _REACH = (11, 18, 28, 42, 60, 82, 110, 145)
-
-    def __init__(self, width: float, height: float) -> None:
-        self._width, self._height = width, height
-        self._taken: list[tuple[float, float, float, float]] = []
-
-    def block(self, x: float, y: float, wide: float, high: float) -> None:
-        self._taken.append((x, y, x + wide, y + high))
-
-    def place(self, x: float, y: float, wide: float, high: float) -> tuple[float, float]:
-        best: tuple[float, float, float] | None = None
-        for reach in self._REACH:
-            for turn in self._TURNS:
-                dx, dy = math.cos(turn), math.sin(turn)
-                left = x + dx * reach - (wide if dx < -0.35 else 0 if dx > 0.35 else wide / 2)
-                top = y + dy * reach - (high if dy < -0.35 else 0 if dy > 0.35 else high / 2)
-                left = min(max(left, 1), self._width - wide - 1)
-                top = min(max(top, 1), self._height - high - 1)
-                cost = self._cover(left, top, wide, high) * 6 + reach
-                if best is None or cost < best[0]:
-                    best = (cost, left, top)
-            if best is not None and best[0] <= reach:
-                break
-        assert best is not None
-        self.block(best[1] - 2, best[2] - 1, wide + 4, high + 2)
-        return best[1], best[2]
-
-    def _cover(self, left: float, top: float, wide: float, high: float) -> float:
-        total = 0.0
-        for x1, y1, x2, y2 in self._taken:
-            across = min(left + wide, x2) - max(left, x1)
-            down = min(top + high, y2) - max(top, y1)
-            if across > 0 and down > 0:
-                total += across * down / 10 + 5
-        return total
