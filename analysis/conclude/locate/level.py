@@ -104,28 +104,27 @@ def place(
 
 def _weigh(witnesses: Sequence[Witness], anycast: bool) -> Place:
     """Country and level by what the sources say, those that light refutes left out."""
-    databases: dict[str, str] = {}
-    conflict = False
+    makers: dict[str, set[str]] = {}
     for w in witnesses:
         if w.kind == "database" and w.country is not None and w.holds:
-            conflict = conflict or databases.setdefault(w.maker, w.country) != w.country
+            makers.setdefault(w.maker, set()).add(w.country)
     others = [w for w in witnesses if w.kind != "database" and w.country is not None and w.holds]
     if anycast:
         nodes = {w.country for w in others if w.kind == "node" and w.country is not None}
         if len(nodes) == 1:
             return Place(nodes.pop(), 2, "anycast_node_names_itself")
         return Place(None, 1, "anycast_nodes_disagree" if nodes else "anycast")
-    said = set(databases.values())
+    said = set().union(*makers.values())
     seconds = {w.country for w in others if w.country is not None}
     if not said and not seconds:
         return Place(None, 0, "no_source")
-    if len(said) == 1 and not conflict:
+    if len(said) == 1:
         (country,) = said
         if seconds == {country}:
             return Place(country, 3, "no_time_bound")
         if seconds:
             return Place(None, 0, "sources_contradict")
-        if len(databases) >= 2:
+        if len(makers) >= 2:
             return Place(country, 2, "no_second_kind")
         return Place(country, 1, "one_database")
     if not said:
