@@ -67,7 +67,7 @@ class RangeHit(NamedTuple):
 
 
 class NodeReading(NamedTuple):
-    """A place that a machine's own words name. ``operator``: id of the company that writes this form."""
+    """A place that a machine's own words name. ``operator``: id of the company from whose networks the form comes."""
 
     id: str
     country: str
@@ -133,17 +133,16 @@ class Reference:
         if name not in self._records:
             ours = self._file(name)
             records = {r.id: r for r in getattr(ours, key)}
-            self._dates |= dict.fromkeys(records, ours.as_of)
+            self._dates |= dict.fromkeys(records, _first_day(ours.as_of))
             for folder in self._overlay:
                 if not (folder / f"{name}.yaml").is_file():
                     continue
                 theirs, _ = load.read(name, folder)
                 changed = {r.id: r for r in getattr(theirs, key)}
-                replaced = sorted(records.keys() & changed.keys())
-                told = f"{name}.yaml: {len(changed)} records of the user's own"
-                self.overlays.append(told + (f", in place of ours: {', '.join(replaced[:8])}" if replaced else ""))
-                records |= changed
-                self._dates |= dict.fromkeys(changed, theirs.as_of)
+                self.overlays.append(_told(name, changed, records))
+                # Theirs come last, so that a domain or an app id which both name is theirs.
+                records = {i: r for i, r in records.items() if i not in changed} | changed
+                self._dates |= dict.fromkeys(changed, _first_day(theirs.as_of))
             self._records[name] = records
         return self._records[name]
 
@@ -173,7 +172,7 @@ class Reference:
             suffix = ".".join(labels[n:])
             operator = self._suffixes.get(suffix)
             if operator is not None:
-                recalled = suffix in operator.domains_recalled
+                recalled = suffix in map(str.lower, operator.domains_recalled)
                 return OperatorMatch(operator, suffix, "recalled" if recalled else "verified")
         return None
 
@@ -205,21 +204,29 @@ class Reference:
         return chain
 
     def _owner(self, record: Operator, day: date) -> Owner | None:
-        parent, as_of = record.parent, None
+        parent = record.parent
         if record.parent_since is not None and day < date.fromisoformat(record.parent_since):
             parent = record.parent_before
         if parent is None:
             return None
         held = self.operators.get(parent)
         name = held.name if held is not None else parent
-        documented = [o for o in record.ownership if self._names(o, parent, held)]
-        known = [d for d in ([record.parent_since] if record.parent_since else []) if d]
-        known += [_first_day(o.valid_from or o.as_of) for o in documented]
-        known += [self._dates.get(record.id, self.as_of.isoformat())]
-        if record.parent_before == parent or not any(date.fromisoformat(d) <= day for d in known):
-            as_of = min(known)
-        then = [o for o in documented if date.fromisoformat(_first_day(o.valid_from or o.as_of)) <= day]
-        of_day = max(then or documented, key=lambda o: _first_day(o.valid_from or o.as_of), default=None)
+        first = {id(o): _first_day(o.valid_from or o.as_of) for o in record.ownership}
+        since = record.parent_since
+        before = since is not None and parent == record.parent_before and day.isoformat() < since
+        # What was said before the holding began was a plan, and what is said after its end is about what was left.
+        named = [o for o in record.ownership if self._named(o, parent, held)]
+        documented = sorted(
+            (o for o in named if since is None or _is_of(o, since, before)), key=lambda o: first[id(o)]
+        )
+        then = [o for o in documented if first[id(o)] <= day.isoformat()]
+        then = [o for o in then if o.valid_to is None or o.valid_to >= day.isoformat()[: len(o.valid_to)]]
+        known = [first[id(o)] for o in documented]
+        if since is not None:
+            known.append(since)
+        known.append(self._dates.get(record.id, self.as_of.isoformat()))
+        as_of = None if any(d <= day.isoformat() for d in known) else min(known)
+        of_day = then[-1] if then else documented[0] if documented else None
         country = None
         if held is not None:
             country = held.ultimate_parent_country or held.country_of_incorporation
@@ -227,7 +234,7 @@ class Reference:
         return Owner(held.id if held else None, name, held, country, share, as_of, record.corporate_confidence)
 
     @staticmethod
-    def _names(owned: schema.Owned, parent: str, held: Operator | None) -> bool:
+    def _named(owned: schema.Owned, parent: str, held: Operator | None) -> bool:
         """True when an ownership entry speaks of the parent."""
         words = {parent.split("-")[0].lower()}
         if held is not None:
@@ -283,9 +290,11 @@ class Reference:
     def noise_class(self, host: str, path: str | None) -> str | None:
         """The class of what phones do by themselves that a host (and path, None: not seen) stands for; else None.
 
-        A record whose ``hosts`` begin with ``*.`` means every name below; one with paths means only those."""
-        labels = host.lower().split(".")
-        names = [host.lower(), *("*." + ".".join(labels[n:]) for n in range(1, len(labels)))]
+        A record whose ``hosts`` begin with ``*.`` means every name below; one with paths means only those.
+        ``mncXXX`` and ``mccXXX`` in a record stand for any carrier's numbers (3GPP TS 23.003 section 19)."""
+        host = _CARRIER.sub(r"\1XXX", host.lower().rstrip(".")).lower()
+        labels = host.split(".")
+        names = [host, *("*." + ".".join(labels[n:]) for n in range(1, len(labels)))]
         for name in names:
             for record in self._noise.get(name, ()):
                 if not record.paths or (path is not None and path in record.paths):
@@ -405,13 +414,15 @@ class Reference:
         """Node codes by what they are read from: ``header:<lower-case name>``, ``host``, ``reverse``."""
         found: dict[str, list[tuple[re.Pattern[str], NodeCode]]] = defaultdict(list)
         for code in self._file("node_codes").codes:
-            pattern = re.compile(code.pattern, re.IGNORECASE if code.where == "host" else 0)
+            pattern = re.compile(code.pattern, re.IGNORECASE if code.where in ("host", "reverse") else 0)
             if code.where == "header":
                 for name in re.split(r",\s*|\s+", code.name):
                     if re.fullmatch(r"[A-Za-z0-9-]+", name):
                         found[f"header:{name.lower()}"].append((pattern, code))
             else:
                 found[code.where].append((pattern, code))
+                if "PTR" in code.name and code.where != "reverse":
+                    found["reverse"].append((pattern, code))
         return found
 
     @cached_property
@@ -427,13 +438,15 @@ class Reference:
         if kind == "header":
             name, _, text = text.partition(":")
             key, text = f"header:{name.strip().lower()}", text.strip()
+        else:
+            text = text.rstrip(".")
         made = []
         for pattern, code in self._codes.get(key, ()):
             country = self._read_code(pattern, code, text)
             if country is not None:
                 confidence = "verified" if code.confidence == code.reading == "verified" else "recalled"
                 made.append(
-                    NodeReading(code.id, country, code.writer, self._writer(code.writer), code.shows, confidence)
+                    NodeReading(code.id, country, code.writer, code.operator, code.shows, confidence)
                 )
         return made
 
@@ -461,24 +474,6 @@ class Reference:
                 word = read
                 continue
             return read
-        return None
-
-    @cached_property
-    def _writers(self) -> dict[str, str]:
-        """First word of a company's name or id -> operator id, where it is one company's alone."""
-        words: dict[str, set[str]] = defaultdict(set)
-        for operator in self.operators.values():
-            for word in (operator.id.replace("-", " "), operator.name):
-                words[word.lower().split()[0].strip(",.")].add(operator.id)
-            words[operator.id].add(operator.id)
-        return {word: ids.pop() for word, ids in words.items() if len(ids) == 1}
-
-    def _writer(self, writer: str) -> str | None:
-        text = writer.lower()
-        for phrase in (re.split(r"[,(]", text)[0].strip(), text.split()[0].strip(",")):
-            for key in (phrase.replace(" ", "-"), phrase):
-                if key in self._writers:
-                    return self._writers[key]
         return None
 
     def cloud_ranges(self, address: str) -> list[RangeHit]:
@@ -537,30 +532,61 @@ class Reference:
                     check(name, load.read(name, folder)[0], self, folder / f"{name}.yaml")
 
 
+def _told(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """What a user's file changes, in words: the records that it replaces and the names that it takes from others."""
+    told = f"{name}.yaml: {len(theirs)} records of the user's own"
+    replaced = sorted(theirs.keys() & ours.keys())
+    if replaced:
+        told += f", in place of ours: {_few(replaced)}"
+    taken = sorted(_names(theirs.values()) & _names(r for i, r in ours.items() if i not in theirs))
+    return told + (f", taken from others of ours: {_few(taken)}" if taken else "")
+
+
+def _names(records: Iterable[Any]) -> set[str]:
+    """Domains, AS numbers and app ids, which one record alone can have."""
+    keys = ("domain_suffixes", "asns", "android", "ios")
+    return {name.lower() for r in records for key in keys for name in getattr(r, key, ())}
+
+
+def _few(words: Sequence[str]) -> str:
+    more = len(words) - 8
+    return ", ".join(words[:8]) + (f" and {more} more" if more > 0 else "")
+
+
 def check(name: str, content: Any, reference: Reference, place: Path) -> None:
     """Raise InputError for a record that names another one that is not there, or whose pattern is none."""
 
     def fail(record: str, what: str) -> None:
         raise InputError(f"The reference file {place}, record {record!r}: {what}.")
 
+    if not _is_date(content.as_of):
+        raise InputError(f"The reference file {place}: as_of {content.as_of!r} is no day like 2026-11-24.")
     operators, countries = reference.operators, reference.countries
     if name == "operators":
         for o in content.operators:
             for code in (o.country_of_incorporation, *o.established_in):
                 if code not in countries:
                     fail(o.id, f"{code!r} is no country code")
+            if o.ultimate_parent_country is not None and o.ultimate_parent_country not in countries:
+                fail(o.id, f"{o.ultimate_parent_country!r} is no country code")
+            for suffix in o.domain_suffixes:
+                if not _DOMAIN.fullmatch(suffix):
+                    fail(o.id, f"{suffix!r} is no domain like example.com")
             for parent in (o.parent, o.parent_before):
                 if parent is not None and parent not in operators:
                     fail(o.id, f"its parent {parent!r} is no operator")
             for number in o.asns:
                 if not re.fullmatch(r"AS\d+", number):
                     fail(o.id, f"{number!r} is no AS number like AS64500")
-            for day in (o.parent_since,):
-                if day is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
-                    fail(o.id, f"{day!r} is no day like 2026-11-24")
+            if o.parent_since is not None and (len(o.parent_since) != 10 or not _is_date(o.parent_since)):
+                fail(o.id, f"{o.parent_since!r} is no day like 2026-11-24")
             for owned in o.ownership:
-                if not re.fullmatch(r"\d{4}(-\d\d){0,2}", owned.valid_from or owned.as_of):
-                    fail(o.id, f"the date {owned.valid_from or owned.as_of!r} of an owner is none")
+                for day in (owned.as_of, owned.valid_from, owned.valid_to):
+                    if day is not None and not _is_date(day):
+                        fail(o.id, f"the date {day!r} of an owner is none")
+                share = owned.share_percent
+                if share is not None and not 0 <= share <= 100:
+                    fail(o.id, f"the share {share} of an owner is no part of a hundred")
     elif name == "endpoints":
         for e in content.endpoints:
             if e.operator not in operators:
@@ -577,6 +603,29 @@ def check(name: str, content: Any, reference: Reference, place: Path) -> None:
         for a in content.apps:
             if a.operator is not None and a.operator not in operators:
                 fail(a.id, f"its operator {a.operator!r} is no operator")
+        for n in content.system_noise:
+            if n.operator is not None and n.operator not in operators:
+                fail(n.id, f"its operator {n.operator!r} is no operator")
+
+
+def _is_date(text: str) -> bool:
+    """True for a year, a month or a day of the calendar."""
+    try:
+        return re.fullmatch(r"\d{4}(-\d\d){0,2}", text) is not None and bool(date.fromisoformat(_first_day(text)))
+    except ValueError:
+        return False
+
+
+_DOMAIN = re.compile(r"(?=.{3,253}$)[^\s./:*@]{1,63}(?:\.[^\s./:*@]{1,63})*")
+"""A domain or a top-level label; no wildcard, no scheme, no leading point."""
+
+
+def _is_of(owned: schema.Owned, since: str, before: bool) -> bool:
+    """Whether an entry speaks of the time before, or else from, the day since which the present parent holds."""
+    return (_first_day(owned.valid_from or owned.as_of) < since) is before
+
+
+_CARRIER = re.compile(r"\b(mnc|mcc)\d{3}\b")
 
 
 def _first_day(text: str) -> str:

@@ -7,7 +7,7 @@ Ours say where an address *is* (DB-IP, and the registries with their geofeeds) o
 from __future__ import annotations
 
 import ipaddress
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -96,8 +96,28 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         address = public_ipv4(ipaddress.ip_address(text.split("%")[0]))
     except ValueError:
         return None
-    return address if address.is_global and not address.is_multicast else None
+    public = address.is_global and not address.is_multicast and (address.version == 4 or address in _UNICAST6)
+    return address if public else None
 
+
+_UNICAST6 = ipaddress.ip_network("2000::/3")
+"""All that IANA has given out of IPv6 for machines that anyone may reach (RFC 4291 section 2.4, registry)."""
+
+
+_ASKED = 200_000
+"""How many records are looked through for one that says what is wanted, before a file counts as of another kind."""
+
+_NO_DATABASE = (
+    OSError,
+    ValueError,
+    OverflowError,
+    AttributeError,
+    TypeError,
+    RecursionError,
+    MemoryError,
+    maxminddb.InvalidDatabaseError,
+)
+"""What the reader raises for a file that is none, is cut off or lies about itself."""
 
 _MAKERS = {"geolite": "MaxMind", "geoip": "MaxMind", "ipinfo": "IPinfo", "dbip": "DB-IP", "db-ip": "DB-IP"}
 
@@ -110,16 +130,17 @@ class _Database:
         try:
             self._reader = maxminddb.open_database(str(path), maxminddb.MODE_AUTO)
             about = self._reader.metadata()
-        except (OSError, ValueError, maxminddb.InvalidDatabaseError, UnicodeDecodeError) as error:
+            self.date = datetime.fromtimestamp(about.build_epoch, UTC).date().isoformat()
+            answers = self._answers(wanted)
+            words = f"{about.database_type} {' '.join(map(str, about.description.values()))}".lower()
+        except _NO_DATABASE as error:
             raise InputError(f"{option} {path} is no MMDB database that can be read; download it again.") from error
-        words = f"{about.database_type} {' '.join(map(str, about.description.values()))}".lower()
         self.maker = next(
             (m for word, m in _MAKERS.items() if word in words.replace(" ", "-") or word in words),
             about.database_type,
         )
         self.title = f"{about.database_type} ({path.name})"
-        self.date = _day(about.build_epoch)
-        if not self._answers(wanted):
+        if not answers:
             raise InputError(
                 f"{option} {path} ({about.database_type}) names no {wanted} in its records; give one that does."
             )
@@ -129,7 +150,7 @@ class _Database:
         for n, (_, record) in enumerate(self._reader):
             if (_country(record) if wanted == "country" else _network(record)) is not None:
                 return True
-            if n > 5_000:
+            if n > _ASKED:
                 break
         return False
 
@@ -138,7 +159,7 @@ class _Database:
             return None
         try:
             return self._reader.get(address)
-        except (ValueError, maxminddb.InvalidDatabaseError):
+        except _NO_DATABASE:
             return None
 
     def country(self, address: Any) -> str | None:
@@ -146,12 +167,6 @@ class _Database:
 
     def network(self, address: Any) -> tuple[int, str | None] | None:
         return _network(self._record(address))
-
-
-def _day(epoch: int) -> str:
-    from datetime import datetime
-
-    return datetime.fromtimestamp(epoch, UTC).date().isoformat()
 
 
 def _country(record: Any) -> str | None:
@@ -171,12 +186,17 @@ def _country(record: Any) -> str | None:
 
 
 def _network(record: Any) -> tuple[int, str | None] | None:
-    """AS number and name: MaxMind's, IPinfo's (``asn: AS15169``) or a flat record's fields."""
+    """AS number and name: MaxMind's, IPinfo's (``asn: AS15169``, or one ``asn`` that holds both) or a flat record's."""
     if not isinstance(record, dict):
         return None
+    inner = record.get("asn")
+    if isinstance(inner, dict):
+        record = inner
     number = record.get("autonomous_system_number", record.get("asn"))
     name = record.get("autonomous_system_organization", record.get("as_name", record.get("name")))
     if isinstance(number, str):
-        number = number.upper().removeprefix("AS")
-        number = int(number) if number.isdecimal() else None
-    return (number, name if isinstance(name, str) else None) if isinstance(number, int) else None
+        digits = number.upper().removeprefix("AS")
+        number = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 10 else None
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 1 << 32:
+        return None
+    return number, name if isinstance(name, str) else None

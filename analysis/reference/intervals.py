@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import zstandard
 
@@ -57,7 +58,7 @@ class Intervals:
         if magic != _MAGIC:
             raise ValueError(f"{path} is no interval file")
         at = _HEAD.size
-        labels = json.loads(raw[at : at + head])
+        labels = msgspec.json.decode(memoryview(raw)[at : at + head])
         at += head
 
         def column(dtype: str, count: int) -> Any:
@@ -78,6 +79,7 @@ def pack(path: Path, ranges: Iterable[tuple[int, int, int, Any]]) -> tuple[int, 
     """Write intervals ``(version, first, last, label)``, which must not overlap; neighbours of one label are merged.
 
     Returns the number of stored starts of IPv4 and IPv6."""
+    ranges = list(ranges)
     numbers: dict[str, int] = {"null": 0}
     starts: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for version in (4, 6):

@@ -56,13 +56,60 @@ def _copy(name: str, sha256: str) -> Any:
 
 
 def plain(raw: bytes, place: Path) -> Any:
-    """YAML as plain data. Raises InputError with the line."""
+    """YAML as plain data; days stay text. Raises InputError with the line."""
     try:
-        return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        _bounded(raw, place)
+        return yaml.load(raw, Loader=_Loader)  # noqa: S506 - a safe loader
+    except _NO_YAML as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         raise InputError(f"The reference file {place}{line} is no YAML; mend it or restore the original.") from error
+
+
+_NO_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What PyYAML raises for text that is none, or for a value that its own tag denies (``!!bool maybe``)."""
+
+MOST_OCTETS = 50_000_000
+MOST_DEPTH = 60
+MOST_NODES = 2_000_000
+
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Safe):  # type: ignore[misc]
+    """The safe loader without dates: ``2026-11-24`` is the text that the schema asks for, quoted or not."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own form
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+        for first, found in _Safe.yaml_implicit_resolvers.items()
+    }
+
+
+def _bounded(raw: bytes, place: Path) -> None:
+    """Refuse what would take the process down: YAML too large, too deep (the C loader recurses without a limit), or
+    grown by aliases of aliases. The parser of events is iterative, so it can look at anything."""
+    if len(raw) > MOST_OCTETS:
+        raise InputError(f"The reference file {place} has over {MOST_OCTETS // 10**6} MB; give a smaller one.")
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str | None, int]] = []
+    nodes = 0
+    for event in yaml.parse(raw, Loader=_Safe):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append((event.anchor, nodes))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_.pop()
+            if anchor is not None:
+                sizes[anchor] = nodes - before + 1
+        elif isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in open_):
+                raise InputError(f"The reference file {place} holds an alias of what it stands in; write it out.")
+            nodes += sizes.get(event.anchor or "", 1)
+        nodes += 1
+        if len(open_) > MOST_DEPTH or nodes > MOST_NODES:
+            raise InputError(
+                f"The reference file {place} is nested over {MOST_DEPTH} deep or holds over {MOST_NODES} values, "
+                "which no reference file does; give a plain one."
+            )
 
 
 def parse(name: str, raw: bytes, place: Path) -> Any:
@@ -70,7 +117,7 @@ def parse(name: str, raw: bytes, place: Path) -> Any:
     data = plain(raw, place)
     try:
         return msgspec.convert(data, schema.FILES[name])
-    except (msgspec.ValidationError, TypeError) as error:
+    except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"The reference file {place}{_record(data, error)}: {error}.") from error
 
 

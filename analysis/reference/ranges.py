@@ -37,25 +37,26 @@ class Ranges:
         made = cls()
         for name in ("cloud_ranges.csv", "cloud_ranges_more.csv"):
             with (HERE / name).open(encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file):
-                    made._add(row)
+                rows = csv.reader(file)
+                place = {column: n for n, column in enumerate(next(rows))}
+                columns = [place[c] for c in ("network", "provider", "region", "country")]
+                source = place.get("source")
+                for row in rows:
+                    network, provider, region, country = (row[n] for n in columns)
+                    made._add(network, provider, region, country, SOURCES[provider] if source is None else row[source])
         return made
 
-    def _add(self, row: dict[str, str]) -> None:
-        network, _, length = row["network"].partition("/")
-        bits = int(length)
-        if ":" in network:
-            version, size, number = 6, 128, int(ipaddress.IPv6Address(network))
-        else:
-            version, size, number = 4, 32, int(ipaddress.IPv4Address(network))
-        source = row.get("source") or SOURCES[row["provider"]]
-        hit = RangeHit(row["network"], row["provider"], row["region"], row["country"] or None, source)
-        self._by_prefix[(version, bits)][number >> (size - bits)].append(hit)
+    def _add(self, network: str, provider: str, region: str, country: str, source: str) -> None:
+        first, _, length = network.partition("/")
+        version, size = (6, 128) if ":" in first else (4, 32)
+        key = int(ipaddress.IPv6Address(first) if version == 6 else ipaddress.IPv4Address(first)) >> (size - int(length))
+        hit = RangeHit(network, provider, region, country or None, source)
+        self._by_prefix[(version, int(length))][key].append(hit)
 
     def lookup(self, text: str) -> list[RangeHit]:
         """The narrowest range of each provider that holds the address; none for what is no address."""
         try:
-            address = public_ipv4(ipaddress.ip_address(text))
+            address = public_ipv4(ipaddress.ip_address(text.split("%")[0]))
         except ValueError:
             return []
         size = 32 if address.version == 4 else 128

@@ -211,6 +211,7 @@ class CodeList(Record, kw_only=True, frozen=True):
 class NodeCode(Record, kw_only=True, frozen=True):
     id: str
     writer: str
+    operator: str | None = None
     where: str
     name: str
     pattern: str
