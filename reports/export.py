@@ -12,16 +12,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reports import states
 from reports.facts import LINKS, Facts
-from reports.words import Words
+from reports.states import State
 
 FORMAT = 1
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write(folder: Path, facts: Facts, words: Words) -> None:
-    text = json.dumps(numbers(facts), ensure_ascii=False, indent=1, sort_keys=True)
+def write(folder: Path, facts: Facts, states: Sequence[State]) -> None:
+    """Write ``report.json`` and the lists into the audit folder."""
+    text = json.dumps(numbers(facts, states), ensure_ascii=False, indent=1, sort_keys=True)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     place = folder / "csv"
     place.mkdir(exist_ok=True)
@@ -29,7 +29,7 @@ def write(folder: Path, facts: Facts, words: Words) -> None:
         (place / f"{name}.csv").write_text(sheet(head, rows), encoding="utf-8", newline="")
 
 
-def numbers(facts: Facts) -> dict[str, Any]:
+def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
     """Every number of the report that belongs to a whole, and what the sentences rest on."""
     audit = facts.audit
     return {
@@ -84,7 +84,7 @@ def numbers(facts: Facts) -> dict[str, Any]:
                     for link in LINKS
                 },
             }
-            for s in states.gather(facts)
+            for s in states
         ],
         "phases": [{"phase": p.name, "stated": p.stated} for p in facts.phases],
         "findings": [{k: v for k, v in f.items() if k not in ("transmissions", "destinations")} for f in facts.findings],

@@ -4,13 +4,16 @@ script run and nothing at all be asked for."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from analysis import tables
@@ -42,19 +45,19 @@ def write(folder: Path, out: Path | None, language: str) -> Path:
     catalogue = messages.load(language)
     made, audit = tables.read(folder)
     facts = Facts(made, audit, Reference.load())
-    words = Words(catalogue, facts)
+    book = Book(facts, Words(catalogue, facts))
     place = out if out is not None else folder / "report.html"
     try:
-        export.write(folder, facts, words)
-        place.write_text(render(facts, words), encoding="utf-8")
+        export.write(folder, facts, book.states)
+        place.write_text(render(book), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{error.filename or place} cannot be written ({error.strerror}); free it or name another.") from error
     return place
 
 
-def render(facts: Facts, words: Words) -> str:
+def render(book: Book) -> str:
     """The page as text."""
-    book = Book(facts, words)
+    facts, words = book.facts, book.words
     first = minute.context(book)
     foot = _css_string(str(words.t("print.foot", app=first["title"], date=_date(facts, words), hash=_hash(facts)).unescape()))
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8").replace('"@foot"', foot)
@@ -67,6 +70,7 @@ def render(facts: Facts, words: Words) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=_Compiled(),
     )
     environment.globals.update(t=words.t, mark=marks.mark)
     chapters = [
@@ -94,6 +98,23 @@ def render(facts: Facts, words: Words) -> str:
         **{f"c_{name}": context for name, context in contexts.items()},
     )
     return re.sub(r"\n\s*\n+", "\n", page)
+
+
+class _Compiled(BytecodeCache):
+    """Compiled templates beside Python's own compiled modules; where that folder cannot be written, none."""
+
+    _FOLDER = TEMPLATES / "__pycache__"
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        with contextlib.suppress(OSError), (self._FOLDER / bucket.key).open("rb") as file:
+            bucket.load_bytecode(file)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with contextlib.suppress(OSError):
+            self._FOLDER.mkdir(exist_ok=True)
+            part = self._FOLDER / f"{bucket.key}.{os.getpid()}"
+            part.write_bytes(bucket.bytecode_to_string())
+            part.replace(self._FOLDER / bucket.key)
 
 
 def policy(style: str, script: str) -> str:

@@ -53,6 +53,7 @@ def gather(facts: Facts) -> list[State]:
     found: dict[str, State] = {}
     statutes: dict[str, set[str]] = {}
     closed: dict[str, set[int]] = {}
+    seen: set[tuple[str, str, int, bool]] = set()
     for host in facts.hosts:
         for row in host.links:
             if row["link"] not in LINKS:
@@ -62,11 +63,15 @@ def gather(facts: Facts) -> list[State]:
             statutes.setdefault(code, set()).update(row["statutes"] or ())
             link = state.links[row["link"]]
             company = row["company"]
-            if _is_sure(row):
-                if host not in link.hosts:
+            sure = _is_sure(row)
+            # One host may have several links of a kind to a state: two parents, say.
+            again = (code, row["link"], host.number, sure) in seen
+            seen.add((code, row["link"], host.number, sure))
+            if sure:
+                if not again:
                     link.hosts.append(host)
-                link.types |= set(host.types)
-                state.types |= set(host.types)
+                link.types.update(host.types)
+                state.types.update(host.types)
                 if company is not None:
                     link.companies.setdefault(company, row["share_percent"])
                 if row["level"] is not None:
@@ -74,10 +79,10 @@ def gather(facts: Facts) -> list[State]:
                 if host.reading != "full":
                     closed.setdefault(code, set()).add(host.number)
             else:
-                if host not in link.unsure:
+                if not again:
                     link.unsure.append(host)
-                link.unsure_types |= set(host.types)
-                state.unsure_types |= set(host.types)
+                link.unsure_types.update(host.types)
+                state.unsure_types.update(host.types)
                 if company is not None:
                     link.unsure_companies.setdefault(company, row["as_of"])
     for code, state in found.items():

@@ -91,7 +91,7 @@ def draw(facts: Facts, words: Words, width: int, label: str, right: Right) -> Ma
             node.size = left[node.key] if side == "left" else max(left[node.key], right_[node.key])
     columns = [[n for n in column if n.size] for column in columns]
     height = _lay(columns, narrow)
-    xs = (96.0, 176.0, 262.0) if narrow else (204.0, 446.0, 678.0)
+    xs = (100.0, 178.0, 264.0) if narrow else (204.0, 446.0, 678.0)
     heads = ("sankey.what", "sankey.who", f"sankey.{right}")
     drawn = [
         svg.text(xs[0] + 9, 12, words.t(heads[0]), "small m", "end"),
@@ -163,7 +163,7 @@ def _states(facts: Facts, right: Right) -> list[str]:
 
 def _columns(facts: Facts, words: Words, flows: Sequence[_Flow], narrow: bool, right: Right) -> list[list[_Node]]:
     fold = folded(facts, narrow)
-    most = 13 if narrow else 32
+    most = 16 if narrow else 32
     left = [
         _Node(t, words.type_short(t, most), strong=facts.is_sensitive(t)) for t in _kept_types(facts, narrow)
     ]
