@@ -8,6 +8,7 @@ was cut. Personal values become masks and keyed hashes on the way in; none is he
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -25,6 +26,9 @@ _UNIT_BITS = 40
 _LEAST_SEGMENT = 8
 """Characters of a path's segment or a host's label that is compared with the values found elsewhere: shorter ones
 would hide words like ``search`` that happen to be somebody's value."""
+
+_MOST_EVIDENCE = 24
+"""Excerpts of one data type, method and host that wait for ``conclude``, which keeps three for each phase."""
 
 # Columns in flight that no table has: composite keys, made into integers at the end.
 _KEYED = {
@@ -90,6 +94,7 @@ class Assembler:
         self._flows: list[pa.RecordBatch] = []
         self._names: list[pa.RecordBatch] = []
         self._positions = 0
+        self._shown: Counter[tuple[str, str, str]] = Counter()
         self._losses: dict[tuple[str, str, str], list[int]] = {}
         self._exchanges = _columns(
             "exchanges",
@@ -194,7 +199,11 @@ class Assembler:
             )
         self._positions += 1 + max((t.position or 0 for t in reading.transmissions), default=0)
         for e in reading.evidence:
-            self._evidence.append(first + e.transmission, e.excerpt, e.request_line, e.chain, str(e.origin))
+            sent = reading.transmissions[e.transmission]
+            of = (sent.data_type, sent.method, m.host)
+            self._shown[of] += 1
+            if self._shown[of] <= _MOST_EVIDENCE:
+                self._evidence.append(first + e.transmission, e.excerpt, e.request_line, e.chain, str(e.origin))
 
     def _segment_key(self, text: str) -> bytes:
         return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")[:8]
