@@ -155,11 +155,20 @@ POINTS = {
 }
 
 
+# Areas of the atlas without a numeric code, and every code that a database may put there. XK is no code of ISO 3166-1,
+# but databases use it; with it, a time that bounds a machine to Kosovo never bounds it to one of the two alone.
+UNCODED = {"N. Cyprus": ("CY",), "Somaliland": ("SO",), "Kosovo": ("RS", "XK"), "Siachen Glacier": ("IN", "PK")}
+
+# The atlas draws who holds an area. A database may name the other side, whose distance must not be larger than it is:
+# rough outlines around Crimea, drawn too wide rather than too narrow. No statement on any status is meant.
+CLAIMED = {"UA": [(32.3, 46.3), (36.8, 46.3), (36.8, 44.2), (32.3, 44.2), (32.3, 46.3)]}
+
+
 def shapes(into: Path) -> None:
-    import pycountry
+    from babel.core import get_global
 
     folder = fetch(SHAPE_FILES["shapes"].package, into)
-    codes = {c.numeric: c.alpha_2 for c in pycountry.countries}
+    codes = {n: a[0] for n, a in get_global("territory_aliases").items() if n.isdigit() and len(a) == 1}
     countries: dict[str, list[Any]] = {}
     for scale in ("50m", "10m"):
         topology = json.loads((folder / f"countries-{scale}.json").read_text())
@@ -168,10 +177,11 @@ def shapes(into: Path) -> None:
             code = codes.get(geometry.get("id", ""))
             if code is not None and (scale == "50m" or code not in countries):
                 countries[code] = countries.get(code, []) + polygons(geometry, lines)
-            elif scale == "50m" and geometry["properties"]["name"] == "N. Cyprus":
-                countries["CY"] = countries.get("CY", []) + polygons(geometry, lines)
-            elif scale == "50m" and geometry["properties"]["name"] == "Somaliland":
-                countries["SO"] = countries.get("SO", []) + polygons(geometry, lines)
+            elif scale == "50m":
+                for also in UNCODED.get(geometry["properties"]["name"], ()):
+                    countries[also] = countries.get(also, []) + polygons(geometry, lines)
+    for also, ring in CLAIMED.items():
+        countries[also] = [*countries[also], np.array(ring)]
     land = json.loads((folder / "land-110m.json").read_text())
     coasts = [r for g in land["objects"]["land"]["geometries"] for r in polygons(g, arcs(land))]
     labels = {code: centre(max(rings, key=area)) for code, rings in countries.items() if rings}
@@ -184,7 +194,9 @@ def shapes(into: Path) -> None:
         sorted(known - set(labels)),
     )
     content = {
-        "countries": {c: [deltas(r, 1000) for r in rings] for c, rings in sorted(countries.items()) if c in known},
+        "countries": {
+            c: [deltas(r, 1000) for r in rings] for c, rings in sorted(countries.items()) if c in known | {"XK"}
+        },
         "labels": {c: [round(x, 2) for x in p] for c, p in sorted(labels.items()) if c in known},
         "coasts": [deltas(r, 100) for r in coasts],
     }

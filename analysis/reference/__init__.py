@@ -216,9 +216,7 @@ class Reference:
         before = since is not None and parent == record.parent_before and day.isoformat() < since
         # What was said before the holding began was a plan, and what is said after its end is about what was left.
         named = [o for o in record.ownership if self._named(o, parent, held)]
-        documented = sorted(
-            (o for o in named if since is None or _is_of(o, since, before)), key=lambda o: first[id(o)]
-        )
+        documented = sorted((o for o in named if since is None or _is_of(o, since, before)), key=lambda o: first[id(o)])
         then = [o for o in documented if first[id(o)] <= day.isoformat()]
         then = [o for o in then if o.valid_to is None or o.valid_to >= day.isoformat()[: len(o.valid_to)]]
         known = [first[id(o)] for o in documented]
@@ -445,9 +443,7 @@ class Reference:
             country = self._read_code(pattern, code, text)
             if country is not None:
                 confidence = "verified" if code.confidence == code.reading == "verified" else "recalled"
-                made.append(
-                    NodeReading(code.id, country, code.writer, code.operator, code.shows, confidence)
-                )
+                made.append(NodeReading(code.id, country, code.writer, code.operator, code.shows, confidence))
         return made
 
     def _read_code(self, pattern: re.Pattern[str], code: NodeCode, text: str) -> str | None:

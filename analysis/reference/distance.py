@@ -67,7 +67,8 @@ class Distance:
 
     @lru_cache(maxsize=16)  # noqa: B019 - one instance, a few vantages
     def nearest_km(self, latitude: float, longitude: float) -> dict[str, float]:
-        """Kilometres from the point to the nearest part of each country, never more than it is; 0 inside of it."""
+        """Kilometres from the point to the nearest part of each country, never more than it is; 0 inside of it. Beside
+        the codes of countries.yaml there is XK, which databases use."""
         own = {code: _nearest(rings, latitude, longitude) for code, rings in self._rings.items()}
         made = {}
         for code in set(own) | {t for ts in TERRITORIES.values() for t in ts}:

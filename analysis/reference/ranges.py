@@ -49,9 +49,9 @@ class Ranges:
     def _add(self, network: str, provider: str, region: str, country: str, source: str) -> None:
         first, _, length = network.partition("/")
         version, size = (6, 128) if ":" in first else (4, 32)
-        key = int(ipaddress.IPv6Address(first) if version == 6 else ipaddress.IPv4Address(first)) >> (size - int(length))
+        number = int(ipaddress.IPv6Address(first) if version == 6 else ipaddress.IPv4Address(first))
         hit = RangeHit(network, provider, region, country or None, source)
-        self._by_prefix[(version, int(length))][key].append(hit)
+        self._by_prefix[(version, int(length))][number >> (size - int(length))].append(hit)
 
     def lookup(self, text: str) -> list[RangeHit]:
         """The narrowest range of each provider that holds the address; none for what is no address."""
