@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import struct
 from dataclasses import dataclass, field
 
@@ -26,8 +27,34 @@ def version_of(data: bytes) -> int | None:
     return int(struct.unpack(">I", data[1:5])[0])
 
 
+def google_version(data: bytes) -> int | None:
+    """The version in a public header of Google's QUIC before 2019 (Q0xx, not yet RFC 8999); None for others."""
+    if len(data) < 14 or data[0] & 0x81 != 0x01:
+        return None
+    at = 9 if data[0] & 0x08 else 1
+    found = re.match(rb"Q0[0-4]\d", data[at : at + 4])
+    return None if found is None else int.from_bytes(found[0])
+
+
+def google_name(data: bytes) -> str | None:
+    """The server name of a clear CHLO, Google's handshake up to Q046: a table of tags and the ends of their values."""
+    start = data.find(b"CHLO", 0, 128)
+    if start < 0 or len(data) < start + 8:
+        return None
+    count = int.from_bytes(data[start + 4 : start + 6], "little")
+    values, begin = start + 8 + 8 * count, 0
+    for at in range(start + 8, min(values, len(data) - 7), 8):
+        end = int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"SNI\0" and 0 < end - begin <= 255 and values + end <= len(data):
+            return tls.host_name(data[values + begin : values + end])
+        begin = end
+    return None
+
+
 def looks(data: bytes) -> bool:
     """True when the octets begin like a QUIC long header of a version that is used."""
+    if google_version(data) is not None:
+        return True
     version = version_of(data)
     if version is None or (not data[0] & 0x40 and version != 0):
         return False
@@ -63,6 +90,13 @@ class Initials:
 
     def feed(self, datagram: bytes) -> None:
         """A datagram from the client."""
+        google = google_version(datagram) or version_of(datagram) or 0
+        if google >> 16 == 0x5130:
+            self.version = self.version or google
+            name = google_name(datagram)
+            if name is not None:
+                self.hello = tls.Hello(True, host=name)
+            return
         at = 0
         while at < len(datagram) and self.hello is None:
             version = version_of(datagram[at:])

@@ -102,7 +102,7 @@ def _extension(made: Hello, kind: int, data: bytes) -> None:
         size = struct.unpack(">H", data[3:5])[0]
         name = data[5 : 5 + size]
         if data[2] == 0 and 0 < len(name) <= 255:
-            made.host = "".join(chr(b) if 33 <= b <= 126 else f"\\x{b:02x}" for b in name).lower().rstrip(".")
+            made.host = host_name(name)
     elif kind == 16 and len(data) > 3:
         made.alpn = data[3 : 3 + data[2]].decode("latin-1")[:40]
     elif kind == 43:
@@ -113,6 +113,11 @@ def _extension(made: Hello, kind: int, data: bytes) -> None:
             made.version = _VERSIONS[max(known)]
     elif kind in (0xFE0D, 0xFFCE):
         made.encrypted_name = True
+
+
+def host_name(name: bytes) -> str:
+    """A server name as text; octets that no name has stand as escapes."""
+    return "".join(chr(b) if 33 <= b <= 126 else f"\\x{b:02x}" for b in name).lower().rstrip(".")
 
 
 def version_name(hello_: Hello | None) -> str | None:
