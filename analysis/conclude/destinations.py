@@ -16,11 +16,15 @@ from analysis.conclude.locate.time import RoundTrip, round_trips
 from analysis.conclude.locate.witnesses import Witnesses
 from analysis.conclude.who import Who, identify
 from analysis.folder import Manifest
+from analysis.reference.embedded import is_local
 from analysis.tables import TABLES, Tables
 
 if TYPE_CHECKING:
     from analysis.conclude import Settings
     from analysis.reference import Reference
+
+LOCAL_NETWORK = "local network"
+"""Class of what stays between the devices of one network."""
 
 _Pair = tuple[str | None, str | None]
 
@@ -109,7 +113,7 @@ def _rows(tables: Tables, numbers: dict[_Pair, int], reference: Reference) -> pa
                 "destination": number,
                 "host": host,
                 "address": address,
-                "system_noise": _noise(reference, host, paths.get(number)),
+                "system_noise": _noise(reference, host, address, paths.get(number)),
                 "level": 0,
                 "flows": total[0],
                 "bytes_out": total[1],
@@ -119,11 +123,12 @@ def _rows(tables: Tables, numbers: dict[_Pair, int], reference: Reference) -> pa
     return TABLES["destinations"].from_rows(rows)
 
 
-def _noise(reference: Reference, host: str | None, paths: set[str] | None) -> str | None:
+def _noise(reference: Reference, host: str | None, address: str | None, paths: set[str] | None) -> str | None:
     """The class of system noise, where everything that went there is of it: a host that serves other things too is
-    noise only with its paths, and with paths that were not seen it is not known as such."""
+    noise only with its paths, and with paths that were not seen it is not known as such. A nameless address of the
+    local network (resolver, multicast, broadcast) is no machine in a country."""
     if host is None:
-        return None
+        return LOCAL_NETWORK if address is not None and is_local(address) else None
     classes = {reference.noise_class(host, path) for path in (*(paths or ()), *((None,) if not paths else ()))}
     return classes.pop() if len(classes) == 1 else None
 

@@ -21,3 +21,21 @@ def public_ipv4(address: Address) -> Address:
         if address.sixtofour is not None:
             return address.sixtofour
     return address
+
+
+def is_local(text: str) -> bool:
+    """True for an address that never leaves the local network: private (RFC 1918, RFC 4193), link-local, multicast,
+    broadcast, loopback, unspecified. A documentation or other reserved address is not local."""
+    try:
+        address = public_ipv4(ipaddress.ip_address(text.split("%")[0]))
+    except ValueError:
+        return False
+    if address.is_multicast or address.is_link_local or address.is_loopback or address.is_unspecified:
+        return True
+    return any(address in network for network in _LOCAL if network.version == address.version)
+
+
+_LOCAL = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "255.255.255.255/32", "fc00::/7")
+)
