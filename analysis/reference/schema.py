@@ -35,7 +35,7 @@ class Operator(Record, kw_only=True, frozen=True):
     id: str
     name: str
     short: str | None = None
-    """At most 15 characters, for narrow pictures."""
+    """At most 15 characters, for narrow pictures, where the name is longer."""
     country_of_incorporation: str
     established_in: tuple[str, ...]
     parent: str | None
@@ -134,6 +134,7 @@ class DataType(Record, kw_only=True, frozen=True):
     label_en: str
     label_id: str
     short_en: str | None = None
+    """At most 15 characters, for narrow pictures, where the label is longer."""
     short_id: str | None = None
     group: str
     sensitivity: int
