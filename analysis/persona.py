@@ -76,9 +76,7 @@ def load_persona(path: Path, aliases: Mapping[str, str]) -> Persona:
     if root is None:
         raise InputError(f"The persona {path} is empty; write one 'name: value' a line.")
     if not isinstance(root, yaml.MappingNode):
-        raise InputError(
-            f"The persona {path} is not a mapping of names to values; write one 'name: value' a line."
-        )
+        raise InputError(f"The persona {path} is not a mapping of names to values; write one 'name: value' a line.")
     types = _Types(aliases)
     values: list[Planted] = []
     unset: list[str] = []
@@ -98,9 +96,7 @@ def load_persona(path: Path, aliases: Mapping[str, str]) -> Persona:
             seen.add((name, value))
             values.append(Planted(name, data_type, custom, Secret(value), scalar.start_mark.line + 1))
             if len(values) > MAX_VALUES:
-                raise InputError(
-                    f"The persona {path} has more than {MAX_VALUES} values; keep those that were planted."
-                )
+                raise InputError(f"The persona {path} has more than {MAX_VALUES} values; keep those that were planted.")
         if not given and data_type not in unset:
             unset.append(data_type)
     if not values:
@@ -111,31 +107,21 @@ def load_persona(path: Path, aliases: Mapping[str, str]) -> Persona:
 def _text(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():
-            raise InputError(
-                f"The persona {path} is not a file; give the YAML file that holds the planted values."
-            )
+            raise InputError(f"The persona {path} is not a file; give the YAML file that holds the planted values.")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise InputError(
-            f"The persona {path} cannot be read ({why}); give a YAML file that can be."
-        ) from None
+        raise InputError(f"The persona {path} cannot be read ({why}); give a YAML file that can be.") from None
     if len(raw) > MAX_BYTES:
-        raise InputError(
-            f"The persona {path} is larger than {MAX_BYTES >> 20} MiB; list only what was planted."
-        )
+        raise InputError(f"The persona {path} is larger than {MAX_BYTES >> 20} MiB; list only what was planted.")
     utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = raw.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"The persona {path} is not text in UTF-8 (octet {error.start}); save it as UTF-8."
-        ) from None
+        raise InputError(f"The persona {path} is not text in UTF-8 (octet {error.start}); save it as UTF-8.") from None
     if "\0" in text:
-        raise InputError(
-            f"The persona {path} is a binary file; give the YAML file that holds the planted values."
-        )
+        raise InputError(f"The persona {path} is a binary file; give the YAML file that holds the planted values.")
     return text
 
 
@@ -148,9 +134,7 @@ def _scalars(path: Path, node: yaml.Node) -> Iterator[yaml.ScalarNode]:
 
 def _wrong(path: Path, node: yaml.Node, what: str) -> InputError:
     line = node.start_mark.line + 1
-    return InputError(
-        f"In the persona {path}, line {line}, {what}; write 'name: value' or 'name: [value, value]'."
-    )
+    return InputError(f"In the persona {path}, line {line}, {what}; write 'name: value' or 'name: [value, value]'.")
 
 
 def _value(path: Path, node: yaml.ScalarNode) -> str | None:
