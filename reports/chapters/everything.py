@@ -9,7 +9,7 @@ from markupsafe import Markup
 from reports import marks
 from reports.chapters import MOST_ROWS, Book, cells
 from reports.facts import Facts, Host
-from reports.strings import shown
+from reports.strings import plain, shown
 from reports.words import Words
 
 
@@ -56,7 +56,7 @@ def shown_parent(w: Words, host: Host) -> Markup | None:
     row = host.row
     if not row["parent_name"]:
         return None
-    made: Markup = w.t("company.of", name=Markup.escape(row["parent_name"]), sure="yes" if row["parent_confidence"] == "verified" else "no")
+    made: Markup = w.t("company.of", name=plain(row["parent_name"]), sure="yes" if row["parent_confidence"] == "verified" else "no")
     if row["operator_as_of"]:
         made += w.t("state.as_of", date=w.date(row["operator_as_of"]))
     return made

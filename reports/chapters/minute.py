@@ -20,7 +20,7 @@ COUNTRIES = 8
 def context(book: Book) -> dict[str, Any]:
     f, w = book.facts, book.words
     return {
-        "title": title(f),
+        "title": title(f) or str(w.t("minute.untitled")),
         "title_more": _title_more(f, w),
         "app_unknown": not (f.app.get("name") or f.app.get("id")),
         "facts": _facts_line(f, w),

@@ -10,6 +10,7 @@ from reports import marks
 from reports.chapters import MOST_ROWS, Book, cells
 from reports.facts import Facts, Host
 from reports.pictures import NARROW, WIDE, rings, ruler, world
+from reports.strings import shown
 from reports.words import Words
 
 
@@ -123,6 +124,8 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
     for code in codes:
         hosts = f.placed.get(code, []) + f.named_weakly.get(code, [])
         finding = f.finding("DEST", code)
+        types = f.types_to(h.number for h in hosts)
+        closed = sum(h.reading != "full" for h in hosts)
         rows.append(
             {
                 "country": w.country(code),
@@ -135,7 +138,8 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
                 "sentence": destination(f, w, finding) if finding else None,
                 "missing": [w.of("missing", m.partition(".")[2]) for m in finding["missing"] or ()] if finding else [],
                 "own": code == f.manifest.get("user_country"),
-                "types": w.number(len(f.types_to(h.number for h in hosts))),
+                "types": w.number(len(types)) if types or not closed else None,
+                "closed": closed,
             }
         )
     return rows
@@ -171,7 +175,7 @@ def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
                 cells.witness_name(w, x["kind"]),
                 w.country(x["country"]) if x["country"] else w.t("witness.no_country"),
                 w.of("stance", x["stance"]),
-                x["text"] or x["source"],
+                shown(x["text"] or x["source"] or "", breaks=" ./", most=200),
             )
             for x in (host.row["witnesses"] or ())[:6]
         ],

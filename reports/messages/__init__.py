@@ -21,13 +21,13 @@ from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
 from analysis.model import InputError
+from reports.strings import shown
 
 HERE = Path(__file__).parent
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "level": ("4", "3", "2", "1", "0"),
     "level.short": ("4", "3", "2", "1", "0", "refuted", "doubtful"),
-    "kind.database": ("one", "two"),
     "reason": (
         *"bounded_by_time beyond_fibre all_refuted anycast_node_names_itself anycast_nodes_disagree anycast".split(),
         *"no_source no_time_bound sources_contradict no_second_kind one_database no_database".split(),
@@ -61,6 +61,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "axis": ("where", "who", "law", "what"),
     "axis.note": ("where", "who", "law", "what"),
     "square": ("documented", "memory", "unknown"),
+    "sankey": ("place", "law"),
     "date_from": ("option", "manifest", "capture", "reference"),
     "line": ("direct", "vpn", "unknown"),
 }
@@ -179,7 +180,7 @@ class Catalogue:
     def of(self, family: str, word: Any, /, **arguments: Any) -> Markup:
         """The message of a word of the tables; a word that this version does not know is shown as it is."""
         key = f"{family}.{word}"
-        return self(key, **arguments) if key in self.texts else escape(str(word))
+        return self(key, **arguments) if key in self.texts else shown(str(word), breaks="_")
 
     def _parts(self, parts: tuple[_Part, ...], arguments: Mapping[str, Any], n: Any) -> list[Markup]:
         made = []

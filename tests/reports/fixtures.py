@@ -6,6 +6,7 @@ reference data.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -213,7 +214,7 @@ class Maker:
     def sent(self, exchange: int, data_type: str, method: str, **more: Any) -> int:
         of = self.rows["exchanges"][exchange]
         number = len(self.rows["transmissions"])
-        key = f"{sum(data_type.encode()) * 7919:032x}"
+        key = hashlib.sha256(data_type.encode()).hexdigest()[:32]
         self.rows["transmissions"].append(
             {
                 "transmission": number, "message": exchange, "exchange": exchange, "flow": of["flow"],

@@ -1,0 +1,76 @@
+"""The page in Chromium: silent, asking for nothing, accessible, readable without script and on a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chromium import opened
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+NAMES = ("rich", "poor", "timeless", "empty", "revealed", "hostile")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_no_message_no_request_no_sideways_scroll(
+    chromium: Browser, built: dict[str, Path], name: str, width: int, dark: bool
+) -> None:
+    with opened(chromium, built[name] / "report.html", width=width, dark=dark) as seen:
+        assert seen.console == []
+        assert seen.requests == []
+        over = seen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert over <= 0
+        assert seen.page.title() != "owned"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])
+def test_no_violation_of_accessibility(
+    chromium: Browser, built: dict[str, Path], name: str, width: int, dark: bool
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    # axe is put into the page by the test, which the page's own policy would rightly refuse.
+    with opened(chromium, built[name] / "report.html", width=width, dark=dark, bypass_csp=True) as seen:
+        seen.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        found = Axe().run(seen.page).response["violations"]
+        assert not found, [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"][:300]) for v in found]
+
+
+def test_all_text_is_readable_without_script(chromium: Browser, built: dict[str, Path]) -> None:
+    with opened(chromium, built["rich"] / "report.html", script=False) as seen:
+        page = seen.page
+        for section in page.locator("section").all():
+            assert section.is_visible()
+        assert page.locator("#everything tbody tr").first.is_visible()
+        page.locator("label[for=th-d]").click()
+        assert page.locator("#th-d").is_checked()
+        page.locator("label[for=sk-law]").click()
+        assert page.locator(".sk-law").is_visible()
+        assert not page.locator(".sk-place").is_visible()
+
+
+def test_the_script_sorts_opens_and_follows_an_address(chromium: Browser, built: dict[str, Path]) -> None:
+    with opened(chromium, built["rich"] / "report.html") as seen:
+        page = seen.page
+        page.locator("#everything .sortable thead button").first.click()
+        first = page.locator("#everything .sortable tbody th").first.inner_text()
+        page.locator("#everything .sortable thead button").first.click()
+        assert page.locator("#everything .sortable tbody th").first.inner_text() != first
+        page.locator("[data-open=states]").click()
+        assert page.locator("#states details:not([open])").count() == 0
+        assert seen.console == []
+
+
+def test_it_prints_to_a4(chromium: Browser, built: dict[str, Path]) -> None:
+    with opened(chromium, built["rich"] / "report.html") as seen:
+        printed = seen.page.pdf(prefer_css_page_size=True)
+        assert printed.startswith(b"%PDF")
+        seen.page.emulate_media(media="print")
+        assert seen.page.locator("#law .inner").first.is_visible()

@@ -1,0 +1,109 @@
+"""Numbers of a report that belong to a whole add up, and nothing is counted that must not be."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import reports
+from analysis import tables
+from analysis.reference import Reference
+from reports.export import cell
+from reports.facts import Facts
+from reports.pictures.bar import widths
+from tests.reports import fixtures
+
+
+def _facts(folder: Path) -> Facts:
+    made, audit = tables.read(folder)
+    return Facts(made, audit, Reference.load())
+
+
+@pytest.fixture(scope="module")
+def rich(built: dict[str, Path]) -> Facts:
+    return _facts(built["rich"])
+
+
+@pytest.mark.parametrize("name", ["rich", "poor", "timeless", "empty", "revealed", "hostile"])
+def test_parts_add_up_to_wholes(built: dict[str, Path], name: str) -> None:
+    f = _facts(built[name])
+    total = len(f.hosts)
+    assert sum(f.hosts_at_level.values()) == total
+    assert sum(f.hosts_by_reading.values()) == total
+    assert sum(len(c.hosts) for c in f.companies) == total
+    counted = [n for n, p in f.flow_destination.items() if p in f.app_places]
+    assert sum(f.flows_by_reading.values()) == len(counted)
+    octets = {r["flow"]: (r["bytes_out"] or 0) + (r["bytes_in"] or 0) for r in f.tables["flows"].to_pylist()}
+    assert sum(f.octets_by_reading.values()) == sum(octets[n] for n in counted)
+    placed = sum(map(len, f.placed.values()))
+    assert placed == sum(n for level, n in f.hosts_at_level.items() if level >= 2)
+
+
+def test_octets_of_a_kind_are_those_of_the_table(rich: Facts) -> None:
+    of_kind: dict[str, int] = {}
+    for row in rich.tables["opaque"].to_pylist():
+        of_kind[row["kind"]] = of_kind.get(row["kind"], 0) + row["bytes"]
+    octets = rich.octets_by_reading
+    assert octets["refused"] == of_kind["ca_refused"] + of_kind["pinned"]
+    assert octets["encrypted"] == of_kind["encrypted"]
+
+
+def test_system_noise_and_duplicates_count_nowhere(rich: Facts) -> None:
+    assert [h.name for h in rich.system_hosts] == ["mtalk.noise.example"]
+    assert "genetic" not in rich.types  # only on the leg that is the same traffic
+    assert rich.duplicate_flows == 1
+    assert rich.system_sent == 1
+    assert all(s.destination in rich.app_places for s in rich.sent)
+
+
+def test_json_holds_the_same_numbers(built: dict[str, Path], rich: Facts) -> None:
+    told = json.loads((built["rich"] / "report.json").read_text(encoding="utf-8"))
+    assert told["hosts"]["total"] == len(rich.hosts) == 43
+    assert sum(told["hosts"]["at_level"].values()) == 43
+    assert len(told["types"]) == 26
+    assert told["transmissions"]["sent"] == len(rich.sent)
+
+
+def test_lists_hold_every_row(built: dict[str, Path], rich: Facts) -> None:
+    place = built["rich"] / "csv"
+    rows = {p.stem: list(csv.DictReader(p.open(encoding="utf-8", newline=""))) for p in place.glob("*.csv")}
+    assert len(rows["all-destinations"]) == len(rich.hosts) + len(rich.system_hosts)
+    assert len(rows["all-transmissions"]) == len(rich.sent)
+    assert not [p.name for p in place.iterdir() if p.name.startswith(tuple(tables.TABLES))]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\tx", "\rx"])
+def test_a_cell_is_no_formula(text: str) -> None:
+    assert cell(text) == "'" + text
+    assert cell([text]) == "'" + text
+
+
+def test_segments_fill_the_bar_and_none_vanishes() -> None:
+    made = widths([100_000, 1, 0, 3], 700.0)
+    assert sum(made) == pytest.approx(700.0)
+    assert made[1] >= 2 and made[2] == 0 and made[3] >= 2
+
+
+def test_a_country_of_weak_evidence_is_not_placed(rich: Facts) -> None:
+    assert "MT" not in rich.placed and "HK" not in rich.placed
+    assert {"MT", "HK", "JP"} <= rich.named_weakly.keys()
+
+
+def test_the_same_audit_gives_the_same_bytes(built: dict[str, Path], tmp_path: Path) -> None:
+    folder = fixtures.rich(tmp_path / "again")
+    reports.build(folder)
+    for name in ("report.html", "report.json", *(f"csv/{p.name}" for p in (folder / "csv").iterdir())):
+        assert (folder / name).read_bytes() == (built["rich"] / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_twenty_thousand_destinations_fit_into_five_megabytes(tmp_path: Path) -> None:
+    page = reports.build(fixtures.huge(tmp_path / "huge"))
+    assert page.stat().st_size < 5_000_000
+    text = page.read_text(encoding="utf-8")
+    assert "csv/all-destinations.csv" in text
+    rows = (tmp_path / "huge" / "csv" / "all-destinations.csv").read_text(encoding="utf-8").count("\n")
+    assert rows == 20_001
