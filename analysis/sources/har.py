@@ -241,7 +241,9 @@ class _Reader:
             status=status,
             request_bytes=by_kind["request"].size if "request" in by_kind else 0,
             response_bytes=by_kind["response"].size if "response" in by_kind else 0,
-            origin=Origin(self.source, (number,), "http-request-head", 0, len(head)),
+            origin=Origin(self.source, (number,), "http-request-head", 0, len(head))
+            if head
+            else self._place(entry, number),
         )
         for n, message in enumerate(messages):
             message.key = Key(self.source, first_message + n)

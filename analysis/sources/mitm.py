@@ -208,13 +208,15 @@ class _Reader:
         made.clues += self._certificate(state, known, number, record)
         for n, message in enumerate(made.messages):
             message.key = Key(self.source, first_message + n)
+        if made.exchange is not None and not any(m.kind == "request" for m in made.messages):
+            made.exchange.origin = Origin(self.source, (number,), "file", record.start, record.length)
         return made
 
     def _empty(self, record: Record, number: int) -> Exchange:
         known = self._own_flow(number)
         known.row["origin"] = str(Origin(self.source, (number,), "file", record.start, record.length))
         key, self.exchanges = Key(self.source, self.exchanges), self.exchanges + 1
-        origin = Origin(self.source, (number,), "http-request-head", 0, 0)
+        origin = Origin(self.source, (number,), "file", record.start, record.length)
         return Exchange(key, Key(self.source, known.unit), None, "", "", "", "", None, "", None, 0, 0, origin)
 
     def _own_flow(self, number: int) -> _Conversation:
