@@ -56,6 +56,8 @@ class AuditOptions:
     reference: Path | None = None
     geo_country: tuple[Path, ...] = ()
     geo_asn: tuple[Path, ...] = ()
+    sealed: bool = True
+    """The capture is finished. False while it is still written: a torn tail is not yet there, and no loss."""
     batch: int = 256
     workers: int | None = None
     """Processes that read; None: one for each core, once there is enough to read."""
@@ -240,7 +242,9 @@ def _open_files(
             where = "its SHA-256 is not the one that the manifest names: it was changed after the manifest was written"
             hashed.losses.append(Loss(file.name, "file_changed", 1, size, where))
         beside = tuple((f.name, f.path) for f in capture.files if f is not file)
-        told = Options(batch=options.batch, leg=file.leg, device=manifest.device.address, beside=beside)
+        told = Options(
+            batch=options.batch, leg=file.leg, device=manifest.device.address, beside=beside, sealed=options.sealed
+        )
         try:
             kind, batches = open_source(file.path, file.name, told)
             opened.append(_Opened(file.name, kind, file.leg, batches))
@@ -457,7 +461,7 @@ def _about(
             "given": sorted(
                 f.name
                 for f in dataclasses.fields(options)
-                if f.name not in ("batch", "workers") and getattr(options, f.name) != f.default
+                if f.name not in ("batch", "sealed", "workers") and getattr(options, f.name) != f.default
             ),
         },
         "counts": _counts(made),

@@ -176,3 +176,58 @@ def test_a_file_that_changed_after_the_manifest_is_said(tmp_path: Path) -> None:
     kinds = made["losses"]["kind"].to_pylist()
     assert "file_changed" in kinds
     assert made["exchanges"].num_rows == 296
+
+
+def _grow(whole: Path, folder: Path, share: float) -> None:
+    """The capture as it was when that share of each of its files was written."""
+    folder.mkdir(exist_ok=True)
+    for name in ("flows.mitm", "events.jsonl", "capture.yaml"):
+        if not (whole / name).exists():
+            continue
+        data = (whole / name).read_bytes()
+        if name == "capture.yaml":
+            lines = [line for line in data.decode().splitlines() if "sha256:" not in line or "name:" in line]
+            data = "\n".join(lines).encode()
+        else:
+            data = data[: int(len(data) * share)]
+        (folder / name).write_bytes(data)
+
+
+def test_a_folder_that_grows_ends_in_the_same_tables(tmp_path: Path) -> None:
+    """Looked at again and again while it is written, no torn tail is a loss, nothing that was told is taken back,
+    and in the end the tables are those of the finished folder."""
+    folder = tmp_path / "demo"
+    persona = DEMO.parent / "personas" / "jakarta-buyer.yaml"
+    seen = 0
+    for share in (0.0005, 0.003, 0.05, 0.21, 0.37, 0.5, 0.77, 0.93, 0.99):
+        _grow(DEMO, folder, share)
+        made, _ = run(folder, AuditOptions(sealed=False, persona=persona))
+        kinds = made["losses"]["kind"].to_pylist()
+        assert "file_truncated" not in kinds, share
+        assert made["exchanges"].num_rows >= seen
+        seen = made["exchanges"].num_rows
+        check_conservation(made)
+    _grow(DEMO, folder, 1.0)
+    last, _ = run(folder, AuditOptions(sealed=False, persona=persona))
+    sealed, _ = run(folder, AuditOptions(persona=persona))
+    assert last == sealed
+
+
+def test_a_dump_fed_byte_by_byte_only_gains(tmp_path: Path) -> None:
+    """Every prefix of a dump gives the first exchanges of the whole, and none that the whole has not."""
+    from analysis.sources import Options
+    from analysis.sources.identify import open_source
+
+    whole = (DEMO.parent / "lab" / "flows.mitm").read_bytes()[:9_000]
+    place = tmp_path / "flows.mitm"
+    told: list[str] = []
+    for size in range(1, len(whole) + 1, 1 if len(whole) < 4_000 else 13):
+        place.write_bytes(whole[:size])
+        try:
+            _, batches = open_source(place, "flows.mitm", Options(sealed=False))
+            now = [f"{e.method} {e.host} {e.path} {e.status} {e.origin}" for b in batches for e in b.exchanges]
+        except InputError:
+            now = []  # too short to tell what it is
+        assert now[: len(told)] == told
+        told = now
+    assert told
