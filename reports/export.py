@@ -80,14 +80,20 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
                 "level": s.level or None,
                 "statutes": s.statutes,
                 "links": {
-                    link: {"types": len(s.links[link].types), "hosts": len(s.links[link].hosts), "companies": sorted(s.links[link].companies)}
+                    link: {
+                        "types": len(s.links[link].types),
+                        "hosts": len(s.links[link].hosts),
+                        "companies": sorted(s.links[link].companies),
+                    }
                     for link in LINKS
                 },
             }
             for s in states
         ],
         "phases": [{"phase": p.name, "stated": p.stated} for p in facts.phases],
-        "findings": [{k: v for k, v in f.items() if k not in ("transmissions", "destinations")} for f in facts.findings],
+        "findings": [
+            {k: v for k, v in f.items() if k not in ("transmissions", "destinations")} for f in facts.findings
+        ],
         "transmissions": {
             "sent": len(facts.sent),
             "received": facts.received,
@@ -134,7 +140,14 @@ def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence
         "all-destinations",
         [*_OF_HOST, "read", "bytes_out", "bytes_in", "types", "messages"],
         (
-            [*(h.row[c] for c in _OF_HOST), h.reading, h.octets_out, h.octets_in, sorted(h.types), sum(h.types.values())]
+            [
+                *(h.row[c] for c in _OF_HOST),
+                h.reading,
+                h.octets_out,
+                h.octets_in,
+                sorted(h.types),
+                sum(h.types.values()),
+            ]
             for h in everyone
         ),
     )

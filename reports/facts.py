@@ -64,7 +64,7 @@ class Host:
     @property
     def name(self) -> str:
         """Its name, or its address where no name is known, or nothing."""
-        return self.row["host"] or self.row["address"] or ""
+        return str(self.row["host"] or self.row["address"] or "")
 
     @property
     def level(self) -> int:
@@ -72,7 +72,8 @@ class Host:
 
     @property
     def country(self) -> str | None:
-        return self.row["country"]
+        found: str | None = self.row["country"]
+        return found
 
     @property
     def placed(self) -> str | None:
@@ -81,7 +82,8 @@ class Host:
 
     @property
     def company(self) -> str | None:
-        return self.row["operator"]
+        found: str | None = self.row["operator"]
+        return found
 
     @property
     def is_read(self) -> bool:
@@ -409,7 +411,10 @@ class Facts:
                 for p in stated
             )
             following = [m[0] for m in marks[1:]] + [max(self.span[1], marks[-1][0])]
-            return [Phase(name, start, end or after, True) for (start, end, name), after in zip(marks, following, strict=True)]
+            return [
+                Phase(name, start, end or after, True)
+                for (start, end, name), after in zip(marks, following, strict=True)
+            ]
         seen = [(t, p) for t, p, _ in self.exchange_times if t and p]
         seen += [(t, p) for t, p in _columns(self.tables["flows"], "first", "phase") if t and p]
         runs: list[list[Any]] = []

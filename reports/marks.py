@@ -92,6 +92,10 @@ def swatch(hatch: str) -> Markup:
     """A small field of a hatch, for a legend."""
     fill = "seen" if hatch == "full" else f"f-{hatch}"
     return tag(
-        "svg", tag("rect", x=0.5, y=0.5, width=29, height=11, class_=f"{fill} edge"), class_="sw", width=30, height=12,
+        "svg",
+        tag("rect", x=0.5, y=0.5, width=29, height=11, class_=f"{fill} edge"),
+        class_="sw",
+        width=30,
+        height=12,
         aria_hidden="true",
     )

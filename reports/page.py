@@ -51,7 +51,9 @@ def write(folder: Path, out: Path | None, language: str) -> Path:
         export.write(folder, facts, book.states)
         place.write_text(render(book), encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{error.filename or place} cannot be written ({error.strerror}); free it or name another.") from error
+        raise InputError(
+            f"{error.filename or place} cannot be written ({error.strerror}); free it or name another."
+        ) from error
     return place
 
 
@@ -59,7 +61,9 @@ def render(book: Book) -> str:
     """The page as text."""
     facts, words = book.facts, book.words
     first = minute.context(book)
-    foot = _css_string(str(words.t("print.foot", app=first["title"], date=_date(facts, words), hash=_hash(facts)).unescape()))
+    foot = _css_string(
+        str(words.t("print.foot", app=first["title"], date=_date(facts, words), hash=_hash(facts)).unescape())
+    )
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8").replace('"@foot"', foot)
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     style, script = _squeeze(style), script.strip()
@@ -82,8 +86,8 @@ def render(book: Book) -> str:
         language=words.language,
         direction=words.locale.text_direction,
         policy=policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
+        style=Markup(style),  # noqa: S704 - our own files
+        script=Markup(script),  # noqa: S704 - our own files
         definitions=marks.definitions(),
         words_json=json.dumps(
             {

@@ -43,7 +43,7 @@ def shown(text: str, breaks: str = ".", most: int = _MOST) -> Markup:
         else:
             parts.append(str(escape(char)))
     more = f"… +{len(text) - most}" if len(text) > most else ""
-    return Markup(f'<bdi class="mono">{"".join(parts)}{more}</bdi>')
+    return Markup(f'<bdi class="mono">{"".join(parts)}{more}</bdi>')  # noqa: S704 - escaped above
 
 
 def ascii_host(host: str) -> str:

@@ -10,8 +10,7 @@ from markupsafe import Markup, escape
 
 def number(value: float) -> str:
     """A coordinate with one decimal, none where it is whole."""
-    text = f"{value:.1f}"
-    return text[:-2] if text.endswith(".0") else text
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
@@ -26,7 +25,7 @@ def tag(name: str, *children: Any, **attributes: Any) -> Markup:
     parts.append(">")
     parts.extend(str(escape(c)) for c in children if c is not None)
     parts.append(f"</{name}>")
-    return Markup("".join(parts))
+    return Markup("".join(parts))  # noqa: S704 - escaped above
 
 
 def join(parts: Iterable[Any]) -> Markup:

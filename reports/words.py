@@ -101,17 +101,19 @@ class Words:
             return parts[0] if parts else Markup("")
         patterns = self.locale.list_patterns["standard"]
         if len(parts) == 2:
-            return Markup(patterns["2"]).format(*parts)
-        made = Markup(patterns["start"]).format(parts[0], parts[1])
+            return Markup(patterns["2"]).format(*parts)  # noqa: S704 - CLDR's pattern
+        made = Markup(patterns["start"]).format(parts[0], parts[1])  # noqa: S704 - CLDR's pattern
         for part in parts[2:-1]:
-            made = Markup(patterns["middle"]).format(made, part)
-        return Markup(patterns["end"]).format(made, parts[-1])
+            made = Markup(patterns["middle"]).format(made, part)  # noqa: S704 - CLDR's pattern
+        return Markup(patterns["end"]).format(made, parts[-1])  # noqa: S704 - CLDR's pattern
 
     def few(self, items: Sequence[Any], most: int = 3) -> Markup:
         """The first items and how many more there are."""
         if len(items) <= most:
             return Markup(", ").join(escape(i) for i in items)
-        return Markup(", ").join(escape(i) for i in items[:most]) + Markup(" ") + self.t("list.more", n=len(items) - most)
+        return (
+            Markup(", ").join(escape(i) for i in items[:most]) + Markup(" ") + self.t("list.more", n=len(items) - most)
+        )
 
     # ----------------------------------------------------------------------------------------------- names
 
@@ -129,19 +131,21 @@ class Words:
         key = f"country.within.{code}"
         return self.t(key) if key in self.t else self.country(code)
 
-    def _type(self, id: str) -> Markup:
+    def _type(self, data_type: str) -> Markup:
         """The label of a data type; the persona's own names are the auditor's, so they stand as strings."""
-        record = self.reference.data_types.get(id)
+        record = self.reference.data_types.get(data_type)
         if record is None:
-            return shown(id, breaks="_")
+            return shown(data_type, breaks="_")
         return escape(getattr(record, f"label_{self.language}", record.label_en))
 
-    def type_short(self, id: str, most: int = SHORT) -> str:
-        record = self.reference.data_types.get(id)
+    def type_short(self, data_type: str, most: int = SHORT) -> str:
+        """The label where it fits, else the short form, else as much of it as fits."""
+        record = self.reference.data_types.get(data_type)
         if record is None:
-            return elide(plain(id), most)
-        name = getattr(record, f"short_{self.language}", None) or getattr(record, f"label_{self.language}", record.label_en)
-        return _cut(name, most)
+            return elide(plain(data_type), most)
+        label = str(getattr(record, f"label_{self.language}", record.label_en))
+        short = getattr(record, f"short_{self.language}", None)
+        return _cut(label if len(label) <= most or not short else str(short), most)
 
     def company(self, company: Company) -> Markup:
         return escape(plain(company.name)) if company.id is not None else self.t("company.unknown")

@@ -44,7 +44,11 @@ def company(words: Words, host: Host) -> Markup:
     if host.company is None:
         made = marks.mark("sunknown") + "\u00a0" + words.t("company.not_known")
     else:
-        made = marks.mark(marks.square(row["operator_confidence"])) + "\u00a0" + plain(row["operator_name"] or host.company)
+        made = (
+            marks.mark(marks.square(row["operator_confidence"]))
+            + "\u00a0"
+            + plain(row["operator_name"] or host.company)
+        )
         if row["operator_confidence"] != "verified":
             made += hidden(words.t("square.memory"))
     if row["rented_from_name"]:
@@ -139,9 +143,8 @@ def speaks_against(words: Words, facts: Facts, host: Host) -> list[Markup]:
                 near=words.km(near) if near is not None else t("not_known"),
             )
         )
-    for code in row["doubtful"] or ():
-        made.append(t("place.doubtful", country=words.the_country(code), ms=words.ms(row["round_trip_ms"] or 0)))
-    return made
+    late = words.ms(row["round_trip_ms"] or 0)
+    return [*made, *(t("place.doubtful", country=words.the_country(c), ms=late) for c in row["doubtful"] or ())]
 
 
 def types(words: Words, facts: Facts, ids: Iterable[str]) -> Markup:
@@ -151,15 +154,19 @@ def types(words: Words, facts: Facts, ids: Iterable[str]) -> Markup:
     return Markup(", ").join(tag("b", words.type(i)) if facts.is_sensitive(i) else words.type(i) for i in sorted_ids)
 
 
-def company_named(words: Words, facts: Facts, id: str) -> Markup:
+def company_named(words: Words, facts: Facts, company_id: str) -> Markup:
     """A company by its id, as the tables or the reference data name it."""
     for host in facts.hosts:
         row = host.row
-        for key, name in (("operator", "operator_name"), ("rented_from", "rented_from_name"), ("parent", "parent_name")):
-            if row[key] == id and row[name]:
+        for key, name in (
+            ("operator", "operator_name"),
+            ("rented_from", "rented_from_name"),
+            ("parent", "parent_name"),
+        ):
+            if row[key] == company_id and row[name]:
                 return Markup.escape(plain(row[name]))
-    record = facts.reference.operators.get(id)
-    return Markup.escape(record.name if record is not None else plain(id))
+    record = facts.reference.operators.get(company_id)
+    return Markup.escape(record.name if record is not None else plain(company_id))
 
 
 def company_mark(company: Company) -> Markup:

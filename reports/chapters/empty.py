@@ -18,7 +18,10 @@ def rules(book: Book) -> dict[str, Any]:
     return {
         "answer": w.t("rules.answer", reach=counts["REACH"], dest=counts["DEST"], consent=counts["CONSENT"]),
         "why": w.t("rules.why"),
-        "further": [(r["finding"], w.of("finding", r["wording"]), w.country(r["state"]) if r["state"] else None) for r in further],
+        "further": [
+            (r["finding"], w.of("finding", r["wording"]), w.country(r["state"]) if r["state"] else None)
+            for r in further
+        ],
     }
 
 

@@ -19,7 +19,9 @@ def context(book: Book) -> dict[str, Any]:
     sent = sorted(f.sent, key=lambda s: (not f.is_sensitive(s.data_type), s.number))
     shown_sent = sorted(sent[:MOST_ROWS], key=lambda s: s.number)
     return {
-        "answer": t("all.answer", n=len(f.hosts), system=len(f.system_hosts)) if f.hosts or f.system_hosts else t("where.none"),
+        "answer": t("all.answer", n=len(f.hosts), system=len(f.system_hosts))
+        if f.hosts or f.system_hosts
+        else t("where.none"),
         "rows": [_host(f, w, h) for h in hosts[:MOST_ROWS]],
         "left_out": max(len(hosts) - MOST_ROWS, 0),
         "system": [
@@ -56,7 +58,9 @@ def shown_parent(w: Words, host: Host) -> Markup | None:
     row = host.row
     if not row["parent_name"]:
         return None
-    made: Markup = w.t("company.of", name=plain(row["parent_name"]), sure="yes" if row["parent_confidence"] == "verified" else "no")
+    made: Markup = w.t(
+        "company.of", name=plain(row["parent_name"]), sure="yes" if row["parent_confidence"] == "verified" else "no"
+    )
     if row["operator_as_of"]:
         made += w.t("state.as_of", date=w.date(row["operator_as_of"]))
     return made
@@ -69,7 +73,10 @@ def _transmissions(f: Facts, w: Words, wanted: set[int]) -> list[dict[str, Any]]
     if not wanted:
         return []
     table = f.tables["transmissions"]
-    rows = {r["transmission"]: r for r in table.filter(pc.is_in(table["transmission"], pa.array(sorted(wanted)))).to_pylist()}
+    rows = {
+        r["transmission"]: r
+        for r in table.filter(pc.is_in(table["transmission"], pa.array(sorted(wanted)))).to_pylist()
+    }
     made = []
     for s in f.sent:
         if s.number not in wanted:

@@ -105,11 +105,19 @@ def _memory(book: Book, state: State) -> Markup | None:
     return book.words.t("state.memory", n=len(further))
 
 
-def _statute(book: Book, id: str) -> dict[str, Any]:
+def _statute(book: Book, statute_id: str) -> dict[str, Any]:
     w = book.words
-    record = book.facts.reference.statutes.get(id)
+    record = book.facts.reference.statutes.get(statute_id)
     if record is None:
-        return {"mark": marks.mark("sunknown"), "name": plain(id), "article": "", "text": "", "limits": "", "source": "", "memory": True}
+        return {
+            "mark": marks.mark("sunknown"),
+            "name": plain(statute_id),
+            "article": "",
+            "text": "",
+            "limits": "",
+            "source": "",
+            "memory": True,
+        }
     return {
         "mark": marks.mark(marks.square(record.confidence)),
         "memory": record.confidence != "verified",

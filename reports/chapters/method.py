@@ -21,11 +21,23 @@ def context(book: Book) -> dict[str, Any]:
     say("made.version", plain(str(audit.get("lintas") or "")) or t("not_known"))
     persona = options.get("persona")
     types = persona.get("types") if isinstance(persona, dict) else persona
-    say("made.persona", t("made.persona_types", n=len(types), list=Markup(", ").join(w.type(str(i)) for i in types)) if types else t("made.persona_none"))
+    say(
+        "made.persona",
+        t("made.persona_types", n=len(types), list=Markup(", ").join(w.type(str(i)) for i in types))
+        if types
+        else t("made.persona_none"),
+    )
     say("made.values", t("fact.revealed") if f.reveal else t("fact.masked"))
     say("made.key", t("made.key_study") if options.get("study_key") else t("made.key_own"))
     if audit.get("capture_date"):
-        say("made.date", t("made.date_text", date=w.date(str(audit["capture_date"])), source=w.of("date_from", audit.get("capture_date_from") or "capture")))
+        say(
+            "made.date",
+            t(
+                "made.date_text",
+                date=w.date(str(audit["capture_date"])),
+                source=w.of("date_from", audit.get("capture_date_from") or "capture"),
+            ),
+        )
     opened = f.manifest.get("opened_by")
     say("made.opened", w.of("opened_by", opened) if opened else t("not_stated"))
     for key, name in (("reference", "made.overlay"), ("geo_country", "made.geo_country"), ("geo_asn", "made.geo_asn")):
@@ -35,7 +47,11 @@ def context(book: Book) -> dict[str, Any]:
             say(name, Markup(", ").join(shown(str(i)) for i in items))
     device = f.manifest.get("device")
     if device:
-        told = [str(v) for k, v in sorted(device.items()) if k in ("model", "system") and v] if isinstance(device, dict) else [str(device)]
+        told = (
+            [str(v) for k, v in sorted(device.items()) if k in ("model", "system") and v]
+            if isinstance(device, dict)
+            else [str(device)]
+        )
         if told:
             say("made.device", plain(", ".join(told)))
     return {
@@ -55,13 +71,27 @@ def context(book: Book) -> dict[str, Any]:
     }
 
 
-_COUNTS = ("packets_in_flows", "packets_skipped", "flows", "exchanges", "messages", "transmissions", "destinations", "losses")
+_COUNTS = (
+    "packets_in_flows",
+    "packets_skipped",
+    "flows",
+    "exchanges",
+    "messages",
+    "transmissions",
+    "destinations",
+    "losses",
+)
 
 
 def _files(book: Book) -> list[dict[str, Any]]:
     w = book.words
     return [
-        {"file": shown(r["file"] or ""), "kind": shown(r["kind"] or ""), "octets": w.octets(r["bytes"] or 0), "sha256": r["sha256"] or ""}
+        {
+            "file": shown(r["file"] or ""),
+            "kind": shown(r["kind"] or ""),
+            "octets": w.octets(r["bytes"] or 0),
+            "sha256": r["sha256"] or "",
+        }
         for r in book.facts.tables["sources"].to_pylist()
     ]
 
@@ -75,7 +105,9 @@ def _losses(book: Book) -> list[dict[str, Any]]:
     """What was in the input and is not in the tables, by kind, the most octets first."""
     f, w = book.facts, book.words
     files = {r["source"]: r["file"] for r in f.tables["sources"].select(["source", "file"]).to_pylist()}
-    rows = sorted(f.tables["losses"].to_pylist(), key=lambda r: (-(r["bytes"] or 0), -(r["count"] or 0), r["kind"] or ""))
+    rows = sorted(
+        f.tables["losses"].to_pylist(), key=lambda r: (-(r["bytes"] or 0), -(r["count"] or 0), r["kind"] or "")
+    )
     return [
         {
             "kind": w.t(f"loss.{r['kind']}") if f"loss.{r['kind']}" in w.t else shown(r["kind"] or "", breaks="_"),

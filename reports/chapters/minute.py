@@ -53,7 +53,13 @@ def _facts_line(f: Facts, w: Words) -> list[tuple[Markup, Markup]]:
         same_day = w.day(first) == w.day(last)
         key = "fact.span" if same_day else "fact.span_days"
         when = t(
-            key, day=w.day(first), last_day=w.day(last), start=w.clock(first), end=w.clock(last), zone=w.zone(first), minutes=minutes
+            key,
+            day=w.day(first),
+            last_day=w.day(last),
+            start=w.clock(first),
+            end=w.clock(last),
+            zone=w.zone(first),
+            minutes=minutes,
         )
     else:
         when = t("fact.no_times")
@@ -97,7 +103,9 @@ def _where(f: Facts, w: Words) -> dict[str, Any]:
         parts = []
         if f.placed:
             named = [
-                t("where.country", country=w.the_country(c), n=len(h)) if n == 0 else t("where.country_n", country=w.the_country(c), n=len(h))
+                t("where.country", country=w.the_country(c), n=len(h))
+                if n == 0
+                else t("where.country_n", country=w.the_country(c), n=len(h))
                 for n, (c, h) in enumerate(list(f.placed.items())[:COUNTRIES])
             ]
             more = len(f.placed) - len(named)
@@ -128,7 +136,10 @@ def maker(f: Facts) -> str | None:
         if host.row["party"] == "first" and host.row["operator_name"] and (not vendor or host.company == vendor):
             return plain(host.row["operator_name"])
     if not vendor:
-        return next((plain(h.row["operator_name"]) for h in f.hosts if h.row["party"] == "first" and h.row["operator_name"]), None)
+        return next(
+            (plain(h.row["operator_name"]) for h in f.hosts if h.row["party"] == "first" and h.row["operator_name"]),
+            None,
+        )
     record = f.reference.operators.get(str(vendor))
     return plain(record.name if record is not None else str(vendor))
 
@@ -168,7 +179,9 @@ def _law(book: Book) -> dict[str, Any]:
         parts.append(t("law.reached", n=len(reached)))
         blank = [s for s in reached if not s.statutes]
         if blank:
-            names = [w.the_country(s.code) for s in blank[:4]] + ([t("where.more", n=len(blank) - 4)] if len(blank) > 4 else [])
+            names = [w.the_country(s.code) for s in blank[:4]] + (
+                [t("where.more", n=len(blank) - 4)] if len(blank) > 4 else []
+            )
             parts.append(t("law.not_researched", n=len(blank), list=w.list(names)))
     elif memory:
         parts.append(t("law.memory_only", n=len(memory)))
@@ -226,7 +239,11 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
     if not f.hosts:
         head = t("bar.head_empty")
     elif total_octets:
-        head = t("bar.head", hosts=w.percent(hosts["full"] + hosts["part"], len(f.hosts)), octets=w.percent(octets["full"], total_octets))
+        head = t(
+            "bar.head",
+            hosts=w.percent(hosts["full"] + hosts["part"], len(f.hosts)),
+            octets=w.percent(octets["full"], total_octets),
+        )
     else:
         head = t("bar.head_hosts", hosts=w.percent(hosts["full"] + hosts["part"], len(f.hosts)))
     return {
@@ -234,7 +251,9 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
         "bar_wide": bar.draw(rows, w, WIDE, "fig-seen"),
         "bar_narrow": bar.draw(rows, w, NARROW, "fig-seen"),
         "bar_legend": [(marks.swatch(r), w.of("reading", r)) for r in present],
-        "bar_rows": [(row.label, [(w.of("reading", r), row.texts[r]) for r in READINGS if row.counts[r]]) for row in rows],
+        "bar_rows": [
+            (row.label, [(w.of("reading", r), row.texts[r]) for r in READINGS if row.counts[r]]) for row in rows
+        ],
         "system_hosts": len(f.system_hosts),
     }
 

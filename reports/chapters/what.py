@@ -1,4 +1,4 @@
-"""3 What, to whom: types of data to companies to countries, how often, the same value at several, one claim unfolded."""
+"""3 What, to whom: types of data to companies to countries, how often, the same value at several, one claim."""
 
 from __future__ import annotations
 
@@ -48,15 +48,29 @@ def _sankey(f: Facts, w: Words) -> dict[str, Any]:
     narrow = sankey.folded(f, True)
     return {
         "sankey": [
-            (right, sankey.draw(f, w, WIDE, f"fig-sankey-{right}", right), sankey.draw(f, w, NARROW, f"fig-sankey-{right}", right))
+            (
+                right,
+                sankey.draw(f, w, WIDE, f"fig-sankey-{right}", right),
+                sankey.draw(f, w, NARROW, f"fig-sankey-{right}", right),
+            )
             for right in ("place", "law")
         ],
         "folded": [
-            (kind, len(x.types), len(x.companies), cells.types(w, f, x.types), Markup(", ").join(w.company(c) for c in x.companies))
+            (
+                kind,
+                len(x.types),
+                len(x.companies),
+                cells.types(w, f, x.types),
+                Markup(", ").join(w.company(c) for c in x.companies),
+            )
             for kind, x in (("wide", fold), ("narrow", narrow))
             if x.types or x.companies
         ],
-        "stripe": "one" if len(f.hosts) <= sankey.SCALE[0] else "company" if len(f.hosts) <= sankey.SCALE[1] else "root",
+        "stripe": "one"
+        if len(f.hosts) <= sankey.SCALE[0]
+        else "company"
+        if len(f.hosts) <= sankey.SCALE[1]
+        else "root",
     }
 
 
@@ -74,23 +88,26 @@ def _heat(f: Facts, w: Words) -> dict[str, Any]:
     order = sorted(f.types, key=lambda i: (_group(f, i), i))
     return {
         "heat_heads": [(full, short) for _, full, short in columns],
-        "heat_rows": [
-            (w.type(i), f.is_sensitive(i), [_cell(w, group, i) for group, _, _ in columns]) for i in order
-        ],
+        "heat_rows": [(w.type(i), f.is_sensitive(i), [_cell(w, group, i) for group, _, _ in columns]) for i in order],
         "heat_legend": [
-            (n + 1, w.t("heat.range", least=_STEPS[n], most=_STEPS[n + 1] - 1) if n < 3 else w.t("heat.most", least=_STEPS[3]))
+            (
+                n + 1,
+                w.t("heat.range", least=_STEPS[n], most=_STEPS[n + 1] - 1)
+                if n < 3
+                else w.t("heat.most", least=_STEPS[3]),
+            )
             for n in range(4)
         ],
     }
 
 
-def _group(f: Facts, id: str) -> tuple[int, str]:
+def _group(f: Facts, data_type: str) -> tuple[int, str]:
     records = f.reference.data_types
-    return (list(records).index(id), "") if id in records else (len(records), id)
+    return (list(records).index(data_type), "") if data_type in records else (len(records), data_type)
 
 
-def _cell(w: Words, companies: list[Company], id: str) -> dict[str, Any]:
-    n = sum(len(c.types.get(id, ())) for c in companies)
+def _cell(w: Words, companies: list[Company], data_type: str) -> dict[str, Any]:
+    n = sum(len(c.types.get(data_type, ())) for c in companies)
     if n:
         return {"kind": "n", "text": w.number(n), "step": sum(n >= s for s in _STEPS)}
     if any(c.is_closed for c in companies):
@@ -111,7 +128,12 @@ def _links(f: Facts, w: Words) -> dict[str, Any]:
         "links_wide": linkage.draw(f, shared, w, WIDE, "fig-links"),
         "links_narrow": linkage.draw(f, shared, w, NARROW, "fig-links"),
         "links_rows": [
-            (w.type(s.data_type), s.value_key[:12], w.number(len(s.receivers)), Markup(", ").join(sorted(Markup.escape(linkage.name(f, w, r, 60)) for r in s.receivers)))
+            (
+                w.type(s.data_type),
+                s.value_key[:12],
+                w.number(len(s.receivers)),
+                Markup(", ").join(sorted(Markup.escape(linkage.name(f, w, r, 60)) for r in s.receivers)),
+            )
             for s in shared[:50]
         ],
         "links_total": len(shared),
@@ -153,7 +175,10 @@ def _weight(f: Facts, s: Sent) -> tuple[int, ...]:
 def _claim(f: Facts, w: Words, s: Sent, evidence: dict[str, Any]) -> dict[str, Any]:
     t = w.t
     host = f.all_hosts[s.destination]
-    row = {c: f.tables["transmissions"][c][s.number].as_py() for c in ("path", "masked", "value_key", "data_type", "transmission")}
+    row = {
+        c: f.tables["transmissions"][c][s.number].as_py()
+        for c in ("path", "masked", "value_key", "data_type", "transmission")
+    }
     if row["transmission"] != s.number:
         index = f.tables["transmissions"]["transmission"].to_pylist().index(s.number)
         row = {c: f.tables["transmissions"][c][index].as_py() for c in ("path", "masked", "value_key", "data_type")}
@@ -202,9 +227,15 @@ def _company_how(w: Words, host: Any) -> Markup:
     if row["operator"] is None:
         return t("claim.company_unknown")
     sure = "yes" if row["operator_confidence"] == "verified" else "no"
-    parts = [t("claim.company", by=row["operator_from"] or "other", country=w.country(row["operator_country"]), sure=sure)]
+    parts = [
+        t("claim.company", by=row["operator_from"] or "other", country=w.country(row["operator_country"]), sure=sure)
+    ]
     if row["parent_name"]:
-        share = t("claim.share", percent=w.number(row["parent_share_percent"], 1)) if row["parent_share_percent"] else Markup("")
+        share = (
+            t("claim.share", percent=w.number(row["parent_share_percent"], 1))
+            if row["parent_share_percent"]
+            else Markup("")
+        )
         parts.append(
             t(
                 "claim.parent",
@@ -221,7 +252,7 @@ def _company_how(w: Words, host: Any) -> Markup:
 
 def _excerpt(excerpt: str, masked: str, path: str) -> Markup:
     """The masked excerpt with the value marked, where it is plain which of the masked values it is."""
-    found = [m for m in re.finditer(re.escape(masked), excerpt)] if masked else []
+    found = list(re.finditer(re.escape(masked), excerpt)) if masked else []
     found = [m for m in found if "·" not in (excerpt[m.start() - 1 : m.start()], excerpt[m.end() : m.end() + 1])]
     key = re.split(r"[.\[\]]+", path.rstrip("]"))[-1]
     near = [m for m in found if key and key in excerpt[max(m.start() - len(key) - 5, 0) : m.start()]]

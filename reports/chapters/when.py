@@ -61,7 +61,10 @@ def _consent(f: Facts, w: Words, finding: Any) -> Markup:
         return Markup.escape(key)
     companies = {f.all_hosts[d].company for d in finding["destinations"] or () if d in f.all_hosts} - {None}
     return w.t(
-        key, n=int(finding["args"].get("type_count") or 0), hosts=len(finding["destinations"] or ()), companies=len(companies)
+        key,
+        n=int(finding["args"].get("type_count") or 0),
+        hosts=len(finding["destinations"] or ()),
+        companies=len(companies),
     )
 
 

@@ -69,11 +69,22 @@ def _rings(f: Facts, w: Words) -> dict[str, Any]:
         within = max(h.row["within_km"] for h in found.bounded)
         ms = max(h.row["round_trip_ms"] for h in found.bounded)
         named = w.list(w.the_country(c) for c in dict.fromkeys(h.country for h in found.bounded) if c)
-        rows.append(("p4", t("rings.bounded"), len(found.bounded), t("rings.bounded_text", n=len(found.bounded), ms=w.ms(ms), km=w.km(within), country=named)))
+        rows.append(
+            (
+                "p4",
+                t("rings.bounded"),
+                len(found.bounded),
+                t("rings.bounded_text", n=len(found.bounded), ms=w.ms(ms), km=w.km(within), country=named),
+            )
+        )
     if found.anycast:
         within = [h.row["within_km"] for h in found.anycast]
         text = t(
-            "rings.anycast_text", n=len(found.anycast), least=w.km(min(within)), most=w.km(max(within)), same="yes" if min(within) == max(within) else "no"
+            "rings.anycast_text",
+            n=len(found.anycast),
+            least=w.km(min(within)),
+            most=w.km(max(within)),
+            same="yes" if min(within) == max(within) else "no",
         )
         rows.append(("p1", t("rings.anycast"), len(found.anycast), text))
     if found.unknown:
@@ -157,7 +168,8 @@ def destination(f: Facts, w: Words, finding: dict[str, Any] | Any) -> Markup:
         named,
         country=w.the_country(finding["state"]),
         n=int(args.get("type_count") or len(ids)),
-        types=cells.types(w, f, ids[:8]) + (Markup(" ") + w.t("list.more", n=len(ids) - 8) if len(ids) > 8 else Markup("")),
+        types=cells.types(w, f, ids[:8])
+        + (Markup(" ") + w.t("list.more", n=len(ids) - 8) if len(ids) > 8 else Markup("")),
         hosts=len(finding["destinations"] or ()),
     )
 

@@ -206,7 +206,7 @@ class Catalogue:
         return texts.get(self.locale.plural_form(value), texts["other"])
 
     def _number(self, value: float) -> Markup:
-        return escape(format_decimal(value, format="#,##0.##" if isinstance(value, float) else None, locale=self.locale))
+        return escape(format_decimal(value, format="#,##0.##", locale=self.locale))
 
 
 def load(language: str) -> Catalogue:

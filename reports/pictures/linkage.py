@@ -62,8 +62,8 @@ def draw(facts: Facts, shared: Sequence[Shared], words: Words, width: int, label
         x = left + wide * (m + 0.5)
         at = [top + n * step for n, r in enumerate(rows) if r in one.receivers]
         most = max(int(wide / (6.2 if narrow else 7)), 4)
-        for k, line in enumerate(_lines(words.type_short(one.data_type, 2 * most), most)):
-            drawn.append(svg.text(x, 12 + 13 * k, line, "small strong", "middle"))
+        name_lines = _lines(words.type_short(one.data_type, 2 * most), most)
+        drawn += [svg.text(x, 12 + 13 * k, line, "small strong", "middle") for k, line in enumerate(name_lines)]
         drawn.append(svg.text(x, 38, f"{one.value_key[:4]}…", "mono small m", "middle"))
         for n in range(len(rows)):
             if top + n * step not in at:

@@ -104,10 +104,7 @@ def _band(hosts: Sequence[Host], middle: float, km: float, reach: float) -> Mark
     least, most = min(within) * km, max(within) * km
     drawn = []
     if most - least > 2:
-        data = "".join(
-            f"M{middle - r:.1f} {middle:.1f}a{r:.1f} {r:.1f} 0 1 0 {2 * r:.1f} 0a{r:.1f} {r:.1f} 0 1 0 {-2 * r:.1f} 0z"
-            for r in (most, least)
-        )
+        data = _circle(middle, most) + _circle(middle, least)
         drawn.append(svg.tag("path", d=data, class_="band", fill_rule="evenodd"))
     drawn += [svg.tag("circle", cx=middle, cy=middle, r=r, class_="ring dots") for r in sorted({least, most})]
     return svg.join(drawn)
@@ -169,8 +166,14 @@ def _land(
         data.append(svg.path(points, close=True))
         if _holds(ring, *opposite):
             r = rim * 1.2 * km
-            data.append(f"M{middle - r:.0f} {middle:.0f}a{r:.0f} {r:.0f} 0 1 0 {2 * r:.0f} 0a{r:.0f} {r:.0f} 0 1 0 {-2 * r:.0f} 0z")
+            data.append(_circle(middle, r))
     return "".join(data)
+
+
+def _circle(middle: float, r: float) -> str:
+    """Path data of a circle."""
+    n = svg.number
+    return f"M{n(middle - r)} {n(middle)}a{n(r)} {n(r)} 0 1 0 {n(2 * r)} 0a{n(r)} {n(r)} 0 1 0 {n(-2 * r)} 0z"
 
 
 def _holds(ring: Sequence[tuple[float, float]], lon: float, lat: float) -> bool:

@@ -1,4 +1,4 @@
-"""The light ruler: how near each machine must have been, beside the nearest point of the country that a source names."""
+"""The light ruler: how near each machine must have been, and the nearest point of the country that is named."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def draw(facts: Facts, hosts: Sequence[Host], words: Words, width: int, label: s
     drawn.append(svg.tag("path", d=f"M{at(_FAR):.1f} {top - 4}V{bottom}", class_="hair"))
     drawn.append(svg.text(width - 1, 12, words.km(20_000), "small m", "end"))
     if not narrow:
-        drawn += [svg.text(0, 12, words.t("column.host"), "small m"), svg.text(222, 12, words.t("unit.ms_head"), "small m", "end")]
+        drawn += [
+            svg.text(0, 12, words.t("column.host"), "small m"),
+            svg.text(222, 12, words.t("unit.ms_head"), "small m", "end"),
+        ]
     for n, host in enumerate(hosts):
         y = top + n * row_high
         ms = words.tenths(host.row["round_trip_ms"])
@@ -87,11 +90,15 @@ def _row(facts: Facts, host: Host, words: Words, y: float, at: Any, width: int, 
         near = row["nearest_km"] if row["nearest_km"] is not None else facts.nearest_km.get(host.country, 0.0)
         drawn.append(svg.tag("path", d=f"M{at(near) + 1:.1f} {y + 2.5}v17", class_="tick"))
         name = words.country_short(host.country, 24)
-        texts.append((at(near) + 6, name if host.level >= 2 else str(words.t("ruler.weak", country=name)), "lab strong halo"))
+        texts.append(
+            (at(near) + 6, name if host.level >= 2 else str(words.t("ruler.weak", country=name)), "lab strong halo")
+        )
     for code in row["doubtful"] or ():
         near = facts.nearest_km.get(code, 0.0)
         drawn.append(svg.tag("path", d=f"M{at(near) + 1:.1f} {y + 2.5}v17", class_="tick doubt"))
-        texts.append((at(near) + 6, str(words.t("ruler.doubtful", country=words.country_short(code, 24))), "lab rusttext halo"))
+        texts.append(
+            (at(near) + 6, str(words.t("ruler.doubtful", country=words.country_short(code, 24))), "lab rusttext halo")
+        )
     refuted = sorted(row["refuted"] or (), key=lambda c: facts.nearest_km.get(c, _FAR))
     # Side by side where there is room, else one mark for all of them at the nearest.
     for group in [refuted] if refuted and (narrow or len(refuted) > 2) else [[c] for c in refuted]:

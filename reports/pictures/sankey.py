@@ -96,7 +96,7 @@ def draw(facts: Facts, words: Words, width: int, label: str, right: Right) -> Ma
     drawn = [
         svg.text(xs[0] + 9, 12, words.t(heads[0]), "small m", "end"),
         svg.text(xs[1] - 4 if narrow else xs[1] + 5, 12, words.t(heads[1]), "small m", "middle"),
-        svg.text(xs[2] if narrow else xs[2], 12, words.t(heads[2]), "small m"),
+        svg.text(xs[2], 12, words.t(heads[2]), "small m"),
     ]
     drawn += _ribbons(flows, columns, xs)
     for n, column in enumerate(columns):
@@ -164,15 +164,15 @@ def _states(facts: Facts, right: Right) -> list[str]:
 def _columns(facts: Facts, words: Words, flows: Sequence[_Flow], narrow: bool, right: Right) -> list[list[_Node]]:
     fold = folded(facts, narrow)
     most = 16 if narrow else 32
-    left = [
-        _Node(t, words.type_short(t, most), strong=facts.is_sensitive(t)) for t in _kept_types(facts, narrow)
-    ]
+    left = [_Node(t, words.type_short(t, most), strong=facts.is_sensitive(t)) for t in _kept_types(facts, narrow)]
     left += [
         _Node(_FURTHER, str(words.t("sankey.further_types", n=len(fold.types))), "open"),
         _Node(_CLOSED, str(words.t("sankey.closed_short" if narrow else "sankey.closed")), "closed"),
     ]
     middle = [
-        _Node(c.id or "", words.company_short(c, 15 if narrow else 26), "full" if c.confidence == "verified" else "memory")
+        _Node(
+            c.id or "", words.company_short(c, 15 if narrow else 26), "full" if c.confidence == "verified" else "memory"
+        )
         for c in facts.known_companies[: _COMPANIES[narrow]]
     ]
     middle += [
@@ -193,9 +193,7 @@ def _lay(columns: list[list[_Node]], narrow: bool) -> float:
     """Give every node its height and place; the height of the picture."""
     slot, gap = (14.0, 5.0) if narrow else (16.0, 7.0)
     target = 520.0 if narrow else 560.0
-    unit = min(
-        (target - gap * len(column)) / max(sum(n.size for n in column), 1.0) for column in columns if column
-    )
+    unit = min((target - gap * len(column)) / max(sum(n.size for n in column), 1.0) for column in columns if column)
     unit = min(max(unit, 0.35), 7.0)
     heights = []
     for column in columns:
@@ -217,7 +215,9 @@ def _lay(columns: list[list[_Node]], narrow: bool) -> float:
 
 def _node(node: _Node, x: float, column: int, narrow: bool) -> Markup:
     wide = 8 if narrow else 10
-    style = {"full": "ink", "memory": "ground inkline", "open": "ground inkline", "closed": "f-refused inkline"}[node.style]
+    style = {"full": "ink", "memory": "ground inkline", "open": "ground inkline", "closed": "f-refused inkline"}[
+        node.style
+    ]
     parts = [svg.tag("rect", x=x, y=node.y, width=wide, height=max(node.size, 1.0), class_="ground")]
     parts.append(svg.tag("rect", x=x, y=node.y, width=wide, height=max(node.size, 1.0), class_=style))
     y = node.y + node.size / 2 + 4.2

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -41,9 +42,9 @@ def gather(facts: Facts) -> list[Row]:
     for (company, at), sensitive in messages.items():
         (rows[company].sensitive if sensitive else rows[company].personal).append(at)
     for flow, reading in facts.flow_reading.items():
-        place, at = facts.flow_destination[flow], facts.flow_first[flow]
-        if at and place in facts.app_places and reading not in ("full", "silent"):
-            rows[facts.all_hosts[place].company].closed.append(at)
+        place, first = facts.flow_destination[flow], facts.flow_first[flow]
+        if first and place in facts.app_places and reading not in ("full", "silent"):
+            rows[facts.all_hosts[place].company].closed.append(first)
     return list(rows.values())
 
 
@@ -67,26 +68,34 @@ def draw(facts: Facts, rows: Sequence[Row], words: Words, width: int, label: str
         y = top + n * step
         base = y + step - 4
         name = words.company_short(row.company, 34 if narrow else 26)
-        drawn.append(svg.text(0, y + 11, name, "lab halo") if narrow else svg.text(left - 10, base - 2, name, "lab", "end"))
+        drawn.append(
+            svg.text(0, y + 11, name, "lab halo") if narrow else svg.text(left - 10, base - 2, name, "lab", "end")
+        )
         drawn.append(svg.tag("path", d=f"M{left:.0f} {base + 0.5}H{width - 4}", class_="hair"))
         drawn += _ticks(row, at, base)
         if not row.personal and not row.sensitive:
-            drawn.append(svg.text(_free(row, at, left, width) + 5, base - 3, words.t("timeline.nothing"), "small it m halo"))
+            drawn.append(
+                svg.text(_free(row, at, left, width) + 5, base - 3, words.t("timeline.nothing"), "small it m halo")
+            )
     drawn += _axis(words, at, start, end, left, bottom, width)
     return svg.picture(width, bottom + 22, label, *drawn)
 
 
 def _free(row: Row, at: Any, left: float, width: int) -> float:
     """Where the widest gap between a row's ticks begins."""
-    places = [left, *sorted(at(m) for m in row.closed), float(width)]
-    return max(zip(places, places[1:], strict=False), key=lambda p: (p[1] - p[0], -p[0]))[0]
+    places: list[float] = [left, *sorted(at(m) for m in row.closed), float(width)]
+    return max(pairwise(places), key=lambda p: (p[1] - p[0], -p[0]))[0]
 
 
 def _ticks(row: Row, at: Any, base: float) -> list[Markup]:
     """Ticks at half a unit's distance at least: those that fall together grow by the root of their number, the most
     sensitive ones never fall under others."""
     drawn = []
-    for moments, style, high in ((row.closed, "tk broken", 11.0), (row.personal, "tk", 6.0), (row.sensitive, "tk tall", 13.0)):
+    for moments, style, high in (
+        (row.closed, "tk broken", 11.0),
+        (row.personal, "tk", 6.0),
+        (row.sensitive, "tk tall", 13.0),
+    ):
         places: dict[int, int] = defaultdict(int)
         for moment in moments:
             places[round(at(moment) * 2)] += 1

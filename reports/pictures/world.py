@@ -249,7 +249,9 @@ def _label(spot: _Spot, board: Board, words: Words, narrow: bool) -> Markup:
         name += str(words.t("map.weak"))
     strip, strip_wide = (Markup(""), 0.0) if narrow else _strip(spot.hosts, words)
     if spot.refuted and not narrow:
-        strip += marks.at("prefuted", strip_wide + 9, 5, 10) + svg.text(strip_wide + 16, 9.5, str(spot.refuted), "small rusttext halo")
+        strip += marks.at("prefuted", strip_wide + 9, 5, 10) + svg.text(
+            strip_wide + 16, 9.5, str(spot.refuted), "small rusttext halo"
+        )
         strip_wide += 24
     wide, high = max(len(name) * size, strip_wide), 14.0 if narrow else 29.0
     x, y = board.place(spot.x, spot.y, wide, high)
@@ -261,7 +263,9 @@ def _label(spot: _Spot, board: Board, words: Words, narrow: bool) -> Markup:
 
 def _strip(hosts: list[Host], words: Words) -> tuple[Markup, float]:
     if len(hosts) <= _STRIP:
-        return svg.join(marks.at(marks.place(h.level), 5 + n * 11, 5, 10) for n, h in enumerate(hosts)), len(hosts) * 11.0
+        return svg.join(marks.at(marks.place(h.level), 5 + n * 11, 5, 10) for n, h in enumerate(hosts)), len(
+            hosts
+        ) * 11.0
     drawn, x = [], 0.0
     for level in (4, 3, 2, 1):
         count = sum(h.level == level for h in hosts)

@@ -17,9 +17,15 @@ from analysis import tables
 
 START = datetime(2026, 11, 18, 3, 2, tzinfo=UTC)
 PHASES = (
-    ("first_launch", 0), ("consent_asked", 2), ("consent_refused", 4), ("login", 8), ("browse", 12), ("buy", 25),
-    ("background", 31), ("logout", 38),
-)  # fmt: skip
+    ("first_launch", 0),
+    ("consent_asked", 2),
+    ("consent_refused", 4),
+    ("login", 8),
+    ("browse", 12),
+    ("buy", 25),
+    ("background", 31),
+    ("logout", 38),
+)
 PLANTED = (
     "advertising_id gps_precise email phone_number full_name account_id push_token postal_address national_id_nik "
     "imei wifi_bssid date_of_birth messages otp"
@@ -106,9 +112,15 @@ _STATUTES = {
 def _links(operator: str | None, country: str | None, level: int, rented: str | None) -> list[dict[str, Any]]:
     def link(state: str, kind: str, company: str | None, sure: str, share: float | None = None) -> dict[str, Any]:
         return {
-            "state": state, "link": kind, "company": company, "share_percent": share, "as_of": None,
-            "level": level if kind == "machine" else None, "statutes": _STATUTES.get(state, []), "confidence": sure,
-        }  # fmt: skip
+            "state": state,
+            "link": kind,
+            "company": company,
+            "share_percent": share,
+            "as_of": None,
+            "level": level if kind == "machine" else None,
+            "statutes": _STATUTES.get(state, []),
+            "confidence": sure,
+        }
 
     made = [link(country, "machine", None, "verified")] if country is not None and level > 0 else []
     if operator is not None:
@@ -128,11 +140,17 @@ def destination(number: int, host: tuple[Any, ...]) -> dict[str, Any]:
     rented = extra.get("rented")
     witnesses = []
     if country is not None:
-        witnesses.append({"kind": "database", "source": "db-a", "country": country, "text": "db-a, 2026-11", "stance": "for"})
+        witnesses.append(
+            {"kind": "database", "source": "db-a", "country": country, "text": "db-a, 2026-11", "stance": "for"}
+        )
         if level >= 2:
-            witnesses.append({"kind": "database", "source": "db-b", "country": country, "text": "db-b", "stance": "for"})
+            witnesses.append(
+                {"kind": "database", "source": "db-b", "country": country, "text": "db-b", "stance": "for"}
+            )
         if level >= 3:
-            witnesses.append({"kind": "ranges", "source": "list", "country": country, "text": "region", "stance": "for"})
+            witnesses.append(
+                {"kind": "ranges", "source": "list", "country": country, "text": "region", "stance": "for"}
+            )
     return {
         "destination": number,
         "host": name or None,
@@ -173,24 +191,53 @@ class Maker:
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in tables.TABLES}
         self.rows["sources"].append(
-            {"source": 0, "file": "flows.mitm", "kind": "mitmproxy", "sha256": "5c1e" * 16, "bytes": 900_000, "leg": "phone"}
+            {
+                "source": 0,
+                "file": "flows.mitm",
+                "kind": "mitmproxy",
+                "sha256": "5c1e" * 16,
+                "bytes": 900_000,
+                "leg": "phone",
+            }
         )
 
     def flow(self, place: int, at: datetime | None, out: int = 0, back: int = 0, **more: Any) -> int:
         number = len(self.rows["flows"])
         closed = more.pop("closed", None)
-        read = more.pop("read", 0 if closed and closed not in ("sealed",) else out + back)
+        read = more.pop("read", 0 if closed and closed != "sealed" else out + back)
         self.rows["flows"].append(
             {
-                "flow": number, "source": 0, "leg": "phone", "transport": "tcp", "dport": 443, "first": at, "last": at,
-                "bytes_out": out, "bytes_in": back, "bytes_read": read, "destination": place,
-                "decrypted": closed is None or closed == "sealed", "origin": f"flows.mitm#{number}!file:0+1", **more,
+                "flow": number,
+                "source": 0,
+                "leg": "phone",
+                "transport": "tcp",
+                "dport": 443,
+                "first": at,
+                "last": at,
+                "bytes_out": out,
+                "bytes_in": back,
+                "bytes_read": read,
+                "destination": place,
+                "decrypted": closed is None or closed == "sealed",
+                "origin": f"flows.mitm#{number}!file:0+1",
+                **more,
             }
-        )  # fmt: skip
+        )
         if closed is not None:
-            cause = {"pinned": "certificate_not_trusted", "ca_refused": "closed_after_handshake", "encrypted": "quic"}.get(closed)
+            cause = {
+                "pinned": "certificate_not_trusted",
+                "ca_refused": "closed_after_handshake",
+                "encrypted": "quic",
+            }.get(closed)
             self.rows["opaque"].append(
-                {"flow": number, "kind": closed, "cause": cause, "destination": place, "bytes": out + back - read, "count": 1}
+                {
+                    "flow": number,
+                    "kind": closed,
+                    "cause": cause,
+                    "destination": place,
+                    "bytes": out + back - read,
+                    "count": 1,
+                }
             )
         return number
 
@@ -198,17 +245,36 @@ class Maker:
         number = len(self.rows["exchanges"])
         self.rows["exchanges"].append(
             {
-                "exchange": number, "flow": flow, "started": at, "protocol": "http/2", "method": "POST", "scheme": "https",
-                "host": host, "path": path, "status": 200, "request_bytes": 900, "response_bytes": 300,
-                "destination": place, "phase": phase, "origin": f"flows.mitm#{flow}!http-request-head:0+120",
+                "exchange": number,
+                "flow": flow,
+                "started": at,
+                "protocol": "http/2",
+                "method": "POST",
+                "scheme": "https",
+                "host": host,
+                "path": path,
+                "status": 200,
+                "request_bytes": 900,
+                "response_bytes": 300,
+                "destination": place,
+                "phase": phase,
+                "origin": f"flows.mitm#{flow}!http-request-head:0+120",
             }
-        )  # fmt: skip
+        )
         self.rows["messages"].append(
             {
-                "message": number, "flow": flow, "exchange": number, "direction": "sent", "index": 0, "at": at,
-                "kind": "request", "bytes": 900, "decoded": True, "origin": f"flows.mitm#{flow}!http-request-body:0+900",
+                "message": number,
+                "flow": flow,
+                "exchange": number,
+                "direction": "sent",
+                "index": 0,
+                "at": at,
+                "kind": "request",
+                "bytes": 900,
+                "decoded": True,
+                "origin": f"flows.mitm#{flow}!http-request-body:0+900",
             }
-        )  # fmt: skip
+        )
         return number
 
     def sent(self, exchange: int, data_type: str, method: str, **more: Any) -> int:
@@ -217,14 +283,26 @@ class Maker:
         key = hashlib.sha256(data_type.encode()).hexdigest()[:32]
         self.rows["transmissions"].append(
             {
-                "transmission": number, "message": exchange, "exchange": exchange, "flow": of["flow"],
-                "destination": of["destination"], "direction": "sent", "data_type": data_type, "method": method,
-                "also": [], "certainty": "low" if method == "value" else "high",
-                "path": f"request.body.events[{number % 7}].{data_type}", "via": "gzip > json", "masked": "9c··········e2",
-                "value_key": key, "value": "", "phase": of["phase"],
-                "origin": f"flows.mitm#{of['flow']}!http-request-body>gzip>json-string@88+52:18+36", **more,
+                "transmission": number,
+                "message": exchange,
+                "exchange": exchange,
+                "flow": of["flow"],
+                "destination": of["destination"],
+                "direction": "sent",
+                "data_type": data_type,
+                "method": method,
+                "also": [],
+                "certainty": "low" if method == "value" else "high",
+                "path": f"request.body.events[{number % 7}].{data_type}",
+                "via": "gzip > json",
+                "masked": "9c··········e2",
+                "value_key": key,
+                "value": "",
+                "phase": of["phase"],
+                "origin": f"flows.mitm#{of['flow']}!http-request-body>gzip>json-string@88+52:18+36",
+                **more,
             }
-        )  # fmt: skip
+        )
         return number
 
     def write(self, folder: Path, audit: Mapping[str, Any]) -> Path:
@@ -241,7 +319,13 @@ AUDIT: Mapping[str, Any] = {
     "sample": True,
     "capture_date": "2026-11-18",
     "manifest": {
-        "app": {"id": "com.example.demo", "name": "Demo Shop", "version": "5.12.0", "platform": "android", "vendor": "niaga"},
+        "app": {
+            "id": "com.example.demo",
+            "name": "Demo Shop",
+            "version": "5.12.0",
+            "platform": "android",
+            "vendor": "niaga",
+        },
         "device": {"model": "Selendra S4"},
         "user_country": "ID",
         "timezone": "Asia/Jakarta",
@@ -254,10 +338,17 @@ AUDIT: Mapping[str, Any] = {
     "options": {"persona": sorted(PLANTED), "reveal": False, "study_key": False, "reference": []},
     "counts": {"flows": 345, "exchanges": 300},
     "reference": [
-        {"name": "operators.yaml", "date": "2026-11-24", "sha256": "ab" * 32, "licence": "MIT", "attribution": "us", "source": "here"}
+        {
+            "name": "operators.yaml",
+            "date": "2026-11-24",
+            "sha256": "ab" * 32,
+            "licence": "MIT",
+            "attribution": "us",
+            "source": "here",
+        }
     ],
     "libraries": {"pyarrow": "20.0"},
-}  # fmt: skip
+}
 
 
 def phase_at(at: datetime) -> str:
@@ -266,7 +357,7 @@ def phase_at(at: datetime) -> str:
 
 
 def rich(folder: Path, **changes: Any) -> Path:
-    """About 45 destinations, 26 types, 300 exchanges; refused, sealed, encrypted, refuted, doubtful, anycast, unknown."""
+    """About 45 destinations, 26 types, 300 exchanges; some refused, sealed, encrypted, refuted, doubtful, anycast."""
     dice = random.Random(7)
     made = Maker()
     for number, host in enumerate(_HOSTS):
@@ -280,7 +371,9 @@ def rich(folder: Path, **changes: Any) -> Path:
     for n, one in enumerate(types):
         favourite[(n * 5) % 40].append(one)
     for n in range(300):
-        place = n % len(_HOSTS) if n < 2 * len(_HOSTS) else dice.choice((0, 1, 7, 8, 11, 13, 19, 25, 28, 30, 33, 34, 35))
+        place = (
+            n % len(_HOSTS) if n < 2 * len(_HOSTS) else dice.choice((0, 1, 7, 8, 11, 13, 19, 25, 28, 30, 33, 34, 35))
+        )
         at = START + timedelta(seconds=dice.randint(1, 42 * 60 - 1))
         name, _, _, _, _, ms, extra = _HOSTS[place]
         phase = phase_at(at)
@@ -304,7 +397,9 @@ def rich(folder: Path, **changes: Any) -> Path:
                 )
     # The phone's system, and the same traffic seen once more on the other side of the proxy.
     flow = made.flow(len(_HOSTS), START, 500, 500, host="mtalk.noise.example")
-    made.sent(made.exchange(len(_HOSTS), flow, START, "first_launch", "mtalk.noise.example", "/"), "advertising_id", "planted")
+    made.sent(
+        made.exchange(len(_HOSTS), flow, START, "first_launch", "mtalk.noise.example", "/"), "advertising_id", "planted"
+    )
     flow = made.flow(0, START, 5_000_000, 5_000_000, same_as=0)
     made.sent(made.exchange(0, flow, START, "first_launch", "api.demoshop.example", "/"), "genetic", "planted")
     _conclude(made)
@@ -332,18 +427,27 @@ def _conclude(made: Maker) -> None:
             keys.setdefault((t["value_key"], t["data_type"]), set()).add(t["destination"])
     for (key, kind), places in sorted(keys.items()):
         if len(places) > 1:
-            made.rows["links"].append({"value_key": key, "data_type": kind, "destinations": sorted(places), "operators": []})
+            made.rows["links"].append(
+                {"value_key": key, "data_type": kind, "destinations": sorted(places), "operators": []}
+            )
 
-    def finding(id: str, rule: str, state: str | None, wording: str, of: list[dict[str, Any]], **more: Any) -> None:
+    def finding(name: str, rule: str, state: str | None, wording: str, of: list[dict[str, Any]], **more: Any) -> None:
         types = sorted({t["data_type"] for t in of})
         args = {"types": ",".join(types), "type_count": len(types), "state": state or ""}
         made.rows["findings"].append(
             {
-                "finding": id, "rule": rule, "regime": rule.lower(), "state": state, "severity": "notice", "wording": wording,
+                "finding": name,
+                "rule": rule,
+                "regime": rule.lower(),
+                "state": state,
+                "severity": "notice",
+                "wording": wording,
                 "args": [{"name": k, "value": str(v)} for k, v in args.items()],
-                "transmissions": [t["transmission"] for t in of], "destinations": sorted({t["destination"] for t in of}), **more,
+                "transmissions": [t["transmission"] for t in of],
+                "destinations": sorted({t["destination"] for t in of}),
+                **more,
             }
-        )  # fmt: skip
+        )
 
     before = [t for t in sent if t["phase"] in ("first_launch", "consent_asked")]
     after = [t for t in sent if t["phase"] not in ("first_launch", "consent_asked", None)]
@@ -362,9 +466,15 @@ def _conclude(made: Maker) -> None:
         level = max(place[t["destination"]]["level"] for t in of)
         missing = {1: ["missing.second_database", "missing.second_kind"], 2: ["missing.second_kind"]}.get(level, [])
         finding(
-            f"DEST-{state}", "DEST", state, f"finding.destination.level{level}", of, level=level, missing=missing,
+            f"DEST-{state}",
+            "DEST",
+            state,
+            f"finding.destination.level{level}",
+            of,
+            level=level,
+            missing=missing,
             cannot_show=["cannot.storage", "cannot.behind_server"],
-        )  # fmt: skip
+        )
 
 
 def poor(folder: Path) -> Path:
@@ -372,9 +482,13 @@ def poor(folder: Path) -> Path:
     made = Maker()
     made.rows["sources"][0] |= {"file": "iphone.pcap", "kind": "pcap"}
     for n in range(4):
-        row = destination(n, (f"host-{n}.example", None, "US" if n else None, n and 1, "one_database" if n else "no_source", None, {}))
+        row = destination(
+            n, (f"host-{n}.example", None, "US" if n else None, n and 1, "one_database" if n else "no_source", None, {})
+        )
         made.rows["destinations"].append(row)
-        made.flow(n, START + timedelta(seconds=n), 2000, 9000, closed="encrypted", host=f"host-{n}.example", packets_out=5)
+        made.flow(
+            n, START + timedelta(seconds=n), 2000, 9000, closed="encrypted", host=f"host-{n}.example", packets_out=5
+        )
     _conclude(made)
     return made.write(folder, {"name": "iphone", "manifest": {}, "options": {"persona": None, "reveal": False}})
 
@@ -427,7 +541,12 @@ def hostile(folder: Path) -> Path:
     made = Maker()
     for n, name in enumerate(HOSTILE):
         row = destination(n, (name, None, "US", 2, "no_second_kind", 20.0 + n, {}))
-        row |= {"operator": f"op{n}", "operator_name": name[:60], "operator_confidence": "recalled", "operator_country": "US"}
+        row |= {
+            "operator": f"op{n}",
+            "operator_name": name[:60],
+            "operator_confidence": "recalled",
+            "operator_country": "US",
+        }
         row["witnesses"][0]["text"] = name
         row["law_links"].append(
             {"state": "US", "link": "operator", "company": f"op{n}", "statutes": [name[:40]], "confidence": "verified"}
@@ -439,7 +558,13 @@ def hostile(folder: Path) -> Path:
         number = made.sent(exchange, name[:40], "planted", path=f"request.{name}", masked=name[:30], phase=name[:50])
         made.sent(exchange, "advertising_id", "planted")
         made.rows["evidence"].append(
-            {"transmission": number, "excerpt": f"a {name} b", "request_line": f"GET {name}", "chain": f"query > {name}", "origin": name}
+            {
+                "transmission": number,
+                "excerpt": f"a {name} b",
+                "request_line": f"GET {name}",
+                "chain": f"query > {name}",
+                "origin": name,
+            }
         )
         made.rows["losses"].append({"source": 0, "kind": name[:30], "count": 1, "bytes": 1, "where": name})
     made.rows["sources"][0] |= {"file": HOSTILE[0], "kind": HOSTILE[7]}
@@ -447,9 +572,14 @@ def hostile(folder: Path) -> Path:
     evil = HOSTILE[0]
     manifest = {"app": {"name": evil, "version": evil, "vendor": evil}, "vantage": {"city": evil}, "opened_by": evil}
     audit = {
-        "name": evil, "made": evil, "manifest": manifest | {"timezone": "Asia/Jakarta"}, "options": {"persona": [evil]},
-        "reference": [{"name": evil, "date": evil, "attribution": evil}], "libraries": {evil: evil}, "capture_date": evil,
-    }  # fmt: skip
+        "name": evil,
+        "made": evil,
+        "manifest": manifest | {"timezone": "Asia/Jakarta"},
+        "options": {"persona": [evil]},
+        "reference": [{"name": evil, "date": evil, "attribution": evil}],
+        "libraries": {evil: evil},
+        "capture_date": evil,
+    }
     return made.write(folder, audit)
 
 
@@ -462,7 +592,15 @@ def huge(folder: Path, hosts: int = 20_000) -> Path:
     types = [*PLANTED, *BY_KEY]
     for n in range(hosts):
         country, level = dice.choice(countries), dice.choice((0, 1, 2, 3))
-        host = (f"h{n}.cdn.example", dice.choice(operators), country if level else None, level, "no_second_kind", None, {})
+        host = (
+            f"h{n}.cdn.example",
+            dice.choice(operators),
+            country if level else None,
+            level,
+            "no_second_kind",
+            None,
+            {},
+        )
         made.rows["destinations"].append(destination(n, host) | {"address": f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"})
         at = START + timedelta(seconds=n % 2500)
         flow = made.flow(n, at, 700, 300, host=f"h{n}.cdn.example")

@@ -103,7 +103,9 @@ def test_nothing_is_asked_for_and_nothing_foreign_runs(built: dict[str, Path], n
 def test_hostile_strings_are_text(built: dict[str, Path]) -> None:
     text = _read(built, "hostile")
     page = _Page(text)
-    assert "\u202e" not in text and "\u200b" not in text and "\x00" not in text
+    assert "\u202e" not in text
+    assert "\u200b" not in text
+    assert "\x00" not in text
     assert "\\u{202e}" in page.text
     assert "xn--mnchen-3ya" in page.text
     assert not [t for t, _ in page.elements if t == "img"]
@@ -204,6 +206,9 @@ def test_pandas_is_not_needed(built: dict[str, Path]) -> None:
     import subprocess
     import sys
 
-    code = f"import sys, reports; from pathlib import Path; reports.build(Path({str(built['poor'])!r})); print('pandas' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    folder = str(built["poor"])
+    code = f"import sys, reports, pathlib; reports.build(pathlib.Path({folder!r})); print('pandas' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
     assert done.stdout.strip() == "False"
