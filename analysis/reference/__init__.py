@@ -464,6 +464,8 @@ class Reference:
             if name not in lists:
                 continue
             read = lists[name].read(word)
+            if read is None and lists[name].alpha2 and word.upper() in self.countries:
+                read = word.upper()
             if read is None:
                 continue
             if lists[name].letters:

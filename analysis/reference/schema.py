@@ -196,16 +196,19 @@ class CodeList(Record, kw_only=True, frozen=True):
     """Codes of one country's parts; ``country`` is what each of them means."""
     country: str | None = None
     letters: dict[str, str] = {}
-    """Codes that stand for codes of the next list."""
+    """Letters that stand for letters of the next list's codes."""
+    alpha2: bool = False
+    """True where every country's alpha-2 code stands for itself, beside ``codes``."""
 
     def read(self, word: str) -> str | None:
         """The country or the next list's code that a word stands for, in the word's case or another."""
+        if self.letters:
+            return "".join(self.letters.get(letter, "?") for letter in word.lower())
         for spelling in (word, word.lower(), word.upper()):
             if spelling in self.names:
                 return self.country
-            found = self.codes.get(spelling) or self.letters.get(spelling)
-            if found is not None:
-                return found
+            if spelling in self.codes:
+                return self.codes[spelling]
         return None
 
 
