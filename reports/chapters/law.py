@@ -144,6 +144,9 @@ def _against(book: Book, state: State) -> list[Markup]:
         made.append(t("against.machine_owner"))
     if links["parent"].hosts:
         made.append(t("against.parent"))
+    weak = len(state.types & f.weak_types)
+    if weak:
+        made.append(t("against.weak_types", n=weak))
     refuted = sum(state.code in h.row["refuted"] for h in f.refuted)
     if refuted:
         made.append(t("against.refuted", n=refuted))

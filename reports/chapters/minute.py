@@ -177,6 +177,8 @@ def _law(book: Book) -> dict[str, Any]:
     parts = []
     if reached:
         parts.append(t("law.reached", n=len(reached)))
+        if set().union(*(s.types for s in reached)) <= f.weak_types:
+            parts.append(t("law.weak"))
         blank = [s for s in reached if not s.statutes]
         if blank:
             names = [w.the_country(s.code) for s in blank[:4]] + (

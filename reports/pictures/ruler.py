@@ -69,7 +69,7 @@ def draw(facts: Facts, hosts: Sequence[Host], words: Words, width: int, label: s
         ms = words.tenths(host.row["round_trip_ms"])
         if narrow:
             drawn.append(svg.text(0, y + 13, words.host_plain(host, 38), "mono small"))
-            drawn.append(svg.text(width - 1, y + 13, words.ms(host.row["round_trip_ms"]), "small m", "end"))
+            drawn.append(svg.text(width - 1, y + 13, words.t("unit.ms", n=ms), "small m", "end"))
             y += 17
         else:
             drawn.append(svg.text(0, y + 15.5, words.host_plain(host, 25), "mono"))

@@ -176,7 +176,7 @@ def _columns(facts: Facts, words: Words, flows: Sequence[_Flow], narrow: bool, r
         for c in facts.known_companies[: _COMPANIES[narrow]]
     ]
     middle += [
-        _Node(_FURTHER, str(words.t("sankey.further_companies", n=len(fold.companies))), "open"),
+        _Node(_FURTHER, str(words.t("sankey.further_short" if narrow else "sankey.further_companies", n=len(fold.companies))), "open"),
         _Node(_UNKNOWN, str(words.t("company.unknown_short" if narrow else "company.unknown")), "open"),
     ]
     states = _states(facts, right)

@@ -44,6 +44,11 @@
       body.append(...rows.map(([, row]) => row));
     });
   });
+  for (const field of all(".find")) field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLocaleLowerCase(root.lang);
+    for (const row of document.getElementById(field.dataset.table).parentElement.tBodies[0].rows)
+      row.hidden = wanted !== "" && !row.textContent.toLocaleLowerCase(root.lang).includes(wanted);
+  });
   // Details hold evidence: print them open, and open the one that an address names.
   addEventListener("beforeprint", () => { for (const one of all("details")) one.open = true; });
   const show = () => {

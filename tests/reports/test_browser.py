@@ -63,6 +63,9 @@ def test_the_script_sorts_opens_and_follows_an_address(chromium: Browser, built:
         first = page.locator("#everything .sortable tbody th").first.inner_text()
         page.locator("#everything .sortable thead button").first.click()
         assert page.locator("#everything .sortable tbody th").first.inner_text() != first
+        page.locator(".find[data-table=t-hosts]").fill("log.pagoda")
+        rows = page.locator("table:has(#t-hosts) tbody tr")
+        assert [r.is_visible() for r in rows.all()].count(True) == 1
         page.locator("[data-open=states]").click()
         assert page.locator("#states details:not([open])").count() == 0
         assert seen.console == []
