@@ -8,6 +8,7 @@ address, else the one without the well-known port.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,13 +18,16 @@ from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.octets import Octets
 from analysis.sources.packets import link
-from analysis.sources.packets.conversation import ACK, SYN, Conversation, Counters, Sink
-from analysis.sources.packets.files import Packet, Told, packets
-from analysis.sources.packets.link import TCP, Datagrams, Partial, Segment, Skipped
+from analysis.sources.packets.conversation import ACK, SYN, Conversation
+from analysis.sources.packets.files import Packet, Told, apps, packets
+from analysis.sources.packets.link import TCP, Datagrams, Segment, Skipped
+from analysis.sources.packets.sink import Counters, Sink
 from analysis.sources.rows import Batches, Losses, Names
 
 KIND = "pcap"
 
+_UID = re.compile(r"u-(-?[0-9]{1,10})\Z")
+"""How PCAPdroid's pcapng says whose packet it is."""
 IDLE = {TCP: 7_200_000_000, 17: 180_000_000}
 """Microseconds of silence after which a 5-tuple is another conversation: NAT's two hours for TCP (RFC 5382), and
 three minutes for UDP (RFC 4787 asks for two at least)."""
@@ -55,6 +59,7 @@ class _Reader:
 
     def run(self, octets: Octets, path: Path) -> Iterator[Batch]:
         told = Told()
+        told.apps = apps(path)
         last = 0
         for packet in packets(octets, told):
             self._packet(packet, told)
@@ -71,10 +76,11 @@ class _Reader:
         rest = self._datagrams.rest()
         if rest:
             self._skipped["packet_fragment_without_rest"] += rest
+            self._octets["packet_fragment_without_rest"] += self._datagrams.octets
         for kind, count in sorted(self._skipped.items()):
             self._losses.add(kind, "packets in no flow", self._octets[kind], count)
         for (kind, where), count in sorted(self._sink.losses.items()):
-            self._losses.add(kind, where, 0, count)
+            self._losses.add(kind, where, self._sink.lost[(kind, where)], count)
         if told.torn is not None:
             self._losses.add("file_truncated", told.torn, told.left)
         for address, name in told.names or ():
@@ -108,27 +114,23 @@ class _Reader:
             trailer = link.pcapdroid(data)
             if trailer is not None:
                 app, marked, data = trailer.name or None, True, data[:-32]
-        if packet.comment.startswith("u-") and packet.comment[2:].lstrip("-").isdecimal():
-            app, marked = (told.apps or {}).get(int(packet.comment[2:])), True
+        uid = _UID.match(packet.comment)
+        if uid is not None:
+            app, marked = (told.apps or {}).get(int(uid[1])), True
         found = link.network(packet.link, data)
-        if not isinstance(found, Skipped):
-            found_segment = self._datagrams.segment(found[0], data, found[1])
-        else:
-            found_segment = found
-        if isinstance(found_segment, Partial):
-            return
-        if isinstance(found_segment, Skipped):
-            self._skipped[found_segment.kind] += 1
-            self._octets[found_segment.kind] += packet.wire
-            return
-        self._flow(found_segment, packet, app, marked)
+        carried = found if isinstance(found, Skipped) else self._datagrams.segment(found[0], data, found[1])
+        if isinstance(carried, Skipped):
+            self._skipped[carried.kind] += carried.packets
+            self._octets[carried.kind] += packet.wire
+        elif isinstance(carried, Segment):
+            self._flow(carried, packet, app, marked)
 
     def _flow(self, segment: Segment, packet: Packet, app: str | None, marked: bool) -> None:
         here, there = (segment.src, segment.sport), (segment.dst, segment.dport)
         key = (segment.protocol, *sorted((here, there), key=repr))
         conversation = self._open.get(key)
         opens = segment.protocol == TCP and segment.flags & (SYN | ACK) == SYN
-        if conversation is not None and self._is_new(conversation, packet.at, opens):
+        if conversation is not None and self._is_new(conversation, packet.at, segment.sequence if opens else None):
             self._end(conversation)
             conversation = None
         if conversation is None:
@@ -139,6 +141,7 @@ class _Reader:
             conversation = Conversation(
                 self._flows, ordered, packet.number, packet.offset, len(packet.data), self._sink
             )
+            conversation.opened = opens or self._options.device in (segment.src, segment.dst)
             self._flows += 1
             self._open[key] = conversation
         if marked:
@@ -149,8 +152,9 @@ class _Reader:
         conversation.feed(segment, way, packet.number, packet.at)
 
     @staticmethod
-    def _is_new(conversation: Conversation, at: int | None, opens: bool) -> bool:
-        if opens and conversation.closed:
+    def _is_new(conversation: Conversation, at: int | None, opening: int | None) -> bool:
+        """``opening``: the sequence number of a SYN."""
+        if opening is not None and conversation.reopens(opening):
             return True
         if at is None or conversation.last is None:
             return False

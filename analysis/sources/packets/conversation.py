@@ -6,67 +6,36 @@ has a kind and a cause, so that nothing disappears.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from analysis.model import Clue, Exchange, Key, Message, Origin
-from analysis.sources import Options
-from analysis.sources.packets import dns, http1, quic, tls
+from analysis.model import Clue, Key, Message, MessageKind, Origin
+from analysis.sources.packets import dns, http1, http2, quic, tls, websocket
+from analysis.sources.packets.exchanges import Exchanges, Place
 from analysis.sources.packets.link import PROTOCOLS, TCP, UDP, Segment
+from analysis.sources.packets.sink import Sink
 from analysis.sources.packets.streams import Stream
-from analysis.sources.rows import Names, authority
+from analysis.sources.rows import address, authority
 
 MOST_RAW = 1 << 18
 """Octets of a conversation in an unknown protocol that are looked through, each way."""
 _RECORDS = (b"\x14", b"\x15", b"\x16", b"\x17")
-_RECORD = re.compile(rb"[\x14-\x17]\x03[\x01-\x04]")
 _TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 993, 995, 5223, 5228, 8443})
-_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
-
-
-class Counters:
-    """The ordinals of one file: exchanges in the order of their requests' heads, messages in the order they end."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.exchanges = 0
-        self.messages = 0
-
-    def exchange(self) -> int:
-        self.exchanges += 1
-        return self.exchanges - 1
-
-    def message(self) -> Key:
-        self.messages += 1
-        return Key(self.source, self.messages - 1)
-
-
-class Sink:
-    """Where conversations put what they found."""
-
-    def __init__(self, counters: Counters, names: Names, options: Options) -> None:
-        self.counters, self.names, self.options = counters, names, options
-        self.exchanges: list[tuple[Exchange, list[Message]]] = []
-        self.messages: list[Message] = []
-        self.clues: list[Clue] = []
-        self.rows: list[dict[str, Any]] = []
-        self.losses: Counter[tuple[str, str]] = Counter()
 
 
 class Conversation:
     """One 5-tuple from its first packet to its end. Direction 0 is from the phone."""
 
-    def __init__(self, number: int, first: Segment, packet: int, offset: int, size: int, sink: Sink) -> None:
+    def __init__(self, number: int, first: Segment, first_packet: int, offset: int, size: int, sink: Sink) -> None:
         self.key = Key(sink.counters.source, number)
         self.protocol = first.protocol
         self.ends = ((first.src, first.sport), (first.dst, first.dport))
-        self._sink = sink
-        self.origin = Origin(sink.counters.source, (packet,), "file", offset, size)
+        self.sink = sink
+        self.origin = Origin(sink.counters.source, (first_packet,), "file", offset, size)
         self.first: int | None = None
         self.last: int | None = None
         self.packets = [0, 0]
@@ -87,25 +56,41 @@ class Conversation:
         self._syns = 0
         self._kind = ""
         self._streams = [
-            Stream(lambda d, p, t: self._arrived(0, d, p, t), lambda n: self._missing(0, n)),
-            Stream(lambda d, p, t: self._arrived(1, d, p, t), lambda n: self._missing(1, n)),
+            Stream(partial(self._arrived, 0), partial(self._missing, 0)),
+            Stream(partial(self._arrived, 1), partial(self._missing, 1)),
         ]
         self._held: list[list[tuple[bytes, int, int | None]]] = [[], []]
         self._parsers: list[http1.Parser] = []
-        self._waiting: list[_Pending] = []
+        self._old: list[http1.Parser] = []
+        """Of a connection that became another one."""
+        self._frames: list[websocket.Frames] = []
+        self._exchanges: Exchanges | None = None
+        self._http2: http2.Connection | None = None
+        self._asks = 0
+        """The direction of requests."""
+        self._guessed = False
+        self._relay = False
+        """What goes through is meant for another host than the one that it is sent to."""
         self._shakes = [tls.Handshake(), tls.Handshake()]
+        self._refused: str | None = None
         self._hello_at: int | None = None
         self._hellos = 0
+        self._dns: list[bytearray | None] = [bytearray(), bytearray()]
         self._initials = quic.Initials()
         self._raw = [0, 0]
+        self._over = 0
         self._index = [0, 0]
-        self._counted = [0, 0]
+        self.opened = False
+        """Who opened it was seen, or stated: the phone is no guess."""
+        self._opening: int | None = None
+        self._packet = first_packet
 
     # ------------------------------------------------------------------------------------------- packets
 
     def feed(self, segment: Segment, way: int, packet: int, at: int | None) -> None:
         """A packet of this conversation. ``way``: 0 from the phone, 1 to it."""
         self.packets[way] += segment.packets
+        self._packet = packet
         if at is not None:
             self.first = at if self.first is None else min(self.first, at)
             self.last = at if self.last is None else max(self.last, at)
@@ -123,6 +108,7 @@ class Conversation:
         if flags & SYN:
             stream.start(segment.sequence)
             if not flags & ACK:
+                self._opening = segment.sequence
                 self._syns += 1
                 self._syn_at = at
             elif self._syns == 1 and self._syn_at is not None and at is not None and self.tcp_ms is None and way == 1:
@@ -136,6 +122,12 @@ class Conversation:
         if flags & (FIN | RST):
             self.closed = True
 
+    def reopens(self, sequence: int) -> bool:
+        """True when a SYN with this sequence number begins another conversation of the same ends."""
+        if self._opening is not None:
+            return self.closed or sequence != self._opening
+        return self.closed or any(stream.seen for stream in self._streams)
+
     # -------------------------------------------------------------------------------------------- octets
 
     def _arrived(self, way: int, data: bytes, packet: int, at: int | None) -> None:
@@ -145,10 +137,8 @@ class Conversation:
             self._kind = self._tell(way)
             if not self._kind:
                 return
-            held, self._held = self._held, [[], []]
-            self._begin()
-            for side, parts in self._in_order(held):
-                self._pass_on(side, *parts)
+            self._begin(way)
+            self._release()
             return
         self._pass_on(way, data, packet, at)
 
@@ -159,12 +149,12 @@ class Conversation:
 
     def _tell(self, way: int) -> str:
         """What is spoken, by the first octets of one direction; empty while that is not known yet."""
-        data = b"".join(part[0] for part in self._held[way])[:16384]
+        data = b"".join(part[0] for part in self._held[way])[: tls.MOST_RECORD]
         if data[:1] in _RECORDS and data[1:2] in (b"\x03", b""):
             return "tls" if len(data) >= 6 else ""
-        if len(data) < 24 and _HTTP2.startswith(data):
+        if len(data) < 24 and http2.PREFACE.startswith(data):
             return ""
-        if data.startswith(_HTTP2):
+        if data.startswith(http2.PREFACE):
             return "http2"
         if http1.begins_request(data):
             return "http" if b"\n" in data or len(data) > 32 else ""
@@ -172,47 +162,69 @@ class Conversation:
             return "http"
         if len(data) < 9 and ((data.isalpha() and data.isupper()) or b"HTTP/1.".startswith(data[:7])) and len(data) < 8:
             return ""
-        if {self.ends[0][1], self.ends[1][1]} & {53} and len(data) >= 14:
-            return "dns"
-        if self.ends[1][1] in _TLS_PORTS and _RECORD.search(data):
-            return "tls"  # from the middle of a record on: its beginning was not captured
+        ports = {self.ends[0][1], self.ends[1][1]}
+        if 53 in ports:
+            if len(data) < 14:
+                return ""
+            if dns.begins_stream(data):
+                return "dns"
+        if self._opening is None and not self._relay:
+            # From the middle of a connection: a record may begin further on.
+            found = tls.inside(data, bool(ports & _TLS_PORTS))
+            if found:
+                return "tls"
+            if ports & _TLS_PORTS and len(data) < tls.MOST_RECORD:
+                return ""
         return "raw"
 
-    def _begin(self) -> None:
-        if self._kind == "http":
-            most = self._sink.options.max_body
-            client = http1.Parser(True, self._request_begun, self._request_done, lambda: "", most)
-            server = http1.Parser(False, self._response_begun, self._response_done, self._method, most)
-            self._parsers = [client, server]
-            first = [b"".join(p[0] for p in self._held[w])[:64] for w in (0, 1)]
-            if http1.begins_response(first[0]) or (first[1] and http1.begins_request(first[1])):
-                # What was taken for the phone answers requests: the ends stand the other way round.
-                self._parsers.reverse()
+    def _begin(self, way: int) -> None:
+        if self._kind in ("http", "http2"):
+            if self._exchanges is None:
+                self._who_asks(way)
+            self._http_begins()
 
     def _pass_on(self, way: int, data: bytes, packet: int, at: int | None) -> None:
         if self._kind == "http":
-            self._parsers[way].feed(data, packet, at)
+            parser = self._parsers[way]
+            parser.feed(data, packet, at)
+            if parser.stalled:
+                self._untold_tunnel()
         elif self._kind == "tls":
             self._tls(way, data, at)
         elif self._kind == "dns":
             self._dns_stream(way, data, at)
-        elif self._kind == "http2":
-            self.unread[("unread", "http2_clear")] += len(data)
+        elif self._http2 is not None:
+            self._http2.feed(way == self._asks, data, packet, at)
         else:
             self._raw_octets(way, data, packet, at)
 
+    def _untold_tunnel(self) -> None:
+        """What follows a CONNECT whose answer was not captured: that it was opened is shown by its being used."""
+        self._relay = True
+        self._leave_http("")
+
     def _missing(self, way: int, count: int) -> None:
         """Octets that the capture lacks; what waited for more is told what it was."""
-        self._sink.losses[("tcp_gap", "octets missing between packets")] += 1
+        self.sink.lose("tcp_gap", "octets missing between packets", count)
         if not self._kind and self._held[way]:
             self._kind = "raw"
-            held, self._held = self._held, [[], []]
-            for side, parts in self._in_order(held):
-                self._pass_on(side, *parts)
+            self._release()
         if self._kind == "http":
-            self._parsers[way].gap(count)
+            goes_on = self._parsers[way].gap(count)
+            if not goes_on and way != self._asks and self._exchanges is not None:
+                self._exchanges.lost_responses()
+        elif self._kind == "http2" and self._http2 is not None:
+            self._http2.gap(way == self._asks)
         elif self._kind == "tls":
             self._shakes[way].over = True
+        elif self._kind == "dns":
+            self._dns_lost(way)
+
+    def _release(self) -> None:
+        """What was held back goes on, in the order of the packets."""
+        held, self._held = self._held, [[], []]
+        for side, parts in self._in_order(held):
+            self._arrived(side, *parts)
 
     # ----------------------------------------------------------------------------------------------- TLS
 
@@ -230,7 +242,7 @@ class Conversation:
                 self._hello_at = at
                 self._named(hello.host, "sni")
                 if hello.encrypted_name:
-                    self._sink.losses[("name_encrypted", "a ClientHello whose true name is encrypted")] += 1
+                    self.sink.lose("name_encrypted", "a ClientHello whose true name is encrypted")
                 self.alpn = self.alpn or hello.alpn
                 self.tls = self.tls or tls.version_name(hello)
             else:
@@ -239,163 +251,117 @@ class Conversation:
                 if self._hello_at is not None and at is not None and self._hellos == 1 and at >= self._hello_at:
                     self.tls_ms = (at - self._hello_at) / 1000
                     self.handshake_at = self.handshake_at or self._hello_at
+        answer = self._shakes[1].hello
+        if way == 0 and shake.alert is not None and answer is not None and not answer.client:
+            # An alert in the clear, sent by the phone behind the server's first flight and before any data.
+            self._refused = tls.REFUSALS.get(shake.alert)
         if shake.certificate is not None:
             for name in tls.names_of(shake.certificate):
-                self._sink.clues.append(Clue(self.key, "certificate", name, at, self.origin))
+                self.sink.clues.append(Clue(self.key, "certificate", name, at, self.origin))
             shake.certificate = None
 
-    def _named(self, host: str | None, said_by: str) -> None:
-        if host and self.host is None:
-            self.host, self.host_from = host, said_by
-            self._sink.names.add(self.ends[1][0], host, said_by, self.first)
+    def _named(self, host: str | None, said_by: str, direct: bool = True) -> None:
+        """A name that the end which answers was called by. ``direct``: it is that host itself, no proxy before it."""
+        if not host or (self.host is not None and not (self._relay and said_by == "sni")):
+            return
+        literal = address(host) is not None
+        if self.host is None or not literal:
+            self.host, self.host_from = host, "address" if literal else said_by
+        if direct and not self._relay and not literal:
+            told = "host" if said_by == "http" else said_by
+            self.sink.names.add(self.ends[1 - self._asks][0], host, told, self.first)
 
     # ---------------------------------------------------------------------------------------------- HTTP
 
-    def _method(self) -> str:
-        """The method that the next response answers."""
-        return next((p.request.method for p in self._waiting if p.response is None and p.request is not None), "")
+    def place(self) -> Place:
+        """Where requests go."""
+        address, port = self.ends[1 - self._asks]
+        return Place(address, port, self.host)
 
-    def _request_begun(self, part: http1.Part) -> None:
-        part.number = self._sink.counters.exchange()
-        self._waiting.append(_Pending(part))
-        host = self._authority(part)[0]
-        self._named(host, "http")
+    def sent(self, request: bool) -> bool:
+        """True when the phone is the end that sent the request, or the response."""
+        return self._phone() == (self._asks if request else 1 - self._asks)
 
-    def _request_done(self, part: http1.Part) -> None:
-        for pending in self._waiting:
-            if pending.request is part:
-                pending.asked = True
-        self._settle(False)
+    def asked(self, host: str, direct: bool) -> None:
+        """A request named a host."""
+        self._named(host, "http", direct)
 
-    def _response_begun(self, part: http1.Part) -> None:
-        if part.status is not None and 100 <= part.status < 200 and part.status != 101:
+    def _http_begins(self) -> None:
+        self._exchanges = self._exchanges or Exchanges(self)
+        most = self.sink.options.max_body
+        if self._kind == "http2":
+            self._http2 = http2.Connection(self._exchanges, self.sink.lose, most)
             return
-        pending = next((p for p in self._waiting if p.response is None), None)
-        if pending is None:
-            part.number = self._sink.counters.exchange()
-            pending = _Pending(None, asked=True)
-            self._waiting.append(pending)
-        pending.response = part
+        pair = self._exchanges
+        client = http1.Parser(True, pair.request_begun, pair.request_done, lambda: "", most)
+        server = http1.Parser(False, pair.response_begun, self._response_done, pair.method, most)
+        self._parsers = [server, client] if self._asks else [client, server]
+
+    def _who_asks(self, way: int) -> None:
+        """The direction of requests, by what is said; who the phone is was a guess where nobody opened."""
+        first = [b"".join(p[0] for p in self._held[w])[:8192] for w in (0, 1)]
+        if self._kind == "http2":
+            self._asks = 0 if first[0].startswith(http2.PREFACE[:8]) or way == 0 else 1
+        elif http1.begins_response(first[0]) or (first[1] and http1.begins_request(first[1])):
+            self._asks = 1
+        self._guessed = self._asks == 1 and not self.opened
 
     def _response_done(self, part: http1.Part) -> None:
-        for pending in self._waiting:
-            if pending.response is part:
-                pending.answered = True
-        if part.upgrade:
-            self._upgraded(part)
-        self._settle(False)
-
-    def _upgraded(self, part: http1.Part) -> None:
-        """Behind a 101 or an opened CONNECT the connection is another one."""
-        request = next((p.request for p in self._waiting if p.response is part), None)
-        if part.status == 101 and "websocket" in (part.header("upgrade") or "").lower():
-            for way in (0, 1):
-                frames = _Frames(self, way, request, part)
-                self._parsers[way].raw = frames.feed
+        assert self._exchanges is not None
+        pair, pending = self._exchanges, self._exchanges.of_response(part)
+        request = pending.request if pending is not None else None
+        upgrade = (part.header("upgrade") or "").lower()
+        if part.upgrade and part.status == 101 and "h2c" in upgrade and pending is not None:
+            # The response to the request comes as stream 1 of what begins now (RFC 7540 section 3.2).
+            pending.response = None
+            self._leave_http("http2")
+            assert self._http2 is not None
+            self._http2.upgraded(pending)
             return
-        if request is not None and request.method == "CONNECT":
-            host, _ = authority(request.target)
-            if host:
-                self.host, self.host_from = host, "http"
+        pair.response_done(part)
+        if part.upgrade and part.status == 101 and "websocket" in upgrade:
+            self._websocket(request, part)
+        elif part.upgrade:
+            if request is not None and request.method == "CONNECT":
+                host, _ = authority(request.target)
+                if host:
+                    self.host, self.host_from = host, "http"
+                self._relay = True
+            self._leave_http("")
+        elif self._parsers and self._parsers[self._asks].paused:
+            self._parsers[self._asks].resume()
+
+    def _leave_http(self, kind: str) -> None:
+        """The connection is another one from here on: what is known of it, or told by its octets like any other."""
+        old = self._parsers
+        self._parsers, self._kind = [], kind
+        if kind == "http2":
+            self._http_begins()
+        for way, parser in enumerate(old):
+            parser.raw = partial(self._arrived, way)
+            parser.raw_gap = partial(self._missing, way)
+            self._old.append(parser)
+        if old and old[self._asks].paused:
+            old[self._asks].resume()
+
+    def _websocket(self, request: http1.Part | None, response: http1.Part) -> None:
+        exchange = Key(self.key.source, (request or response).number)
+        extensions = (response.header("sec-websocket-extensions") or "").lower()
         for way in (0, 1):
-            self._parsers[way].raw = self._inner(way)
+            most = self.sink.options.max_body
+            handed = partial(self._frame_message, exchange, way)
+            frames = websocket.Frames(handed, self.sink.lose, most, extensions, way == self._asks)
+            self._frames.append(frames)
+            self._parsers[way].raw = frames.feed
+            self._parsers[way].raw_gap = partial(self._frame_gap, frames)
 
-    def _inner(self, way: int) -> Callable[[bytes, int, int | None], None]:
-        """What comes through an opened tunnel: told by content like any connection."""
+    def _frame_message(
+        self, exchange: Key, way: int, body: bytes, size: int, cut: bool, packet: int, at: int | None
+    ) -> None:
+        self.message("websocket", way, body, size, packet, at, exchange, cut)
 
-        def feed(data: bytes, packet: int, at: int | None) -> None:
-            if data[:1] == b"\x16" or self.tls is not None or self._shakes[0].hello is not None:
-                name, said = self.host, self.host_from
-                self.host = None
-                self._tls(way, data, at)
-                if self.host is None:
-                    self.host, self.host_from = name, said
-            else:
-                self._raw_octets(way, data, packet, at)
-
-        return feed
-
-    def _authority(self, part: http1.Part) -> tuple[str, int | None]:
-        target = part.target
-        if "://" in target[:12]:
-            return authority(target.split("://", 1)[1].split("/", 1)[0].split("?", 1)[0])
-        if part.method == "CONNECT":
-            return authority(target)
-        return authority(part.header("host") or "")
-
-    def _settle(self, over: bool) -> None:
-        """Hand over the exchanges whose both halves are there, in their order."""
-        while self._waiting:
-            pending = self._waiting[0]
-            ready = pending.asked and pending.answered
-            if not ready and not over:
-                return
-            self._waiting.pop(0)
-            self._hand_over(pending)
-
-    def _hand_over(self, pending: _Pending) -> None:
-        source = self.key.source
-        request, response = pending.request, pending.response
-        part = request or response
-        assert part is not None
-        host, port = self._authority(request) if request is not None else (self.host or "", None)
-        target = request.target if request is not None else ""
-        if "://" in target[:12]:
-            rest = target.split("://", 1)[1]
-            target = rest[rest.find("/") :] if "/" in rest else "/"
-        packets = tuple(part.packets) or (self.origin.units[0],)
-        head = self._head_message(part, host, target, request).head()
-        layer = "http-request-head" if part.request else "http-response-head"
-        key = Key(source, part.number)
-        exchange = Exchange(
-            key=key,
-            flow=self.key,
-            started=part.at,
-            protocol=part.protocol,
-            method=request.method if request is not None else "",
-            scheme="http",
-            host=host or self.ends[1][0],
-            port=port or self.ends[1][1],
-            path=target.split("?", 1)[0].split("#", 1)[0],
-            status=response.status if response is not None else None,
-            request_bytes=request.size if request is not None else 0,
-            response_bytes=response.size if response is not None else 0,
-            origin=Origin(source, packets, layer, 0, len(head)),
-        )
-        messages = []
-        for one in (request, response):
-            if one is None:
-                continue
-            if one.cut:
-                self._sink.losses[("body_cut", "a body that the capture does not hold to its end")] += 1
-            message = self._head_message(one, host, target, request)
-            message.key, message.exchange = self._sink.counters.message(), key
-            messages.append(message)
-        self._sink.exchanges.append((exchange, messages))
-
-    def _head_message(self, part: http1.Part, host: str, target: str, request: http1.Part | None) -> Message:
-        kind = "request" if part.request else "response"
-        packets = tuple(part.packets) or (self.origin.units[0],)
-        return Message(
-            key=self.key,
-            flow=self.key,
-            exchange=None,
-            direction="sent" if part.request else "received",
-            index=0,
-            at=part.at,
-            kind="request" if part.request else "response",
-            body=bytes(part.body),
-            size=part.size,
-            origin=Origin(self.key.source, packets, f"http-{kind}-body", 0, len(part.body)),
-            headers=part.headers,
-            method=request.method if request is not None else "",
-            scheme="http",
-            host=host or self.ends[1][0],
-            target=target,
-            status=part.status,
-            protocol=part.protocol,
-            cut=part.cut,
-        )
+    def _frame_gap(self, frames: websocket.Frames, size: int) -> None:
+        frames.gap(size, self._packet, self.last)
 
     # ----------------------------------------------------------------------------------------------- UDP
 
@@ -430,8 +396,7 @@ class Conversation:
     def _quic(self, data: bytes, way: int) -> None:
         self.unread[("encrypted", "quic")] += len(data)
         if way == 0 and self._initials.hello is None:
-            self._initials.feed(data)
-            hello = self._initials.hello
+            hello = self._initials.feed(data)
             if hello is not None:
                 self._named(hello.host, "sni")
                 self.alpn = hello.alpn
@@ -445,25 +410,36 @@ class Conversation:
         if not message.response or not counts:
             return
         resolver = self.ends[1][0]
-        for owner, address in message.addresses:
+        for owner, held in message.addresses:
             asked = message.question or owner
-            self._sink.names.add(address, asked, "dns", at, resolver)
+            self.sink.names.add(held, asked, "dns", at, resolver)
             if owner != asked:
-                self._sink.names.add(address, owner, "cname", at, resolver)
+                self.sink.names.add(held, owner, "cname", at, resolver)
 
     def _dns_stream(self, way: int, data: bytes, at: int | None) -> None:
         """DNS over TCP (RFC 1035 section 4.2.2): each message behind its length."""
-        self.read += len(data)
-        held = b"".join(part[0] for part in self._held[way]) + data
-        while len(held) >= 2:
-            size = struct.unpack(">H", held[:2])[0]
-            if len(held) < 2 + size:
-                break
-            message = dns.parse(held[2 : 2 + size])
-            if message is not None:
-                self._answers(message, at, True)
-            held = held[2 + size :]
-        self._held[way] = [(held, 0, at)] if held else []
+        stream = self._dns[way]
+        if stream is None:
+            self.unread[("unread", "dns_damaged")] += len(data)
+            return
+        stream += data
+        while len(stream) >= 2:
+            size = struct.unpack(">H", stream[:2])[0]
+            if len(stream) < 2 + size:
+                return
+            message = dns.parse(bytes(stream[2 : 2 + size]))
+            if message is None:
+                self._dns_lost(way)
+                return
+            self._answers(message, at, True)
+            self.read += 2 + size
+            del stream[: 2 + size]
+
+    def _dns_lost(self, way: int) -> None:
+        """Where the next message begins is not known any more."""
+        stream, self._dns[way] = self._dns[way], None
+        if stream:
+            self.unread[("unread", "dns_damaged")] += len(stream)
 
     # ----------------------------------------------------------------------------------------------- raw
 
@@ -472,21 +448,30 @@ class Conversation:
         self.unread[("non_http", _protocol(data, self.ends))] += len(data)
         room = MOST_RAW - self._raw[way]
         if room <= 0:
+            self._over += len(data)
             return
         self._raw[way] += len(data)
         self.message("tcp" if self.protocol == TCP else "udp", way, data[:room], len(data), packet, at)
 
     def message(
-        self, kind: Any, way: int, body: bytes, size: int, packet: int, at: int | None, exchange: Key | None = None
+        self,
+        kind: MessageKind,
+        way: int,
+        body: bytes,
+        size: int,
+        packet: int,
+        at: int | None,
+        exchange: Key | None = None,
+        cut: bool = False,
     ) -> None:
-        """A message outside of HTTP, or a frame within a WebSocket."""
+        """A message outside of HTTP, or one of a WebSocket."""
         layer = {"tcp": "tcp", "udp": "udp"}.get(kind, "websocket")
-        self._sink.messages.append(
+        self.sink.messages.append(
             Message(
-                key=self._sink.counters.message(),
+                key=self.sink.counters.message(),
                 flow=self.key,
                 exchange=exchange,
-                direction="received" if way else "sent",
+                direction="sent" if way == self._phone() else "received",
                 index=self._index[way],
                 at=at,
                 kind=kind,
@@ -494,10 +479,14 @@ class Conversation:
                 size=size,
                 origin=Origin(self.key.source, (packet, self._index[way]), layer, 0, len(body)),
                 host=self.host or self.ends[1][0],
-                cut=size > len(body),
+                cut=cut or size > len(body),
             )
         )
         self._index[way] += 1
+
+    def _phone(self) -> int:
+        """The direction that the phone sends in: 0 as it was told, unless that was a guess and requests refute it."""
+        return self._asks if self._guessed else 0
 
     # ----------------------------------------------------------------------------------------------- end
 
@@ -508,30 +497,48 @@ class Conversation:
         if self.protocol == TCP:
             self.octets = [stream.seen for stream in self._streams]
             self.unread[("truncated", "snaplen")] += sum(stream.cut for stream in self._streams)
-        if not self._kind:
-            held, self._held = self._held, [[], []]
-            if any(held):
+        if not self._kind and any(self._held):
+            self._kind = "raw"
+            self._release()
+        if self._parsers and self._parsers[self._asks].paused:
+            self._untold_tunnel()
+            if not self._kind and any(self._held):
                 self._kind = "raw"
-                for side, parts in self._in_order(held):
-                    self._pass_on(side, *parts)
-        for parser in self._parsers:
+                self._release()
+        for frames in self._frames:
+            frames.end(self._packet, self.last)
+            self.read += frames.read
+            self.unread[("unread", "websocket_damaged")] += frames.junk
+        for parser in (*self._old, *self._parsers):
             if parser.raw is None:
                 parser.end()
             self.read += parser.read
-            if parser.junk:
-                self.unread[("unread", "http_damaged")] += parser.junk
-        self._settle(True)
+            self.unread[("unread", "http_damaged")] += parser.junk
+            self.unread[("truncated", "gap")] += parser.behind
+        if self._http2 is not None:
+            self._http2.end()
+            self.read += self._http2.read
+            self.unread[("unread", "http_damaged")] += self._http2.junk
+        if self._exchanges is not None:
+            self._exchanges.settle(True)
+        for way in (0, 1):
+            self._dns_lost(way)
+        if self._over:
+            self.sink.lose("octets_limited", "octets of an unknown protocol behind the first 256 KiB", self._over)
+        if self._refused is not None:
+            self.unread[("ca_refused", self._refused)] = self.unread.pop(("encrypted", "tls"), 0)
         unread = [
             {"kind": kind, "cause": cause, "bytes": octets, "count": 1}
             for (kind, cause), octets in sorted(self.unread.items())
             if octets
         ]
-        (src, sport), (dst, dport) = self.ends
+        phone = self._phone()
+        (src, sport), (dst, dport) = self.ends[phone], self.ends[1 - phone]
         timed = self.timed and self.app is None
         return {
             "source": self.key.source,
             "unit": self.key.unit,
-            "leg": self._sink.options.leg or "wire",
+            "leg": self.sink.options.leg or "wire",
             "app": self.app,
             "app_from": "stated" if self.app is not None else None,
             "transport": {TCP: "tcp", UDP: "udp"}.get(self.protocol)
@@ -542,11 +549,11 @@ class Conversation:
             "dport": dport,
             "first": self.first,
             "last": self.last,
-            "bytes_out": self.octets[0],
-            "bytes_in": self.octets[1],
+            "bytes_out": self.octets[phone],
+            "bytes_in": self.octets[1 - phone],
             "bytes_read": self.read,
-            "packets_out": self.packets[0],
-            "packets_in": self.packets[1],
+            "packets_out": self.packets[phone],
+            "packets_in": self.packets[1 - phone],
             "tcp_ms": self.tcp_ms if timed else None,
             "tls_ms": self.tls_ms if timed else None,
             "handshake_at": self.handshake_at,
@@ -554,63 +561,10 @@ class Conversation:
             "host_from": self.host_from,
             "tls": self.tls,
             "alpn": self.alpn,
-            "decrypted": not any(kind == "encrypted" for kind, _ in self.unread),
+            "decrypted": not any(part["kind"] in ("encrypted", "ca_refused") for part in unread),
             "unread": unread,
             "origin": str(self.origin),
         }
-
-
-class _Pending:
-    """An exchange that is not whole yet."""
-
-    def __init__(self, request: http1.Part | None, asked: bool = False) -> None:
-        self.request = request
-        self.response: http1.Part | None = None
-        self.asked = asked
-        self.answered = False
-
-
-class _Frames:
-    """WebSocket frames of one direction (RFC 6455 section 5.2), unmasked; a compressed one is handed over as sent."""
-
-    def __init__(self, flow: Conversation, way: int, request: http1.Part | None, response: http1.Part) -> None:
-        self._flow, self._way = flow, way
-        self._held = bytearray()
-        number = request.number if request is not None else response.number
-        self._exchange = Key(flow.key.source, number)
-        self._parts = bytearray()
-
-    def feed(self, data: bytes, packet: int, at: int | None) -> None:
-        self._flow.read += len(data)
-        self._held += data
-        while len(self._held) >= 2:
-            size, head = self._held[1] & 127, 2
-            if size == 126:
-                head = 4
-            elif size == 127:
-                head = 10
-            masked = bool(self._held[1] & 128)
-            if len(self._held) < head + 4 * masked:
-                return
-            if size >= 126:
-                size = int.from_bytes(self._held[2:head])
-            start = head + 4 * masked
-            if len(self._held) < start + size:
-                if size > 1 << 26:
-                    self._held.clear()
-                return
-            body = bytes(self._held[start : start + size])
-            if masked:
-                mask = bytes(self._held[head:start])
-                body = bytes(b ^ mask[n & 3] for n, b in enumerate(body))
-            kind, final = self._held[0] & 15, bool(self._held[0] & 128)
-            del self._held[: start + size]
-            if kind in (0, 1, 2):
-                self._parts += body
-                if final:
-                    whole = bytes(self._parts)
-                    self._parts.clear()
-                    self._flow.message("websocket", self._way, whole, len(whole), packet, at, self._exchange)
 
 
 _PORTS = {

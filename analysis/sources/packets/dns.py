@@ -64,6 +64,15 @@ def parse(data: bytes) -> Message | None:
     return made
 
 
+def begins_stream(data: bytes) -> bool:
+    """True when octets of a TCP stream begin with a message behind its length."""
+    size = struct.unpack(">H", data[:2])[0]
+    if size < 12:
+        return False
+    whole = data[2 : 2 + size]
+    return parse(whole) is not None or (len(whole) < size and whole[4:6] == b"\0\x01" and not whole[2] & 0x70)
+
+
 def _name(data: bytes, at: int) -> tuple[str, int]:
     """A name and the place behind it. Octets that are no letters stand as escapes, as in zone files (RFC 1035 5.1)."""
     labels: list[str] = []

@@ -10,12 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from analysis.model import Micros
 from analysis.sources.octets import Octets
 from analysis.sources.rows import plausible
 
+SECTION = b"\x0a\x0d\x0d\x0a"
+"""The first octets of a pcapng file."""
+MOST_BLOCK = 1 << 26
+"""Octets of a block that holds no packet: keys or names."""
 MOST_PACKET = 1 << 22
 """Octets of one packet: a length beyond is a lie, since no link carries it."""
 
@@ -85,12 +90,23 @@ def packets(octets: Octets, told: Told) -> Iterator[Packet]:
     """The packets of a file. ``told`` is filled while they are read."""
     reader = _Reader(octets)
     magic = reader.take(4)
-    if magic == b"\x0a\x0d\x0d\x0a":
+    if magic == SECTION:
         yield from _pcapng(reader, told)
     else:
         yield from _pcap(reader, magic, told)
     if told.torn is None and octets.torn is not None:
         told.torn = octets.torn
+
+
+def apps(path: Path) -> dict[int, str] | None:
+    """UID -> package name of a whole pcapng, since they may stand behind the packets; None where it tells of none."""
+    told = Told()
+    with Octets(path) as octets:
+        reader = _Reader(octets)
+        if reader.take(4) == SECTION:
+            for _ in _pcapng(reader, told, False):
+                pass
+    return told.apps
 
 
 # --------------------------------------------------------------------------------------------------- pcap
@@ -133,7 +149,7 @@ def _pcap(reader: _Reader, magic: bytes, told: Told) -> Iterator[Packet]:
 # ------------------------------------------------------------------------------------------------- pcapng
 
 
-def _pcapng(reader: _Reader, told: Told) -> Iterator[Packet]:
+def _pcapng(reader: _Reader, told: Told, wanted: bool = True) -> Iterator[Packet]:
     """Blocks of all sections. A block whose two lengths differ is read by its first; what is no block ends it."""
     kind, number = 0x0A0D0D0A, 0
     order = "<"
@@ -162,7 +178,7 @@ def _pcapng(reader: _Reader, told: Told) -> Iterator[Packet]:
             told.torn, told.left = "the last block breaks off", 4 + len(raw_size)
             return
         size = struct.unpack(order + "I", raw_size)[0]
-        if size < 12 or size % 4 or size > MOST_PACKET + 65_536:
+        if size < 12 or size % 4 or size > (MOST_PACKET + 65_536 if kind in (2, 3, 6) else MOST_BLOCK):
             told.torn, told.left = f"a block claims {size} octets", reader.rest() + 8
             return
         offset = reader.offset
@@ -173,7 +189,7 @@ def _pcapng(reader: _Reader, told: Told) -> Iterator[Packet]:
             return
         if kind == 1 and len(more) >= 8:
             interfaces.append(_interface(more, order))
-        elif kind in (2, 3, 6):
+        elif kind in (2, 3, 6) and wanted:
             packet = _block(kind, more, order, interfaces, number, offset)
             if packet is None:
                 told.torn, told.left = f"packet block {number} is damaged", reader.rest() + size

@@ -20,6 +20,8 @@ _KNOWN = re.compile(
     rb"^(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PROPFIND|REPORT|MKCOL|NOTIFY|M-SEARCH|SUBSCRIBE) "
 )
 
+MOST_PAUSED = 1 << 18
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}\Z")
 MORE_PACKETS = 64
 """Packets that an origin names at most."""
 
@@ -55,6 +57,9 @@ class Part:
     upgrade: bool = False
     number: int = -1
     """Of the exchange, given when the head is whole."""
+    scheme: str = "http"
+    authority: str = ""
+    """What HTTP/2 has in the place of Host."""
 
     def header(self, name: str) -> str | None:
         """The first value of a field."""
@@ -73,7 +78,7 @@ class Parser:
     def __init__(
         self,
         request: bool,
-        begun: Callable[[Part], None],
+        begun: Callable[[Part], object],
         done: Callable[[Part], None],
         method_of: Callable[[], str],
         most_body: int,
@@ -88,13 +93,24 @@ class Parser:
         self._left = 0
         self.read = 0
         self.junk = 0
+        self.behind = 0
+        """Octets of bodies behind missing octets: known as such, and not joined to what came before."""
+        self._holed = False
+        self._paused: list[tuple[bytes, int, int | None]] | None = None
+        self._paused_octets = 0
         self.raw: Callable[[bytes, int, int | None], None] | None = None
         """Where octets go once the connection is something else (CONNECT, Upgrade)."""
+        self.raw_gap: Callable[[int], None] | None = None
+        """Who is told then that octets are missing."""
 
     def feed(self, data: bytes, packet: int, at: int | None) -> None:
         """Octets in order."""
         if self.raw is not None:
             self.raw(data, packet, at)
+            return
+        if self._paused is not None:
+            self._paused.append((data, packet, at))
+            self._paused_octets += len(data)
             return
         self._held += data
         if not self._packets or self._packets[-1] != packet:
@@ -110,11 +126,11 @@ class Parser:
                 self._trailer()
             else:
                 self._body(packet)
-            if self.raw is not None:
+            if self._diverted():
                 rest = bytes(self._held)
                 self._held.clear()
                 if rest:
-                    self.raw(rest, packet, at)
+                    self.feed(rest, packet, at)
                 return
             if len(self._held) == before and self._mode == mode:
                 return
@@ -123,9 +139,42 @@ class Parser:
             else:
                 self._packets = [packet]
 
-    def gap(self, size: int) -> None:
-        """Octets are missing: a body of known length goes on behind them, anything else begins anew."""
+    def _diverted(self) -> bool:
+        """What comes next is no message of this parser, or may be none."""
+        return self._paused is not None or self.raw is not None
+
+    @property
+    def stalled(self) -> bool:
+        """So many octets wait for the answer to a CONNECT that it will not come."""
+        return self._paused_octets > MOST_PAUSED
+
+    @property
+    def paused(self) -> bool:
+        """A CONNECT was asked for: what comes next depends on the answer."""
+        return self._paused is not None
+
+    def resume(self) -> None:
+        """Go on with what waited, as HTTP or as ``raw`` takes it."""
+        paused, self._paused = self._paused or [], None
+        self._paused_octets = 0
+        for data, packet, at in paused:
+            if data:
+                self.feed(data, packet, at)
+            elif self.raw_gap is not None:
+                self.raw_gap(packet)
+            else:
+                self.gap(packet)
+
+    def gap(self, size: int) -> bool:
+        """Octets are missing: a body of known length goes on behind them (True), anything else begins anew."""
+        if self._paused is not None:
+            self._paused.append((b"", size, None))
+            return False
+        if self.raw_gap is not None:
+            self.raw_gap(size)
+            return False
         part = self._part
+        self._holed = True
         if part is not None and self._mode in ("body", "chunk") and size <= self._left:
             part.size += size
             part.cut = True
@@ -134,16 +183,17 @@ class Parser:
                 self._mode = "chunk-end" if self._mode == "chunk" else "head"
                 if self._mode == "head":
                     self._finish()
-            return
+            return True
         if part is not None:
             part.cut = True
             if self._mode == "close":
                 part.size += size
-                return
+                return True
             self._finish()
         self.junk += len(self._held)
         self._held.clear()
         self._mode = "sync"
+        return False
 
     def end(self) -> None:
         """The stream is over: what was begun is handed over, cut unless its end was to be the stream's."""
@@ -222,8 +272,13 @@ class Parser:
         if "chunked" in coding:
             self._mode = "chunk-size"
             return
-        if length is not None and length.split(",")[0].strip().isdecimal() and len(length) < 19:
-            self._left = int(length.split(",")[0])
+        if part.request and part.method == "CONNECT":
+            self._paused = []
+            self._finish()
+            return
+        first = "" if length is None or coding not in ("", "identity") else length.split(",")[0].strip()
+        if first.isascii() and first.isdecimal() and len(first) < 19:
+            self._left = int(first)
             self._mode = "body"
             if self._left == 0:
                 self._finish()
@@ -251,14 +306,17 @@ class Parser:
             self._mode = "chunk-size"
             return
         count = len(self._held) if self._mode == "close" else min(self._left, len(self._held))
-        room = max(self._most_body - len(part.body), 0)
+        room = 0 if self._holed else max(self._most_body - len(part.body), 0)
         part.body += self._held[: min(count, room)]
         if count > room:
             part.cut = True
         del self._held[:count]
         part.size += count
         part.saw(packet)
-        self.read += count
+        if self._holed:
+            self.behind += count
+        else:
+            self.read += count
         if self._mode != "close":
             self._left -= count
             if self._left == 0:
@@ -276,10 +334,7 @@ class Parser:
         word = bytes(self._held[:end]).split(b";")[0].strip()
         del self._held[: end + 1]
         self.read += end + 1
-        try:
-            self._left = int(word, 16) if word and len(word) < 16 else -1
-        except ValueError:
-            self._left = -1
+        self._left = int(word, 16) if _SIZE.match(word) else -1
         if self._left < 0:
             self._broken()
         elif self._left == 0:
@@ -309,6 +364,7 @@ class Parser:
         part, self._part = self._part, None
         self._mode = "head"
         self._left = 0
+        self._holed = False
         if part is not None:
             self._done(part)
 

@@ -40,6 +40,7 @@ class Skipped(NamedTuple):
     """A packet that stands in no flow, and why."""
 
     kind: str
+    packets: int = 1
 
 
 class Partial(NamedTuple):
@@ -56,7 +57,7 @@ class App(NamedTuple):
 _ETHER_SKIP = {0x0806: "packet_arp", 0x8035: "packet_rarp", 0x88CC: "packet_lldp", 0x888E: "packet_eapol"}
 
 
-def network(link: int, data: bytes) -> tuple[int, int] | Skipped:
+def network(link: int, data: bytes, depth: int = 0) -> tuple[int, int] | Skipped:
     """EtherType and offset of the network layer; what is no IP is named as what it is."""
     if link == 1:
         return _ethernet(data, 12, 14)
@@ -79,8 +80,8 @@ def network(link: int, data: bytes) -> tuple[int, int] | Skipped:
         return _nflog(data)
     if link in (258, 149) and len(data) >= 12:
         size, _, inner = struct.unpack("<III", data[:12])
-        if 12 <= size <= len(data):
-            found = network(inner, data[size:])
+        if 12 <= size <= len(data) and depth < _MOST_TUNNELS:
+            found = network(inner, data[size:], depth + 1)
             return found if isinstance(found, Skipped) else (found[0], found[1] + size)
     from analysis.sources.packets import odd
 
@@ -139,59 +140,58 @@ class Datagrams:
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str, int, int], _Fragments] = {}
         self.dropped = 0
+        self.octets = 0
+        """Octets of datagrams that were dropped."""
 
-    def segment(self, kind: int, data: bytes, at: int, depth: int = 0) -> Segment | Skipped | Partial:
-        """The transport's part of a packet whose network layer begins at ``at``."""
-        if kind == 0x0800:
-            found = self._ipv4(data, at)
-        else:
-            found = self._ipv6(data, at)
-        if not isinstance(found, tuple) or isinstance(found, Skipped | Partial):
+    def segment(self, kind: int, data: bytes, at: int, depth: int = 0, packets: int = 1) -> Segment | Skipped | Partial:
+        """The transport's part of a datagram that begins at ``at`` and came in so many packets."""
+        found = self._ipv4(data, at, packets) if kind == 0x0800 else self._ipv6(data, at, packets)
+        if isinstance(found, Skipped | Partial):
             return found
         protocol, src, dst, payload, size, packets = found
         if protocol in _TUNNELS and depth < _MOST_TUNNELS and payload:
-            inner = self.segment(_TUNNELS[protocol], payload, 0, depth + 1)
-            if isinstance(inner, Segment):
-                return inner._replace(packets=packets)
-            if isinstance(inner, Partial):
+            inner = self.segment(_TUNNELS[protocol], payload, 0, depth + 1, packets)
+            if isinstance(inner, Segment | Partial):
                 return inner
         if protocol == 47 and depth < _MOST_TUNNELS and len(payload) >= 4:
             flags, inner_kind = struct.unpack(">HH", payload[:4])
             skip = 4 + 4 * bool(flags & 0x8000) + 4 * bool(flags & 0x2000) + 4 * bool(flags & 0x1000)
             if inner_kind in (0x0800, 0x86DD) and len(payload) > skip:
-                inner = self.segment(inner_kind, payload, skip, depth + 1)
-                if isinstance(inner, Segment):
-                    return inner._replace(packets=packets)
+                inner = self.segment(inner_kind, payload, skip, depth + 1, packets)
+                if isinstance(inner, Segment | Partial):
+                    return inner
         return _transport(protocol, src, dst, payload, size, packets)
 
     def rest(self) -> int:
         """Packets whose datagrams never became whole."""
+        self.octets += sum(f.octets for f in self._waiting.values())
         return self.dropped + sum(f.packets for f in self._waiting.values())
 
-    def _ipv4(self, data: bytes, at: int) -> tuple[int, str, str, bytes, int, int] | Skipped | Partial:
+    def _ipv4(self, data: bytes, at: int, packets: int) -> tuple[int, str, str, bytes, int, int] | Skipped | Partial:
         if len(data) < at + 20:
-            return Skipped("packet_cut")
+            return Skipped("packet_cut", packets)
         if data[at] >> 4 != 4:
-            return Skipped("packet_no_ip")
+            return Skipped("packet_no_ip", packets)
         head = (data[at] & 15) * 4
         total = data[at + 2] << 8 | data[at + 3]
         if total == 0:
             total = len(data) - at  # segmentation offload leaves the length to the card
         if head < 20 or total < head:
-            return Skipped("packet_ip_damaged")
+            return Skipped("packet_ip_damaged", packets)
         src, dst = _shown(data[at + 12 : at + 16]), _shown(data[at + 16 : at + 20])
         payload = data[at + head : at + total]
         part = data[at + 6] << 8 | data[at + 7]
         if part & 0x3FFF:
             number = data[at + 4] << 8 | data[at + 5]
-            return self._fragment((src, dst, number, data[at + 9]), (part & 0x1FFF) * 8, bool(part & 0x2000), payload)
-        return data[at + 9], src, dst, payload, total - head, 1
+            key = (src, dst, number, data[at + 9])
+            return self._fragment(key, (part & 0x1FFF) * 8, bool(part & 0x2000), payload, packets)
+        return data[at + 9], src, dst, payload, total - head, packets
 
-    def _ipv6(self, data: bytes, at: int) -> tuple[int, str, str, bytes, int, int] | Skipped | Partial:
+    def _ipv6(self, data: bytes, at: int, packets: int) -> tuple[int, str, str, bytes, int, int] | Skipped | Partial:
         if len(data) < at + 40:
-            return Skipped("packet_cut")
+            return Skipped("packet_cut", packets)
         if data[at] >> 4 != 6:
-            return Skipped("packet_no_ip")
+            return Skipped("packet_no_ip", packets)
         size = data[at + 4] << 8 | data[at + 5]
         if size == 0:
             size = len(data) - at - 40
@@ -207,43 +207,56 @@ class Datagrams:
                 number = struct.unpack(">I", data[place + 4 : place + 8])[0]
                 inner, place = data[place], place + 8
                 if part & 0xFFF9:
-                    return self._fragment((src, dst, number, inner), part & 0xFFF8, bool(part & 1), data[place:end])
+                    key = (src, dst, number, inner)
+                    return self._fragment(key, part & 0xFFF8, bool(part & 1), data[place:end], packets)
                 kind = inner
             else:
                 break
-        return kind, src, dst, data[place:end], max(end - place, 0), 1
+        return kind, src, dst, data[place:end], max(end - place, 0), packets
 
     def _fragment(
-        self, key: tuple[str, str, int, int], offset: int, more: bool, payload: bytes
+        self, key: tuple[str, str, int, int], offset: int, more: bool, payload: bytes, packets: int
     ) -> tuple[int, str, str, bytes, int, int] | Partial:
         waiting = self._waiting.get(key)
         if waiting is None:
             if len(self._waiting) >= self.MOST:
-                oldest = next(iter(self._waiting))
-                self.dropped += self._waiting.pop(oldest).packets
+                self._drop(next(iter(self._waiting)))
             waiting = self._waiting[key] = _Fragments()
-        whole = waiting.add(offset, more, payload)
-        if whole is None:
-            return Partial()
-        del self._waiting[key]
-        return key[3], key[0], key[1], whole, len(whole), waiting.packets
+        whole = waiting.add(offset, more, payload, packets)
+        if whole is not None:
+            del self._waiting[key]
+            return key[3], key[0], key[1], whole, len(whole), waiting.packets
+        if waiting.octets > _Fragments.MOST or waiting.packets > _Fragments.MOST_PARTS:
+            self._drop(key)
+        return Partial()
+
+    def _drop(self, key: tuple[str, str, int, int]) -> None:
+        gone = self._waiting.pop(key)
+        self.dropped += gone.packets
+        self.octets += gone.octets
 
 
 class _Fragments:
     """The parts of one datagram (RFC 791 section 3.2, RFC 8200 section 4.5); the first of two that overlap counts."""
 
+    MOST = 1 << 17
+    """Octets that are kept: a datagram has 65,535, so what holds twice as many is no datagram."""
+    MOST_PARTS = 1 << 11
+
     def __init__(self) -> None:
         self.packets = 0
+        self.octets = 0
         self._parts: dict[int, bytes] = {}
         self._end: int | None = None
 
-    def add(self, offset: int, more: bool, payload: bytes) -> bytes | None:
+    def add(self, offset: int, more: bool, payload: bytes, packets: int) -> bytes | None:
         """The whole datagram once every part is there."""
-        self.packets += 1
+        self.packets += packets
+        self.octets += len(payload)
         self._parts.setdefault(offset, payload)
-        if not more:
+        if not more and self._end is None:
             self._end = offset + len(payload)
-        if self._end is None or self._end > 65_535:
+        if self._end is None or self._end > 65_535 or sum(map(len, self._parts.values())) < self._end:
             return None
         whole = bytearray()
         for start in sorted(self._parts):
@@ -256,15 +269,15 @@ class _Fragments:
 def _transport(protocol: int, src: str, dst: str, data: bytes, size: int, packets: int) -> Segment | Skipped:
     if protocol == TCP:
         if len(data) < 20:
-            return Skipped("packet_cut")
+            return Skipped("packet_cut", packets)
         sport, dport, sequence, acknowledged = struct.unpack(">HHII", data[:12])
         head = (data[12] >> 4) * 4
         if head < 20 or head > size:
-            return Skipped("packet_tcp_damaged")
+            return Skipped("packet_tcp_damaged", packets)
         return Segment(TCP, src, dst, sport, dport, data[head:], size - head, sequence, data[13], acknowledged, packets)
     if protocol == UDP:
         if len(data) < 8:
-            return Skipped("packet_cut")
+            return Skipped("packet_cut", packets)
         sport, dport, length = struct.unpack(">HHH", data[:6])
         stated = length - 8 if 8 <= length <= size else size - 8
         return Segment(UDP, src, dst, sport, dport, data[8 : 8 + stated], stated, 0, 0, 0, packets)

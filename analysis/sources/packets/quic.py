@@ -18,6 +18,9 @@ _SALTS = {
 _DRAFT_29 = bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899")
 _DRAFT_23 = bytes.fromhex("c3eef712c72ebb5a11a7d2432bb46365bef9f502")
 _MOST_CRYPTO = 1 << 16
+_MOST_PARTS = 256
+_MOST_TRIES = 256
+"""Packets of a client that are opened in search of its hello."""
 
 
 def version_of(data: bytes) -> int | None:
@@ -86,28 +89,29 @@ class Initials:
     hello: tls.Hello | None = None
     version: int | None = None
     _connection: bytes | None = None
+    _tries: int = 0
     _parts: dict[int, bytes] = field(default_factory=dict)
 
-    def feed(self, datagram: bytes) -> None:
-        """A datagram from the client."""
+    def feed(self, datagram: bytes) -> tls.Hello | None:
+        """A datagram from the client; the hello once it is whole."""
         google = google_version(datagram) or version_of(datagram) or 0
         if google >> 16 == 0x5130:
             self.version = self.version or google
             name = google_name(datagram)
-            if name is not None:
-                self.hello = tls.Hello(True, host=name)
-            return
+            self.hello = None if name is None else tls.Hello(True, host=name)
+            return self.hello
         at = 0
-        while at < len(datagram) and self.hello is None:
+        while at < len(datagram) and self.hello is None and self._tries < _MOST_TRIES:
             version = version_of(datagram[at:])
             if version is None:
-                return
-            if self.version is None or version:
-                self.version = self.version or version
+                break
+            self.version = self.version or version or None
+            self._tries += 1
             used = self._packet(datagram[at:], version)
             if used <= 0:
-                return
+                break
             at += used
+        return self.hello
 
     def _packet(self, data: bytes, version: int) -> int:
         """One long header packet; the octets that it takes, 0 where that is not known."""
@@ -153,7 +157,7 @@ class Initials:
             elif kind == 6:
                 offset, at = _varint(clear, at)
                 size, at = _varint(clear, at)
-                if offset + size <= _MOST_CRYPTO:
+                if offset + size <= _MOST_CRYPTO and len(self._parts) < _MOST_PARTS:
                     self._parts.setdefault(offset, clear[at : at + size])
                 at += size
             else:

@@ -38,9 +38,17 @@ class Stream:
             self._next = (sequence + 1) & 0xFFFFFFFF
 
     def expect(self, sequence: int) -> None:
-        """What the other end waits for, where the stream's beginning was not captured: so far it has had no octet."""
+        """What the other end waits for. Where the stream's beginning was not captured, it has had no octet so far.
+        Octets that it has had and the capture has not will not come: their gap is told at once, so that what this
+        end said is read before the answer to it."""
         if self._next is None:
             self._expected = sequence
+            return
+        while self._waiting:
+            first = min(self._waiting, key=lambda s: _distance(self._next or 0, s))
+            if _distance(first, sequence) <= 0:
+                return
+            self._skip()
 
     def feed(self, sequence: int, data: bytes, size: int, packet: int, at: int | None) -> None:
         """A segment of ``size`` octets, of which ``data`` was captured."""

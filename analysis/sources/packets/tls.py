@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -9,6 +10,27 @@ from analysis.sources.rows import tls_version
 
 _VERSIONS = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 _MOST = 1 << 17
+MOST_RECORD = 5 + (1 << 14) + 256
+"""Octets of a record (RFC 8446 section 5.2), its header included."""
+_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
+REFUSALS = {42: "bad_certificate", 46: "certificate_unknown", 48: "unknown_ca"}
+"""Alerts by which a client says that it does not trust a server's certificate (RFC 8446 section 6.2)."""
+
+
+def inside(data: bytes, likely: bool) -> bool:
+    """True when octets from the middle of a connection hold the beginning of a TLS record. Three octets alone say
+    that only where the port makes it likely; elsewhere the next record must follow."""
+    for found in _RECORD.finditer(data):
+        at = found.start()
+        if at + 5 > len(data):
+            break
+        size = int.from_bytes(data[at + 3 : at + 5])
+        if not 0 < size <= MOST_RECORD - 5:
+            continue
+        after = at + 5 + size
+        if likely or after == len(data) or (after + 3 <= len(data) and _RECORD.match(data, after) is not None):
+            return True
+    return False
 
 
 @dataclass(slots=True)
@@ -31,6 +53,8 @@ class Handshake:
         self._messages = bytearray()
         self.hello: Hello | None = None
         self.certificate: bytes | None = None
+        self.alert: int | None = None
+        """What an alert in the clear says."""
         self.over = False
         """Nothing more is to be learned from this direction."""
 
@@ -43,6 +67,10 @@ class Handshake:
             if kind not in (20, 21, 22, 23) or size > 16_640:
                 self.over = True
                 break
+            if kind == 21 and size == 2 and len(self._records) < 7:
+                break
+            if kind == 21 and size == 2 and self._records[5] in (1, 2):
+                self.alert = self._records[6]
             if kind != 22:
                 # After a ServerHello of TLS 1.3 a ChangeCipherSpec may come; anything but a handshake ends the clear.
                 self.over = True
