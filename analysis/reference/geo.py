@@ -21,7 +21,7 @@ from analysis.reference.sources import DATA, GEO_FILES
 
 Kind = Literal["location", "registration"]
 
-NO_COUNTRY = frozenset({"EU", "AP", "A1", "A2", "O1", "XX", "ZZ", "T1"})
+NO_COUNTRY = frozenset({"EU", "AP", "A1", "A2", "O1", "XX", "ZZ", "T1", "AN"})
 """Codes of databases that name no country (group ``no_single_country`` of countries.yaml)."""
 
 
@@ -96,12 +96,16 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         address = public_ipv4(ipaddress.ip_address(text.split("%")[0]))
     except ValueError:
         return None
-    public = address.is_global and not address.is_multicast and (address.version == 4 or address in _UNICAST6)
+    public = address.is_global and not address.is_multicast
+    if address.version == 6:
+        public = public and address in _UNICAST6 and address not in _DOCUMENTATION6
     return address if public else None
 
 
 _UNICAST6 = ipaddress.ip_network("2000::/3")
 """All that IANA has given out of IPv6 for machines that anyone may reach (RFC 4291 section 2.4, registry)."""
+_DOCUMENTATION6 = ipaddress.ip_network("3fff::/20")
+"""RFC 9637, which not every Python 3.12 or 3.13 knows."""
 
 
 _ASKED = 200_000

@@ -178,7 +178,8 @@ def test_what_a_header_says(header: str, country: str | None) -> None:
     assert {r.country for r in REFERENCE.node_places("header", header)} == ({country} if country else set())
 
 
-NEVER = """
+NEVER = (
+    """
 CF-IPCountry: SG|CloudFront-Viewer-Country: SG|CDN-RequestCountryCode: SG|X-Visitor-Country: SG|X-Country-Code: SG
 X-Client-Geo-Location: SG|X-Response-Cinfo: 203.0.113.7|X-Request-Ip: 203.0.113.7|cdn-user-ip: 203.0.113.7
 X-NWS-LOG-UUID: 1234567890123456789|X-Cache-Lookup: Cache Hit|X-Daa-Tunnel: hop_count=1|EO-LOG-UUID: 1234567890
@@ -189,7 +190,10 @@ Sina-Lb: YWEuMS5nMS54eHh4LmxiLnNpbmFub2RlLmNvbQ==|X-Iinfo: 10-12345-67890|X-Via-
 X-Ngenix-Storage: 1|Via: 1.1 google|Server: gws|Server: sffe|Server: ESF|X-Cloud-Trace-Context: 105445aa7843bc8b/1;o=1
 X-FB-Debug: abcdefSGP1==|X-FB-Edge-Debug: abcSIN|Content-Language: id|Set-Cookie: store-idc=alisg; Path=/
 Location: https://example.sg/|X-Country: SG|Geo: SG
-""".strip().replace("\n", "|").split("|")
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
 
 
 @pytest.mark.parametrize("header", NEVER)

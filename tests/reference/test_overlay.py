@@ -110,7 +110,9 @@ def test_a_record_of_our_id_stands_in_place_of_ours_and_that_is_told(tmp_path: P
 
 def test_a_name_that_ours_has_is_the_users_and_that_is_told(tmp_path: Path) -> None:
     theirs = changed("operators", domain_suffixes=["Facebook.com"], asns=["AS15169"])
-    theirs["operators"].append(changed("operators", id="aliyun", domain_suffixes=["fastly.net"], asns=[])["operators"][0])
+    theirs["operators"].append(
+        changed("operators", id="aliyun", domain_suffixes=["fastly.net"], asns=[])["operators"][0]
+    )
     reference = Reference.load(laid(tmp_path, operators=theirs))
     for host, owner in (("graph.facebook.com", "warung"), ("a.fastly.net", "aliyun")):
         found = reference.operator_by_host(host)

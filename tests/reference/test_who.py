@@ -133,7 +133,11 @@ def test_an_owner_before_who_is_not_known_is_not_named(laid: Laid) -> None:
 
 def test_what_is_known_for_later_only_says_since_when(laid: Laid) -> None:
     reference = laid(
-        {"id": "documented", "parent": "grab", "ownership": [entry("Grab", "2024-05", 60.0), entry("Grab", "2025", 70.0)]},
+        {
+            "id": "documented",
+            "parent": "grab",
+            "ownership": [entry("Grab", "2024-05", 60.0), entry("Grab", "2025", 70.0)],
+        },
         {"id": "undocumented", "parent": "grab", "ownership": [], "asns": [], "domain_suffixes": ["b.example"]},
         as_of="2026-01-01",
     )
@@ -158,7 +162,9 @@ def test_a_share_that_has_ended_is_not_given(laid: Laid) -> None:
 def test_a_chain_that_bites_its_tail_ends(laid: Laid) -> None:
     nothing = {"ownership": [], "asns": [], "domain_suffixes": []}
     reference = laid(
-        {"id": "a", "parent": "b"} | nothing, {"id": "b", "parent": "c"} | nothing, {"id": "c", "parent": "a"} | nothing,
+        {"id": "a", "parent": "b"} | nothing,
+        {"id": "b", "parent": "c"} | nothing,
+        {"id": "c", "parent": "a"} | nothing,
         {"id": "self", "parent": "self"} | nothing,
     )
     day = date(2026, 6, 1)
