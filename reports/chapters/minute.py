@@ -209,7 +209,7 @@ def _what(f: Facts, w: Words) -> dict[str, Any]:
         if before or refused:
             parts = [t("what.read_consent", n=len(f.types), before=before, refused=refused)]
         if f.sensitive_types:
-            named = [w.type_short(i, 34) for i in f.sensitive_types[:6]]
+            named = [w.type_short(i, 20) for i in f.sensitive_types[:6]]
             if len(f.sensitive_types) > len(named):
                 named.append(t("where.more", n=len(f.sensitive_types) - len(named)))
             parts.append(t("what.sensitive", n=len(f.sensitive_types), list=w.list(named)))

@@ -154,6 +154,17 @@ def _argument(text: str, at: int) -> tuple[_Part, int]:
     return _Choice(head[1], head[2] == "plural", texts), close + 1
 
 
+def arguments(parts: tuple[_Part, ...]) -> set[str]:
+    """Names of the arguments that a message needs: a translation needs no others."""
+    found: set[str] = set()
+    for part in parts:
+        if isinstance(part, _Argument | _Choice):
+            found.add(part.name)
+        if isinstance(part, _Choice):
+            found |= {name for text in part.texts.values() for name in arguments(text)}
+    return found
+
+
 # -------------------------------------------------------------------------------------------- the catalogue
 
 

@@ -48,7 +48,7 @@ class Folded:
 
 @dataclass(slots=True)
 class _Flow:
-    """Stripes between nodes. ``style`` of the right half: ``sure``, ``two``, ``parent``, ``owner``, ``memory``."""
+    """Stripes between nodes. ``style`` of the right half: ``sure``, ``two``, ``parent``, ``owner``, ``none``."""
 
     left: str
     middle: str
@@ -90,7 +90,7 @@ def draw(facts: Facts, words: Words, width: int, label: str, right: Right) -> Ma
             # A company is as tall as the longer of its two sides.
             node.size = left[node.key] if side == "left" else max(left[node.key], right_[node.key])
     columns = [[n for n in column if n.size] for column in columns]
-    height = _lay(columns, narrow)
+    height, unit = _lay(columns, narrow)
     xs = (100.0, 178.0, 264.0) if narrow else (204.0, 446.0, 678.0)
     heads = ("sankey.what", "sankey.who", f"sankey.{right}")
     drawn = [
@@ -98,7 +98,7 @@ def draw(facts: Facts, words: Words, width: int, label: str, right: Right) -> Ma
         svg.text(xs[1] - 4 if narrow else xs[1] + 5, 12, words.t(heads[1]), "small m", "middle"),
         svg.text(xs[2], 12, words.t(heads[2]), "small m"),
     ]
-    drawn += _ribbons(flows, columns, xs)
+    drawn += _ribbons(flows, columns, xs, unit)
     for n, column in enumerate(columns):
         for node in column:
             drawn.append(_node(node, xs[n], n, narrow))
@@ -134,7 +134,7 @@ def _flows(facts: Facts, narrow: bool, right: Right) -> list[_Flow]:
 
 
 def _ends(host: Host, right: Right) -> list[tuple[str, str]]:
-    """Nodes on the right that a host's stripes run to, with their style."""
+    """Nodes on the right that a host's stripes run to, with their style. Only documented links are drawn."""
     if right == "place":
         if host.placed is not None:
             return [(host.placed, "sure" if host.level >= 3 else "two")]
@@ -144,9 +144,6 @@ def _ends(host: Host, right: Right) -> list[tuple[str, str]]:
         for row in host.links:
             if row["link"] == link and row["confidence"] == "verified" and row["as_of"] is None:
                 found.setdefault(row["state"], style)
-    for row in host.links:
-        if row["link"] != "machine":
-            found.setdefault(row["state"], "memory")
     return sorted(found.items()) or [(_UNKNOWN, "none")]
 
 
@@ -175,8 +172,9 @@ def _columns(facts: Facts, words: Words, flows: Sequence[_Flow], narrow: bool, r
         )
         for c in facts.known_companies[: _COMPANIES[narrow]]
     ]
+    further = "sankey.further_short" if narrow else "sankey.further_companies"
     middle += [
-        _Node(_FURTHER, str(words.t("sankey.further_short" if narrow else "sankey.further_companies", n=len(fold.companies))), "open"),
+        _Node(_FURTHER, str(words.t(further, n=len(fold.companies))), "open"),
         _Node(_UNKNOWN, str(words.t("company.unknown_short" if narrow else "company.unknown")), "open"),
     ]
     states = _states(facts, right)
@@ -189,8 +187,8 @@ def _columns(facts: Facts, words: Words, flows: Sequence[_Flow], narrow: bool, r
     return [left, middle, ends]
 
 
-def _lay(columns: list[list[_Node]], narrow: bool) -> float:
-    """Give every node its height and place; the height of the picture."""
+def _lay(columns: list[list[_Node]], narrow: bool) -> tuple[float, float]:
+    """Give every node its height and place; the height of the picture, and the width of a stripe."""
     slot, gap = (14.0, 5.0) if narrow else (16.0, 7.0)
     target = 520.0 if narrow else 560.0
     unit = min((target - gap * len(column)) / max(sum(n.size for n in column), 1.0) for column in columns if column)
@@ -210,7 +208,7 @@ def _lay(columns: list[list[_Node]], narrow: bool) -> float:
         spread = (tallest - height) / max(len(column), 1)
         for n, node in enumerate(column):
             node.y += spread * (n + 0.5)
-    return tallest + 4
+    return tallest + 4, unit
 
 
 def _node(node: _Node, x: float, column: int, narrow: bool) -> Markup:
@@ -232,12 +230,10 @@ def _node(node: _Node, x: float, column: int, narrow: bool) -> Markup:
 # -------------------------------------------------------------------------------------------------- ribbons
 
 
-def _ribbons(flows: Sequence[_Flow], columns: list[list[_Node]], xs: Sequence[float]) -> list[Markup]:
+def _ribbons(flows: Sequence[_Flow], columns: list[list[_Node]], xs: Sequence[float], unit: float) -> list[Markup]:
     rank = [{n.key: i for i, n in enumerate(column)} for column in columns]
     nodes = [{n.key: n for n in column} for column in columns]
     wide = 8.0 if xs[0] < 150 else 10.0
-    total = [sum(f.weight for f in flows if f.left == key) for key in nodes[0]]
-    unit = next((nodes[0][k].size / t for k, t in zip(nodes[0], total, strict=True) if t), 1.0)
     drawn: list[Markup] = []
     halves: Iterable[tuple[int, Mapping[tuple[str, str, str], float]]] = (
         (0, _first(flows)),

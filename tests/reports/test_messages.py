@@ -15,7 +15,7 @@ from markupsafe import Markup
 import reports
 from analysis.model import InputError
 from reports import messages
-from reports.messages import FAMILIES, Catalogue, parse
+from reports.messages import FAMILIES, Catalogue, arguments, parse
 
 ROOM = Path(reports.__file__).parent
 CODE = sorted(ROOM.rglob("*.py"))
@@ -132,17 +132,32 @@ def test_every_message_is_well_formed() -> None:
             pytest.fail(f"{key}: {error}")
 
 
-def test_another_language_says_the_same_keys_with_the_same_arguments() -> None:
-    def names(text: str) -> set[str]:
-        return set(re.findall(r"\{(\w+)", re.sub(r"\b(?:zero|one|two|few|many|other|=\d+|\w+) \{(?!\w+\})", "", text)))
+def _faults(other: dict[str, str], english: dict[str, str]) -> list[str]:
+    """Keys that a translation lacks, and those for which it asks for an argument that nobody gives."""
+    lacking = [k for k in english if k not in other and not k.startswith("country.")]
+    return lacking + [
+        k for k, v in other.items() if k in english and arguments(parse(v)) - arguments(parse(english[k]))
+    ]
 
+
+def test_every_language_has_all_keys_and_asks_for_no_other_argument() -> None:
     english = _english()
+    assert _faults({**english, "unit.ms": "{m} ms"}, english) == ["unit.ms"]
+    assert _faults({k: v for k, v in english.items() if k != "unit.ms"}, english) == ["unit.ms"]
     for path in (ROOM / "messages").glob("*.json"):
-        other = json.loads(path.read_text(encoding="utf-8"))
-        assert other.keys() >= {k for k in english if not k.startswith("country.")}, path.name
-        for key, text in other.items():
-            if key in english and path.name == "en.json":
-                assert names(text) == names(english[key])
+        assert not _faults(json.loads(path.read_text(encoding="utf-8")), english), path.name
+
+
+def test_a_file_alone_adds_a_language(built: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {**_english(), "locale": "id", "axis.where": "Di mana"}
+    (tmp_path / "id.json").write_text(json.dumps(other), encoding="utf-8")
+    monkeypatch.setattr(messages, "HERE", tmp_path)
+    page = reports.build(built["rich"], tmp_path / "page.html", "id").read_text(encoding="utf-8")
+    assert '<html lang="id"' in page
+    assert "Di mana" in page
+    assert "Singapura" in page, "names of countries come from the reference data in the language"
+    assert "Nama lengkap" in page, "and so do the labels of data types"
+    assert "20.000\u00a0km" in page, "and numbers have the separators of the locale"
 
 
 def test_no_word_that_says_more_than_evidence() -> None:
