@@ -32,6 +32,8 @@ METHODS = ("planted", "endpoint", "key", "value", "memory")
 """From the strongest ground to the weakest; ``memory`` is a known endpoint's field that nobody has looked up."""
 LINKS = ("machine", "operator", "machine_owner", "parent")
 _MOST_SENSITIVE = 4
+_LATEST = 253_370_764_800_000_000
+"""Begin of the year 9999 in microseconds: a capture may claim any time, a calendar ends."""
 
 
 @dataclass(slots=True)
@@ -434,7 +436,7 @@ class Facts:
 
     def moment(self, micros: int) -> datetime:
         """A time of the capture in its own time zone, UTC where none is stated."""
-        return datetime.fromtimestamp(micros / 1_000_000, UTC).astimezone(self.zone)
+        return datetime.fromtimestamp(min(max(micros, 0), _LATEST) / 1_000_000, UTC).astimezone(self.zone)
 
     # -------------------------------------------------------------------------------------------- findings
 

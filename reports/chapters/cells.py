@@ -86,6 +86,12 @@ def cause(words: Words, name: str) -> Markup:
 # ------------------------------------------------------------------------------------------------ sentences
 
 
+def _said_by(words: Words, host: Host, country: str) -> Markup:
+    """The kinds of source that name a country for a host."""
+    kinds = dict.fromkeys(w["kind"] for w in host.row["witnesses"] or () if w["country"] == country)
+    return words.list(witness_name(words, k) for k in kinds) if kinds else words.t("witness.other")
+
+
 def witness_name(words: Words, kind: str) -> Markup:
     return words.of("witness", kind)
 
@@ -138,6 +144,7 @@ def speaks_against(words: Words, facts: Facts, host: Host) -> list[Markup]:
             t(
                 "place.refuted",
                 country=words.the_country(code),
+                witness=_said_by(words, host, code),
                 ms=words.ms(row["round_trip_ms"] or 0),
                 km=words.km(row["within_km"] or 0),
                 near=words.km(near) if near is not None else t("not_known"),

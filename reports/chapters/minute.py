@@ -73,8 +73,8 @@ def _facts_line(f: Facts, w: Words) -> list[tuple[Markup, Markup]]:
     if where and f.vantage.get("line", "direct") != "direct":
         where += t("fact.line", line=w.of("line", f.vantage["line"]))
     made.append((t("fact.from"), where or t("fact.no_vantage")))
-    names = {p.name for p in f.phases}
-    consent = "refused" if "consent_refused" in names else "accepted" if "consent_accepted" in names else "none"
+    answers = [p.name.removeprefix("consent_") for p in f.phases if p.name in ("consent_refused", "consent_accepted")]
+    consent = "_".join(dict.fromkeys(answers)) or "none"
     if f.manifest.get("user_country"):
         user = t("fact.user", country=w.country(f.manifest["user_country"]), consent=consent)
     else:

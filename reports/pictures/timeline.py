@@ -142,7 +142,10 @@ def _bands(facts: Facts, words: Words, at: Any, top: float, bottom: float, narro
 
 def _axis(words: Words, at: Any, start: int, end: int, left: float, bottom: float, width: int) -> list[Markup]:
     minutes = (end - start) / _MINUTE
-    step = next((s for s in _STEPS if minutes / s <= (5 if width == NARROW else 10)), _STEPS[-1])
+    step = next(
+        (s for s in _STEPS if minutes / s <= (5 if width == NARROW else 10)),
+        _STEPS[-1] * math.ceil(minutes / _STEPS[-1] / 8),
+    )
     unit, size = ("unit.min", 1.0) if step >= 1 else ("unit.s", 60.0)
     if step >= 240:
         unit, size = "unit.h", 1 / 60

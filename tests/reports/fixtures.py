@@ -552,7 +552,8 @@ def hostile(folder: Path) -> Path:
             {"state": "US", "link": "operator", "company": f"op{n}", "statutes": [name[:40]], "confidence": "verified"}
         )
         made.rows["destinations"].append(row)
-        at = START + timedelta(seconds=n)
+        # The last one claims the farthest time that the tables can hold.
+        at = START + timedelta(seconds=n) if n + 1 < len(HOSTILE) else datetime(9999, 12, 31, tzinfo=UTC)
         flow = made.flow(n, at, 100, 100, host=name)
         exchange = made.exchange(n, flow, at, name[:50], name, f"/{name}")
         number = made.sent(exchange, name[:40], "planted", path=f"request.{name}", masked=name[:30], phase=name[:50])
