@@ -33,7 +33,7 @@ IDLE = {TCP: 7_200_000_000, 17: 180_000_000}
 three minutes for UDP (RFC 4787 asks for two at least)."""
 _IDLE_ELSE = 180_000_000
 _CLOSED = 60_000_000
-_SWEEP = 20_000
+_SWEEP = 4_000
 """Packets between two looks for conversations that are over."""
 
 

@@ -55,10 +55,10 @@ class Conversation:
         self._syn_at: int | None = None
         self._syns = 0
         self._kind = ""
-        self._streams = [
-            Stream(partial(self._arrived, 0), partial(self._missing, 0)),
-            Stream(partial(self._arrived, 1), partial(self._missing, 1)),
-        ]
+        # A packet alone is a conversation too, and there may be thousands at once: what only some need comes late.
+        self._streams: tuple[Stream, ...] = ()
+        if first.protocol == TCP:
+            self._streams = tuple(Stream(partial(self._arrived, way), partial(self._missing, way)) for way in (0, 1))
         self._held: list[list[tuple[bytes, int, int | None]]] = [[], []]
         self._parsers: list[http1.Parser] = []
         self._old: list[http1.Parser] = []
@@ -71,12 +71,12 @@ class Conversation:
         self._guessed = False
         self._relay = False
         """What goes through is meant for another host than the one that it is sent to."""
-        self._shakes = [tls.Handshake(), tls.Handshake()]
+        self._shakes: tuple[tls.Handshake, ...] = ()
         self._refused: str | None = None
         self._hello_at: int | None = None
         self._hellos = 0
-        self._dns: list[bytearray | None] = [bytearray(), bytearray()]
-        self._initials = quic.Initials()
+        self._dns: list[bytearray | None] = []
+        self._initials: quic.Initials | None = None
         self._raw = [0, 0]
         self._over = 0
         self._index = [0, 0]
@@ -215,7 +215,7 @@ class Conversation:
                 self._exchanges.lost_responses()
         elif self._kind == "http2" and self._http2 is not None:
             self._http2.gap(way == self._asks)
-        elif self._kind == "tls":
+        elif self._kind == "tls" and self._shakes:
             self._shakes[way].over = True
         elif self._kind == "dns":
             self._dns_lost(way)
@@ -230,6 +230,7 @@ class Conversation:
 
     def _tls(self, way: int, data: bytes, at: int | None) -> None:
         self.unread[("encrypted", "tls")] += len(data)
+        self._shakes = self._shakes or (tls.Handshake(), tls.Handshake())
         shake = self._shakes[way]
         if shake.over:
             return
@@ -395,6 +396,7 @@ class Conversation:
 
     def _quic(self, data: bytes, way: int) -> None:
         self.unread[("encrypted", "quic")] += len(data)
+        self._initials = self._initials or quic.Initials()
         if way == 0 and self._initials.hello is None:
             hello = self._initials.feed(data)
             if hello is not None:
@@ -418,6 +420,7 @@ class Conversation:
 
     def _dns_stream(self, way: int, data: bytes, at: int | None) -> None:
         """DNS over TCP (RFC 1035 section 4.2.2): each message behind its length."""
+        self._dns = self._dns or [bytearray(), bytearray()]
         stream = self._dns[way]
         if stream is None:
             self.unread[("unread", "dns_damaged")] += len(data)
@@ -437,6 +440,7 @@ class Conversation:
 
     def _dns_lost(self, way: int) -> None:
         """Where the next message begins is not known any more."""
+        self._dns = self._dns or [bytearray(), bytearray()]
         stream, self._dns[way] = self._dns[way], None
         if stream:
             self.unread[("unread", "dns_damaged")] += len(stream)
@@ -521,7 +525,7 @@ class Conversation:
             self.unread[("unread", "http_damaged")] += self._http2.junk
         if self._exchanges is not None:
             self._exchanges.settle(True)
-        for way in (0, 1):
+        for way in range(len(self._dns)):
             self._dns_lost(way)
         if self._over:
             self.sink.lose("octets_limited", "octets of an unknown protocol behind the first 256 KiB", self._over)
@@ -534,6 +538,9 @@ class Conversation:
         ]
         phone = self._phone()
         (src, sport), (dst, dport) = self.ends[phone], self.ends[1 - phone]
+        # What calls back into this conversation would keep it alive until the collector comes by.
+        self._streams, self._parsers, self._old, self._frames = (), [], [], []
+        self._exchanges = self._http2 = None
         timed = self.timed and self.app is None
         return {
             "source": self.key.source,

@@ -174,7 +174,7 @@ class Parser:
             self.raw_gap(size)
             return False
         part = self._part
-        self._holed = True
+        self._holed = part is not None
         if part is not None and self._mode in ("body", "chunk") and size <= self._left:
             part.size += size
             part.cut = True
