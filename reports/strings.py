@@ -60,8 +60,12 @@ def ascii_host(host: str) -> str:
     return ".".join(labels)
 
 
+_LONGEST_HOST = 253
+"""Octets of the longest name in the DNS (RFC 1035, 2.3.4): what is longer is no host, and is cut."""
+
+
 def shown_host(host: str) -> Markup:
     """A host name, beside its punycode where it is not ASCII. A placeholder ‹type› is no reason for one."""
     if host.replace("‹", "").replace("›", "").isascii():
-        return shown(host)
-    return shown(host) + " " + shown(ascii_host(host))
+        return shown(host, most=_LONGEST_HOST)
+    return shown(host, most=_LONGEST_HOST) + " " + shown(ascii_host(host), most=_LONGEST_HOST)
