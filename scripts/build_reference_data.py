@@ -23,6 +23,7 @@ import numpy as np
 import zstandard
 
 from analysis.reference import load, schema
+from analysis.reference.distance import inside
 from analysis.reference.intervals import pack
 from analysis.reference.sources import DATA, GEO_FILES, SHAPE_FILES
 
@@ -158,10 +159,38 @@ POINTS = {
 # Areas of the atlas without a numeric code, and every code that a database may put there. XK is no code of ISO 3166-1,
 # but databases use it; with it, a time that bounds a machine to Kosovo never bounds it to one of the two alone.
 UNCODED = {"N. Cyprus": ("CY",), "Somaliland": ("SO",), "Kosovo": ("RS", "XK"), "Siachen Glacier": ("IN", "PK")}
+UNCODED["Indian Ocean Ter."] = ("CC", "CX")
 
 # The atlas draws who holds an area. A database may name the other side, whose distance must not be larger than it is:
 # rough outlines around Crimea, drawn too wide rather than too narrow. No statement on any status is meant.
-CLAIMED = {"UA": [(32.3, 46.3), (36.8, 46.3), (36.8, 44.2), (32.3, 44.2), (32.3, 46.3)]}
+CLAIMED = {"UA": (32.3, 44.2, 36.8, 46.3)}
+
+# Islands that neither scale has: boxes around them (west, south, east, north).
+ISLANDS = {"BV": (3.2, -54.6, 3.6, -54.3), "TK": (-172.7, -9.6, -171.0, -8.4)}
+
+APART_KM = 15.0
+"""An island of 1:10m that lies farther than this from all of its country's shapes at 1:50m is taken from 1:10m."""
+
+
+def box(west: float, south: float, east: float, north: float) -> Any:
+    return np.array([(west, north), (east, north), (east, south), (west, south), (west, north)])
+
+
+def within(ring: Any, others: list[Any]) -> bool:
+    """Whether a ring lies within a shape, as an enclave does."""
+    return sum(inside(other, *ring[0]) for other in others) % 2 == 1
+
+
+def apart(ring: Any, others: list[Any]) -> bool:
+    """Whether no corner of a ring lies near a corner of the others."""
+
+    def unit(points: Any) -> Any:
+        lon, lat = np.radians(points[:, 0]), np.radians(points[:, 1])
+        return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+    corners = unit(ring[:: max(len(ring) // 50, 1)])
+    near = np.cos(APART_KM / 6371.0)
+    return all((corners @ unit(other).T).max() < near for other in others)
 
 
 def shapes(into: Path) -> None:
@@ -173,20 +202,24 @@ def shapes(into: Path) -> None:
     for scale in ("50m", "10m"):
         topology = json.loads((folder / f"countries-{scale}.json").read_text())
         lines = arcs(topology)
+        coarse = {code: list(rings) for code, rings in countries.items()}
         for geometry in topology["objects"]["countries"]["geometries"]:
             code = codes.get(geometry.get("id", ""))
-            if code is not None and (scale == "50m" or code not in countries):
-                countries[code] = countries.get(code, []) + polygons(geometry, lines)
-            elif scale == "50m":
-                for also in UNCODED.get(geometry["properties"]["name"], ()):
-                    countries[also] = countries.get(also, []) + polygons(geometry, lines)
-    for also, ring in CLAIMED.items():
-        countries[also] = [*countries[also], np.array(ring)]
+            wanted = [code] if code is not None else UNCODED.get(geometry["properties"]["name"], ())
+            for also in wanted:
+                rings = polygons(geometry, lines)
+                if also in coarse:
+                    rings = [r for r in rings if apart(r, coarse[also]) and not within(r, coarse[also])]
+                countries[also] = countries.get(also, []) + rings
+    for also, edges in (CLAIMED | ISLANDS).items():
+        countries[also] = [*countries.get(also, []), box(*edges)]
     land = json.loads((folder / "land-110m.json").read_text())
     coasts = [r for g in land["objects"]["land"]["geometries"] for r in polygons(g, arcs(land))]
     labels = {code: centre(max(rings, key=area)) for code, rings in countries.items() if rings}
     known = {c.code for c in load.read("countries")[0].countries}
-    labels |= {code: point for code, point in POINTS.items() if code not in labels}
+    # Two areas that share a shape, and those in a box, have points of their own.
+    own = {"CC", "CX", *ISLANDS}
+    labels |= {code: point for code, point in POINTS.items() if code not in labels or code in own}
     print(
         "areas without a shape:",
         sorted(known - set(countries)),

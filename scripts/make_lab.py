@@ -36,7 +36,8 @@ def person() -> dict[str, str]:
 
 def manifest(name: str, made: str, files: list[tuple[Path, str]], opened: str) -> str:
     listed = "".join(
-        f"  - {{name: {p.name}, sha256: {hashlib.sha256(p.read_bytes()).hexdigest()}, leg: {leg}}}\n" for p, leg in files
+        f"  - {{name: {p.name}, sha256: {hashlib.sha256(p.read_bytes()).hexdigest()}, leg: {leg}}}\n"
+        for p, leg in files
     )
     return f"""format: 1
 name: {name}

@@ -7,6 +7,7 @@ flow that could be read counts before one that could not; of two that could, the
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ class _Flow:
     last: int | None
     decrypted: bool
     proxied: bool
+    upstream: int | None
+    """When the far leg began: a proxy's dump says it apart from the near leg's beginning."""
 
 
 def same_traffic(flows: pa.Table, exchanges: pa.Table, sources: pa.Table) -> pa.Table:
@@ -67,9 +70,11 @@ def _flows(flows: pa.Table, sources: pa.Table) -> list[_Flow]:
     kinds = dict(zip(sources["source"].to_pylist(), sources["kind"].to_pylist(), strict=True))
     wanted = ["flow", "source", "leg", "transport", "src", "sport", "dst", "dport", "host", "decrypted"]
     columns = [flows[c].to_pylist() for c in wanted]
-    times = [flows[c].cast(pa.int64()).to_pylist() for c in ("first", "last")]
+    times = [flows[c].cast(pa.int64()).to_pylist() for c in ("first", "last", "handshake_at")]
     made = []
-    for f, s, leg, transport, src, sport, dst, dport, host, dec, first, last in zip(*columns, *times, strict=True):
+    for f, s, leg, transport, src, sport, dst, dport, host, dec, first, last, upstream in zip(
+        *columns, *times, strict=True
+    ):
         proxied = kinds.get(s) in ("mitmproxy", "events", "messages")
         made.append(
             _Flow(
@@ -84,6 +89,7 @@ def _flows(flows: pa.Table, sources: pa.Table) -> list[_Flow]:
                 last,
                 bool(dec),
                 proxied,
+                (upstream if proxied else None) or first,
             )
         )
     return made
@@ -121,38 +127,51 @@ def _tuples(rows: list[_Flow], same: dict[int, int]) -> None:
         if row.far[0] is not None and row.far[1] is not None:
             far[(row.transport, *row.far)].append(row)
     for group in near.values():
-        _pair(group, same, lambda a, b: a.far == b.far or a.proxied != b.proxied)
+        _pair(group, same, lambda a, b: a.far == b.far or a.proxied != b.proxied, 60 * _SLACK, lambda r: r.first)
     for group in far.values():
-        _pair(group, same, lambda a, b: a.proxied != b.proxied and a.near[0] != b.near[0] and _names_agree(a, b))
+        _pair(group, same, _other_leg, _SLACK, lambda r: r.upstream)
+
+
+def _other_leg(a: _Flow, b: _Flow) -> bool:
+    """A proxy's own connection to the server, beside what its dump says of it: begun in the same moment by another
+    near end, and for the same name where both know one."""
+    begun = a.upstream is not None and b.upstream is not None and abs(a.upstream - b.upstream) <= _SLACK
+    return begun and a.proxied != b.proxied and a.near != b.near and _names_agree(a, b)
 
 
 def _names_agree(a: _Flow, b: _Flow) -> bool:
     return a.host is None or b.host is None or a.host == b.host
 
 
-def _pair(group: list[_Flow], same: dict[int, int], agree: Any) -> None:
+def _pair(group: list[_Flow], same: dict[int, int], agree: Callable[[_Flow, _Flow], bool], within: int) -> None:
+    """Pair flows of different files that agree, those first that began nearest to one another. The one that could be
+    read counts, then that of the earlier file; one conversation stands at most once in another file."""
     if len(group) < 2 or len({r.source for r in group}) < 2:
         return
-    group = sorted(group, key=lambda r: (not r.decrypted, r.source, r.number))
-    taken: set[tuple[int, int]] = set()
-    for place, other in enumerate(group):
-        if other.number in same:
-            continue
-        for one in group[:place]:
-            # One conversation stands at most once in another file.
-            if one.number in same or one.source == other.source or (one.number, other.source) in taken:
-                continue
-            if agree(one, other) and _overlap(one, other):
-                same[other.number] = one.number
-                taken.add((one.number, other.source))
+    rank = {r.number: n for n, r in enumerate(sorted(group, key=lambda r: (not r.decrypted, r.source, r.number)))}
+    timed = sorted((r for r in group if begun(r) is not None), key=lambda r: (begun(r) or 0, r.number))
+    pairs = []
+    for place, a in enumerate(timed):
+        for b in timed[place + 1 :]:
+            apart = (begun(b) or 0) - (begun(a) or 0)
+            if apart > within:
                 break
+            one, other = (a, b) if rank[a.number] < rank[b.number] else (b, a)
+            if one.source != other.source and agree(one, other) and _overlap(one, other):
+                pairs.append((apart, rank[other.number], one, other))
+    taken: set[tuple[int, int]] = set()
+    for _, _, one, other in sorted(pairs, key=lambda p: (p[0], p[1], p[2].number)):
+        if one.number in same or other.number in same or (one.number, other.source) in taken:
+            continue
+        same[other.number] = one.number
+        taken.add((one.number, other.source))
 
 
 def _overlap(a: _Flow, b: _Flow) -> bool:
     if a.first is None or b.first is None:
         return False
     a_last, b_last = a.last or a.first, b.last or b.first
-    return a.first <= b_last + _SLACK and b.first <= a_last + _SLACK and abs(a.first - b.first) <= 60 * _SLACK
+    return a.first <= b_last + _SLACK and b.first <= a_last + _SLACK
 
 
 def _requests(rows: list[_Flow], exchanges: pa.Table, same: dict[int, int]) -> None:

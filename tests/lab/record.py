@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-_REDIRECT = '''
+_REDIRECT = """
 import json
 PORTS = json.load(open({ports!r}))
 
@@ -28,7 +28,7 @@ class ToTheLab:
         data.server.address = ("127.0.0.1", port)
 
 addons = [ToTheLab()]
-'''
+"""
 """Names of the lab stand for loopback; the request keeps its own name."""
 
 
@@ -113,7 +113,9 @@ def _session(folder: Path, proxy: int, person: dict[str, str]) -> None:
 
         def curl(*words: str, trust: bool = True) -> None:
             command = ["curl", "-sS", "--max-time", "10", "-o", str(folder / "answer"), *via]
-            subprocess.run(command + (trusted if trust else []) + list(words), check=False, capture_output=True, timeout=20)
+            subprocess.run(
+                command + (trusted if trust else []) + list(words), check=False, capture_output=True, timeout=20
+            )
 
         shop, metrics = "https://shop.lab.example", "https://metrics.lab.example"
         curl(f"{shop}/feed?page=1&lat={person['lat']}&lon={person['lon']}", "--compressed")
