@@ -58,6 +58,8 @@ class Host:
     closed: list[Closed] = field(default_factory=list)
     types: Counter[str] = field(default_factory=Counter)
     """Messages that carried a type of personal data, by type."""
+    firm: set[str] = field(default_factory=set)
+    """Of these types, those that are known by more than a field from memory: only they may carry a finding."""
 
     @property
     def number(self) -> int:
@@ -266,6 +268,8 @@ class Facts:
                 )
         seen: set[tuple[int, str]] = set()
         for s in self.sent:
+            if s.method != "memory":
+                self.all_hosts[s.destination].firm.add(s.data_type)
             if (s.message, s.data_type) not in seen:
                 seen.add((s.message, s.data_type))
                 self.all_hosts[s.destination].types[s.data_type] += 1
@@ -295,8 +299,9 @@ class Facts:
     def sensitive_types(self) -> list[str]:
         return [t for t in self.types if self.is_sensitive(t)]
 
-    def types_to(self, places: Iterable[int]) -> set[str]:
-        return {t for p in places for t in self.all_hosts[p].types}
+    def firm_types(self, hosts: Iterable[Host]) -> set[str]:
+        """Types that were read on their way to these hosts and that may carry a finding."""
+        return {t for h in hosts for t in h.firm}
 
     # -------------------------------------------------------------------------------------------- companies
 

@@ -15,7 +15,7 @@ class Link:
     hosts: list[Host] = field(default_factory=list)
     """By facts that were read and are of the capture's date; machines placed there at level 2 or better."""
     unsure: list[Host] = field(default_factory=list)
-    """By facts from memory or of a later date; machines that weak evidence places there."""
+    """By facts from memory or of a later date; machines that weak evidence places there. Nothing of it is a finding."""
     companies: dict[str, float | None] = field(default_factory=dict)
     """Companies of the link with the share that is held, by id."""
     unsure_companies: dict[str, str | None] = field(default_factory=dict)
@@ -70,8 +70,9 @@ def gather(facts: Facts) -> list[State]:
             if sure:
                 if not again:
                     link.hosts.append(host)
-                link.types.update(host.types)
-                state.types.update(host.types)
+                link.types |= host.firm
+                state.types |= host.firm
+                state.unsure_types.update(host.types)
                 if company is not None:
                     link.companies.setdefault(company, row["share_percent"])
                 if row["level"] is not None:

@@ -135,7 +135,7 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
     for code in codes:
         hosts = f.placed.get(code, []) + f.named_weakly.get(code, [])
         finding = f.finding("DEST", code)
-        types = f.types_to(h.number for h in hosts)
+        types = f.firm_types(hosts)
         closed = sum(h.reading != "full" for h in hosts)
         rows.append(
             {

@@ -172,6 +172,14 @@ def test_a_company_from_memory_carries_no_state_sentence(built: dict[str, Path])
     assert "to be confirmed and carries no finding" in sentence(book, malta)
 
 
+def test_a_field_from_memory_carries_no_state_sentence(built: dict[str, Path]) -> None:
+    book = _book(built["rich"])
+    remembered = {t for t, method in book.facts.types.items() if method == "memory"}
+    assert remembered == set(fixtures.BY_FIELD)
+    assert all(not s.types & remembered for s in book.states)
+    assert any(s.unsure_types & remembered for s in book.states), "it is said all the same, as unconfirmed"
+
+
 def test_anycast_hosts_are_on_no_map(built: dict[str, Path]) -> None:
     from reports.pictures import world
 
