@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.folder import Manifest
+
+if TYPE_CHECKING:
+    from analysis.reference import Reference
 
 _SLACK = 2_000_000
 """Microseconds that two views of one conversation may differ by: clocks of one laptop, written by two programs."""
@@ -53,7 +59,30 @@ def same_traffic(flows: pa.Table, exchanges: pa.Table, sources: pa.Table) -> pa.
 
 def counted(flows: pa.Table) -> pa.Table:
     """The flows that count: each conversation once."""
-    return flows.filter(pa.compute.is_null(flows["same_as"]))
+    return flows.filter(pc.is_null(flows["same_as"]))
+
+
+def of_the_app(flows: pa.Table, manifest: Manifest, reference: Reference) -> set[int]:
+    """The flows that count and may be held against the app under test: those of another app, where the capture names
+    it, and of the phone's own system are not. Where nobody said which app is tested, every app's count."""
+    own = _spellings(manifest, reference)
+    kept = counted(flows)
+    columns = (kept[c].to_pylist() for c in ("flow", "app", "app_from"))
+    return {
+        flow
+        for flow, app, app_from in zip(*columns, strict=True)
+        if app_from != "system" and (not own or app is None or app.lower() in own)
+    }
+
+
+def _spellings(manifest: Manifest, reference: Reference) -> set[str]:
+    """Ids and names of the app under test, lower case: captures call an app by either."""
+    if manifest.app.id is None:
+        return set()
+    known = reference.app(manifest.app.id, manifest.app.platform)
+    names = [manifest.app.id, manifest.app.name or ""]
+    names += [known.name, *known.android, *known.ios] if known is not None else []
+    return {name.lower() for name in names if name}
 
 
 def _root(flow: int, same: dict[int, int]) -> int | None:
@@ -140,10 +169,19 @@ def _other_leg(a: _Flow, b: _Flow) -> bool:
 
 
 def _names_agree(a: _Flow, b: _Flow) -> bool:
-    return a.host is None or b.host is None or a.host == b.host
+    """Many clients speak to one server at a time: only the name, or that no phone's end is known, tells them apart."""
+    if a.host is not None and b.host is not None:
+        return a.host == b.host
+    return a.near[0] is None or b.near[0] is None
 
 
-def _pair(group: list[_Flow], same: dict[int, int], agree: Callable[[_Flow, _Flow], bool], within: int) -> None:
+def _pair(
+    group: list[_Flow],
+    same: dict[int, int],
+    agree: Callable[[_Flow, _Flow], bool],
+    within: int,
+    begun: Callable[[_Flow], int | None],
+) -> None:
     """Pair flows of different files that agree, those first that began nearest to one another. The one that could be
     read counts, then that of the earlier file; one conversation stands at most once in another file."""
     if len(group) < 2 or len({r.source for r in group}) < 2:
