@@ -23,7 +23,7 @@ import numpy as np
 import zstandard
 
 from analysis.reference import load, schema
-from analysis.reference.distance import inside
+from analysis.reference.distance import inside, unrolled
 from analysis.reference.intervals import pack
 from analysis.reference.sources import DATA, GEO_FILES, SHAPE_FILES
 
@@ -215,7 +215,8 @@ def shapes(into: Path) -> None:
         countries[also] = [*countries.get(also, []), box(*edges)]
     land = json.loads((folder / "land-110m.json").read_text())
     coasts = [r for g in land["objects"]["land"]["geometries"] for r in polygons(g, arcs(land))]
-    labels = {code: centre(max(rings, key=area)) for code, rings in countries.items() if rings}
+    labels = {code: centre(max(map(unrolled, rings), key=area)) for code, rings in countries.items() if rings}
+    labels = {code: (latitude, (longitude + 180.0) % 360.0 - 180.0) for code, (latitude, longitude) in labels.items()}
     known = {c.code for c in load.read("countries")[0].countries}
     # Two areas that share a shape, and those in a box, have points of their own.
     own = {"CC", "CX", *ISLANDS}

@@ -5,13 +5,15 @@ Great circles on a sphere of 6,371.0088 km (mean radius, IUGG) differ from the e
 by ``MARGIN_KM`` and ``MARGIN``: what is refuted with it is refuted.
 
 A code may be used for territories that have a code of their own (``US`` for Guam), so a country's distance is the
-least of its own shape and theirs. A code that no shape has takes its sovereign's distance, or cannot be refuted.
+least of its own shape and theirs. A code without a shape of its own lies within its sovereign's and takes that
+distance. Islands that the coarser scale leaves out are there from the finer one.
 """
 
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ class Distance:
         """Read the file that ``scripts/build_reference_data.py`` wrote."""
         raw = json.loads(zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=1 << 27))
         rings = {
-            code: [np.cumsum(np.array(r, np.int64).reshape(-1, 2), axis=0) / 1000.0 for r in found]
+            code: [unrolled(np.cumsum(np.array(r, np.int64).reshape(-1, 2), axis=0) / 1000.0) for r in found]
             for code, found in raw["countries"].items()
         }
         coasts = [
@@ -65,11 +67,46 @@ class Distance:
         ]
         return cls(rings, {c: (p[0], p[1]) for c, p in raw["labels"].items()}, coasts)
 
+    @cached_property
+    def _segments(self) -> tuple[Any, Any, Any, Any, Any, Any]:
+        """All rings in a row: corners, the corner after each, unit vectors of both, and where each ring and each
+        country begins, the latter counted in rings."""
+        rings = [ring for found in self._rings.values() for ring in found]
+        corners = np.concatenate(rings)
+        following = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+        ring_starts = np.cumsum([0, *(len(ring) for ring in rings)])[:-1]
+        country_starts = np.cumsum([0, *(len(found) for found in self._rings.values())])[:-1]
+        units = _unit(corners[:, 0], corners[:, 1]), _unit(following[:, 0], following[:, 1])
+        return corners, following, *units, ring_starts, country_starts
+
+    def _own(self, latitude: float, longitude: float) -> dict[str, float]:
+        """Least great-circle distance to the shapes of each code; 0 where the point lies inside of one.
+
+        For a segment a-b with normal n = a x b the foot of the point is on it when it lies between a and b; otherwise
+        the nearer end counts (Chamberlain and Duquette, 2007, on polygons on a sphere, for the geometry)."""
+        corners, following, a, b, ring_starts, country_starts = self._segments
+        point = _unit(longitude, latitude)
+        best = np.arccos(np.clip(a @ point, -1.0, 1.0))
+        normal = np.cross(a, b)
+        length = np.linalg.norm(normal, axis=1)
+        normal /= np.where(length > 1e-12, length, 1.0)[:, None]
+        height = normal @ point
+        foot = point - height[:, None] * normal
+        between = (length > 1e-12) & (np.einsum("ij,ij->i", np.cross(a, foot), normal) >= 0)
+        between &= np.einsum("ij,ij->i", np.cross(foot, b), normal) >= 0
+        best = np.where(between, np.minimum(best, np.abs(np.arcsin(np.clip(height, -1.0, 1.0)))), best)
+        nearest = np.minimum.reduceat(np.minimum.reduceat(best, ring_starts), country_starts) * RADIUS_KM
+        within = np.zeros(len(ring_starts), bool)
+        for left in _crossings(corners, following, longitude, latitude):
+            within |= np.add.reduceat(left.astype(np.int64), ring_starts) % 2 == 1
+        odd = np.add.reduceat(within.astype(np.int64), country_starts) % 2 == 1
+        return dict(zip(self._rings, np.where(odd, 0.0, nearest).tolist(), strict=True))
+
     @lru_cache(maxsize=16)  # noqa: B019 - one instance, a few vantages
     def nearest_km(self, latitude: float, longitude: float) -> dict[str, float]:
         """Kilometres from the point to the nearest part of each country, never more than it is; 0 inside of it. Beside
         the codes of countries.yaml there is XK, which databases use."""
-        own = {code: _nearest(rings, latitude, longitude) for code, rings in self._rings.items()}
+        own = self._own(latitude, longitude)
         made = {}
         for code in set(own) | {t for ts in TERRITORIES.values() for t in ts}:
             parts = [own[c] for c in (code, *TERRITORIES.get(code, ())) if c in own]
@@ -85,39 +122,24 @@ def _unit(longitude: Any, latitude: Any) -> Any:
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
-def _nearest(rings: list[Any], latitude: float, longitude: float) -> float:
-    """Least great-circle distance to the segments of the rings; 0 where the point lies inside of one.
-
-    For a segment a-b with normal n = a x b the foot of the point is on it when it lies between a and b; otherwise
-    the nearer end counts (Chamberlain and Duquette, 2007, on polygons on a sphere, for the geometry)."""
-    point = _unit(longitude, latitude)
-    best = np.inf
-    inside = False
-    for ring in rings:
-        inside ^= _inside(ring, longitude, latitude)
-        corners = _unit(ring[:, 0], ring[:, 1])
-        a, b = corners, np.roll(corners, -1, axis=0)
-        best = min(best, float(np.arccos(np.clip(a @ point, -1.0, 1.0)).min()))
-        normal = np.cross(a, b)
-        length = np.linalg.norm(normal, axis=1)
-        real = length > 1e-12
-        normal, a, b = normal[real] / length[real, None], a[real], b[real]
-        height = normal @ point
-        foot = point - height[:, None] * normal
-        between = (np.einsum("ij,ij->i", np.cross(a, foot), normal) >= 0) & (
-            np.einsum("ij,ij->i", np.cross(foot, b), normal) >= 0
-        )
-        if between.any():
-            best = min(best, float(np.abs(np.arcsin(np.clip(height[between], -1.0, 1.0))).min()))
-    return 0.0 if inside else best * RADIUS_KM
+def unrolled(ring: Any) -> Any:
+    """A ring whose longitudes go on beyond 180 degrees where it crosses them, except one that holds a pole, whose
+    shape runs along the meridian of 180 degrees and the pole itself."""
+    seam = np.abs(np.diff(ring[:, 0])).max() > 180.0
+    if not seam or np.abs(ring[:, 1]).max() > 89.9:
+        return ring
+    return np.stack([np.unwrap(ring[:, 0], period=360.0), ring[:, 1]], axis=-1)
 
 
-def _inside(ring: Any, longitude: float, latitude: float) -> bool:
-    """Whether a point lies in a ring, by crossings of its parallel in plain longitude and latitude. Natural Earth
-    cuts its shapes at 180 degrees, so no ring crosses it."""
-    x, y = ring[:, 0], ring[:, 1]
-    x2, y2 = np.roll(x, -1), np.roll(y, -1)
+def inside(ring: Any, longitude: float, latitude: float) -> bool:
+    """Whether a point lies in a ring, by crossings of its parallel in plain longitude and latitude."""
+    return any(np.count_nonzero(left) % 2 for left in _crossings(ring, np.roll(ring, -1, axis=0), longitude, latitude))
+
+
+def _crossings(corners: Any, following: Any, longitude: float, latitude: float) -> Iterator[Any]:
+    """Which segments cross the point's parallel to the east of it; thrice, for a ring that goes on beyond 180."""
+    x, y, x2, y2 = corners[:, 0], corners[:, 1], following[:, 0], following[:, 1]
     crosses = (y > latitude) != (y2 > latitude)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = x + (latitude - y) / (y2 - y) * (x2 - x)
-    return bool(np.count_nonzero(crosses & (longitude < at)) % 2)
+    at = np.where(crosses, x + (latitude - y) / np.where(crosses, y2 - y, 1.0) * (x2 - x), -np.inf)
+    for turn in (-360.0, 0.0, 360.0):
+        yield longitude + turn < at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import ipaddress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_addresses_whose_place_is_known(address: str, country: str, agree: bool,
 @pytest.mark.parametrize("address", ["161.117.70.1", "8.215.1.1", "43.133.1.1"])
 def test_registration_is_another_fact_than_place(address: str) -> None:
     assert said(address, "registration") == {"IPtoASN": "CN"}
-    assert "CN" not in {said(address)["DB-IP"]}
+    assert said(address)["DB-IP"] not in (None, "CN")
 
 
 @pytest.mark.parametrize("address", ["71.18.1.1", "147.160.176.1"])
@@ -177,7 +178,7 @@ def tables(draw: st.DrawFn) -> list[tuple[int, int, int, Any]]:
         top = (1 << bits) - 1
         near = st.sampled_from([0, 1, 2, top, top - 1, 1 << (bits // 2), (1 << (bits // 2)) - 1, (1 << 64) % (top + 1)])
         cuts = sorted(draw(st.sets(st.one_of(near, st.integers(0, top)), max_size=12)))
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             if draw(st.booleans()):
                 made.append((version, first, last - 1, draw(LABELS)))
         if cuts and draw(st.booleans()):
@@ -431,8 +432,10 @@ def test_a_damaged_database_is_used_or_refused(tmp_path: Path, data: Any) -> Non
     try:
         geo = Geo((path,))
     except InputError as error:
-        assert "\n" not in str(error)
-        return
-    for address in ("20.1.1.1", "39.255.255.255", "161.117.70.1", "2404:6800:4003::1"):
-        claims = geo.lookup(address)
-        assert claims[: len(GEO.lookup(address))] == GEO.lookup(address)
+        told = str(error)
+    else:
+        told = ""
+        for address in ("20.1.1.1", "39.255.255.255", "161.117.70.1", "2404:6800:4003::1"):
+            claims = geo.lookup(address)
+            assert claims[: len(GEO.lookup(address))] == GEO.lookup(address)
+    assert "\n" not in told

@@ -121,10 +121,9 @@ def test_a_name_that_ours_has_is_the_users_and_that_is_told(tmp_path: Path) -> N
     by_number = reference.operator_by_asn(15169)
     assert by_number is not None
     assert by_number.operator.id == "warung"
-    assert reference.overlays == [
-        "operators.yaml: 2 records of the user's own, in place of ours: aliyun, "
-        "taken from others of ours: as15169, facebook.com, fastly.net"
-    ]
+    (told,) = reference.overlays
+    assert told.startswith("operators.yaml: 2 records of the user's own, in place of ours: aliyun, ")
+    assert told.endswith("taken from others of ours: as15169, facebook.com, fastly.net")
 
 
 def test_later_folders_lie_over_earlier_ones(tmp_path: Path) -> None:
@@ -274,12 +273,14 @@ def test_whatever_a_file_holds_it_is_used_or_refused(tmp_path: Path, made: tuple
     try:
         reference = Reference.load(folder)
     except InputError as error:
-        assert "\n" not in str(error)
-        return
-    # What was taken can be asked for.
-    reference.operator_by_host("a.warung.example")
-    reference.operator_by_asn(64500)
-    reference.endpoints_for("a.warung.example", "/log")
-    reference.vendor_of("example.warung", "android", None)
-    for operator in reference.operators:
-        reference.ownership_chain(operator, date(2024, 6, 1))
+        told = str(error)
+    else:
+        told = ""
+        # What was taken can be asked for.
+        reference.operator_by_host("a.warung.example")
+        reference.operator_by_asn(64500)
+        reference.endpoints_for("a.warung.example", "/log")
+        reference.vendor_of("example.warung", "android", None)
+        for operator in reference.operators:
+            reference.ownership_chain(operator, date(2024, 6, 1))
+    assert "\n" not in told
