@@ -85,7 +85,7 @@ def sentence(book: Book, state: State) -> Markup:
     """The one template for every state: clauses with nothing fall away."""
     w, t = book.words, book.words.t
     name = w.the_country(state.code)
-    if not state.sure:
+    if not state.types and (state.unsure_types or not state.sure):
         return t("state.sentence_unsure", state=name, n=len(state.unsure_types))
     if not state.types:
         return t("state.sentence_unread", state=name, n=state.unread)
@@ -100,7 +100,7 @@ def sentence(book: Book, state: State) -> Markup:
 def _memory(book: Book, state: State) -> Markup | None:
     """What only memory, a later date or weak evidence links to the state: said, and said to be so."""
     further = state.unsure_types - state.types
-    if not state.sure or not further:
+    if not state.types or not further:
         return None
     return book.words.t("state.memory", n=len(further))
 
