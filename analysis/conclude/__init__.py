@@ -47,9 +47,9 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     made = attribute.phases(made, manifest, settings.events)
     made = destinations.gather(made, reference)
     made["destinations"] = destinations.describe(made, manifest, reference, settings)
-    made = attribute.apps(made, manifest)
+    made = attribute.apps(made, manifest, reference)
     made["opaque"] = opaque.gather(made, manifest)
-    made["links"] = link.identifiers(made, reference)
+    made["links"] = link.identifiers(made, manifest, reference)
     made["evidence"] = judge.keep_evidence(made)
     made["findings"] = judge.findings(made, manifest, reference, settings)
     return made

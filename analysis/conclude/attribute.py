@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from analysis.folder import Manifest, micros
 from analysis.tables import TABLES, Tables
+
+if TYPE_CHECKING:
+    from analysis.reference import Reference
 
 
 def phase_marks(manifest: Manifest, events: Iterable[Mapping[str, Any]]) -> list[tuple[int, int | None, str]]:
@@ -48,18 +51,25 @@ def _micros(column: Any) -> list[int | None]:
 
 def _phased(name: str, table: pa.Table, times: Any, marks: list[tuple[int, int | None, str]]) -> pa.Table:
     starts = [m[0] for m in marks]
-    values = []
-    for at in _micros(times):
-        place = bisect_right(starts, at) - 1 if at is not None else -1
-        inside = place >= 0 and (marks[place][1] is None or at is None or at < (marks[place][1] or 0))
-        values.append(marks[place][2] if inside else None)
+    values = [_phase_at(at, marks, starts) if at is not None else None for at in _micros(times)]
     index = table.schema.get_field_index("phase")
     return table.set_column(index, "phase", pa.array(values, TABLES[name].schema.field("phase").type))
 
 
-def apps(tables: Tables, manifest: Manifest) -> Tables:
+def _phase_at(at: int, marks: list[tuple[int, int | None, str]], starts: list[int]) -> str | None:
+    """The phase that began last before ``at`` and was not over: within a phase of stated length another may pass."""
+    latest = bisect_right(starts, at) - 1
+    for place in range(latest, -1, -1):
+        end = marks[place][1]
+        if at < end if end is not None else place == latest:
+            return marks[place][2]
+    return None
+
+
+def apps(tables: Tables, manifest: Manifest, reference: Reference) -> Tables:
     """Tables whose ``app`` says who spoke: as the capture states it for a flow; else the app under test, where the
-    manifest states that nothing else entered the capture and the destination is not the phone's own system."""
+    manifest states that nothing else entered the capture and the destination is not the phone's own system. A flow
+    of a package of the system is the system's, unless that is what is tested."""
     made = dict(tables)
     flows = made["flows"]
     noise = dict(
@@ -72,6 +82,8 @@ def apps(tables: Tables, manifest: Manifest) -> Tables:
     app, app_from = flows["app"].to_pylist(), flows["app_from"].to_pylist()
     for n, destination in enumerate(flows["destination"].to_pylist()):
         if app[n] is not None:
+            if app[n] in reference.noise_packages and app[n] != manifest.app.id:
+                app_from[n] = "system"
             continue
         if noise.get(destination) is not None:
             app_from[n] = "system"

@@ -14,7 +14,7 @@ import pyarrow as pa
 from analysis.conclude.locate.level import Place, Stance, place
 from analysis.conclude.locate.time import RoundTrip, round_trips
 from analysis.conclude.locate.witnesses import Witnesses
-from analysis.conclude.who import Who, identify
+from analysis.conclude.who import Who, identify, reaches
 from analysis.folder import Manifest
 from analysis.reference.embedded import is_local
 from analysis.tables import TABLES, Tables
@@ -163,14 +163,8 @@ def describe(tables: Tables, manifest: Manifest, reference: Reference, settings:
         _who(row, who)
         row["registered_country"] = witnesses.registered(address)
         row["law_links"] = who.law_links(found.country, found.level)
-        row["law_reach"] = sorted({link["state"] for link in row["law_links"] if _reaches(link)})
+        row["law_reach"] = sorted({link["state"] for link in row["law_links"] if reaches(link)})
     return TABLES["destinations"].from_rows(rows)
-
-
-def _reaches(link: dict[str, Any]) -> bool:
-    """A link counts when its facts were read and are of the capture's date, and for a machine when two sources of
-    place agree (level 2): a weaker one is shown as a link and said weakly."""
-    return link["confidence"] == "verified" and link["as_of"] is None and (link["level"] is None or link["level"] >= 2)
 
 
 def _place(row: dict[str, Any], found: Place, time: RoundTrip) -> None:

@@ -7,8 +7,8 @@ flow that could be read counts before one that could not; of two that could, the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -64,15 +64,25 @@ def counted(flows: pa.Table) -> pa.Table:
 
 def of_the_app(flows: pa.Table, manifest: Manifest, reference: Reference) -> set[int]:
     """The flows that count and may be held against the app under test: those of another app, where the capture names
-    it, and of the phone's own system are not. Where nobody said which app is tested, every app's count."""
+    it, and of the phone's own system are not. Where nobody said which app is tested, every app's count.
+
+    A capture may call apps by names instead of ids. A name is another app's only where the capture calls the one
+    under test by a name that we know as its own."""
     own = _spellings(manifest, reference)
     kept = counted(flows)
-    columns = (kept[c].to_pylist() for c in ("flow", "app", "app_from"))
-    return {
-        flow
-        for flow, app, app_from in zip(*columns, strict=True)
-        if app_from != "system" and (not own or app is None or app.lower() in own)
-    }
+    columns = [kept[c].to_pylist() for c in ("flow", "app", "app_from")]
+    mine = {app for app in set(columns[1]) if app is not None and _is_own(app, own)}
+    others = {app for app in set(columns[1]) - mine if app is not None and own and (mine or "." in app)}
+    return {flow for flow, app, app_from in zip(*columns, strict=True) if app_from != "system" and app not in others}
+
+
+_CUT = 19
+"""Octets that the shortest field for an app's name holds (PCAPdroid's trailer: 20 with the end)."""
+
+
+def _is_own(app: str, own: set[str]) -> bool:
+    app = app.lower()
+    return app in own or (len(app.encode()) >= _CUT and any(name.startswith(app) for name in own))
 
 
 def _spellings(manifest: Manifest, reference: Reference) -> set[str]:
@@ -222,25 +232,40 @@ def _requests(rows: list[_Flow], exchanges: pa.Table, same: dict[int, int]) -> N
     for flow, method, host, path, at in zip(*columns, started, strict=True):
         if flow in by_number and flow not in same and at is not None and host is not None:
             requests[flow].append(((method, host, path), at))
-    seen: dict[Any, list[tuple[int, _Flow]]] = defaultdict(list)
+    seen: dict[Any, list[_Request]] = defaultdict(list)
     for number in sorted(requests):
         row = by_number[number]
-        matches = [_match(seen.get(what, []), at, row) for what, at in requests[number]]
-        if matches and all(m is not None for m in matches):
-            found = matches[0]
-            assert found is not None
-            same[number] = found.number
+        matches: list[_Request] = []
+        for what, at in requests[number]:
+            match = _match(seen.get(what, ()), at, row, matches)
+            if match is None:
+                break
+            matches.append(match)
+        if len(matches) == len(requests[number]):
+            same[number] = matches[0].flow.number
+            for match in matches:
+                match.taken.add(row.source)
         else:
             for what, at in requests[number]:
-                seen[what].append((at, row))
+                seen[what].append(_Request(at, row))
 
 
-def _match(candidates: list[tuple[int, _Flow]], at: int, row: _Flow) -> _Flow | None:
-    for when, one in candidates:
-        if (
-            one.source != row.source
-            and abs(when - at) <= _SLACK
-            and (one.far[0] is None or row.far[0] is None or one.far[0] == row.far[0])
-        ):
-            return one
-    return None
+@dataclass(slots=True, eq=False)
+class _Request:
+    at: int
+    flow: _Flow
+    taken: set[int] = field(default_factory=set)
+    """Files in which this request was found again: it stands at most once in each."""
+
+
+def _match(candidates: Iterable[_Request], at: int, row: _Flow, taken: list[_Request]) -> _Request | None:
+    fit = [
+        one
+        for one in candidates
+        if one.flow.source != row.source
+        and row.source not in one.taken
+        and one not in taken
+        and abs(one.at - at) <= _SLACK
+        and (one.flow.far[0] is None or row.far[0] is None or one.flow.far[0] == row.far[0])
+    ]
+    return min(fit, key=lambda one: abs(one.at - at), default=None)

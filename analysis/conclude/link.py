@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from analysis.conclude.join import counted
+from analysis.conclude.join import of_the_app
+from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ _NOT_ALONE = frozenset({"gender", "nationality", "marital_status", "religion", "
 """Types of these groups that many people share."""
 
 
-def identifiers(tables: Tables, reference: Reference) -> pa.Table:
-    """A row for each identifier that at least two destinations received."""
-    flows = set(counted(tables["flows"])["flow"].to_pylist())
+def identifiers(tables: Tables, manifest: Manifest, reference: Reference) -> pa.Table:
+    """A row for each identifier that at least two destinations received from the app under test: what the phone's
+    system or another app sent is not its doing."""
+    flows = of_the_app(tables["flows"], manifest, reference)
     at = dict(
         zip(
             tables["messages"]["message"].to_pylist(),

@@ -28,12 +28,15 @@ def name_flows(flows: pa.Table, names: pa.Table) -> pa.Table:
 
 
 def _answers(names: pa.Table) -> dict[str, list[tuple[int | None, str]]]:
-    """For each address the names that DNS answered with it, with the time of the first such answer."""
+    """For each address the names that DNS answered with it, with the times of the first and the last such answer."""
     answers: dict[str, list[tuple[int | None, str]]] = {}
-    columns = (names["address"], names["name"], names["from"], names["first"].cast(pa.int64()))
-    for address, name, source, first in zip(*(c.to_pylist() for c in columns), strict=True):
+    times = (names[c].cast(pa.int64()) for c in ("first", "last"))
+    columns = (names["address"], names["name"], names["from"], *times)
+    for address, name, source, first, last in zip(*(c.to_pylist() for c in columns), strict=True):
         if source == "dns" and address is not None:
             answers.setdefault(address, []).append((first, name))
+            if last is not None and last != first:
+                answers[address].append((last, name))
     return answers
 
 

@@ -7,6 +7,7 @@ is known for a later day only is given "as of" that day and carries no finding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,6 @@ COMPANY = frozenset(
         "private-ESP",
         "public-ESP",
         "data-fiduciary",
-        "collects-from-citizens",
         "group-has-establishment",
         "offers-services-in-EU",
         "collects-in-BR",
@@ -38,11 +38,19 @@ COMPANY = frozenset(
         "provides-service-in-VN",
     }
 )
-"""Those by which a statute reaches a company that is formed or run there, whoever its users are."""
+"""Those by which a statute reaches a company that is formed or run there, whoever its users are. What reaches by who
+the user is (``collects-from-citizens``) stands in neither: no capture shows whose citizen a user is."""
 PARENT = COMPANY | {"parent-controlled"}
 
 HOSTING = frozenset({"cloud", "CDN", "telecom"})
 """Kinds of company whose networks carry other companies' machines."""
+
+
+def reaches(link: Mapping[str, Any]) -> bool:
+    """Whether a link of a destination to a state may carry a finding: its facts were read and are of the capture's
+    date, and a machine is placed there by more than one weak source (level 2). Other links are shown, and said to be
+    weak."""
+    return link["confidence"] == "verified" and link["as_of"] is None and (link["level"] is None or link["level"] >= 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,26 +178,37 @@ def _companies(who: Who, link: str, operator: Operator, confidence: str, referen
             None,
         )
     chain = reference.ownership_chain(operator.id, day)
-    sure = confidence
+    sure, as_of = confidence, None
     for owner in chain:
+        # A chain is as sure, and of as early a day, as its weakest step: who owns a later owner is no owner of then.
         sure = "verified" if sure == owner.confidence == "verified" else "recalled"
+        as_of = max(filter(None, (as_of, owner.as_of)), default=None)
         if owner.operator is not None:
-            _seats(who, "parent", owner.operator, sure, owner.share_percent, owner.as_of)
+            _seats(who, "parent", owner.operator, sure, owner.share_percent, as_of)
     if chain:
         top = chain[-1]
-        who.parent, who.parent_name, who.parent_country = top.id or top.name, top.name, top.country
-        who.parent_confidence, who.parent_share_percent = sure, chain[0].share_percent
-        who.as_of = next((o.as_of for o in chain if o.as_of is not None), None)
+        who.parent, who.parent_name = top.id or top.name, top.name
+        who.parent_country = _run_from(top.operator) if top.operator is not None else top.country
+        who.parent_confidence = sure
+        # What the first owner holds is no share of the last.
+        who.parent_share_percent = top.share_percent if len(chain) == 1 else None
+        who.as_of = as_of
+
+
+def _run_from(company: Operator) -> str | None:
+    """The state that a company is run from. Where it has an owner, that state is the owner's, who may be one of a
+    later day: then only the state in which it was formed is its own."""
+    own = company.ultimate_parent_country if company.parent is None else None
+    return own or company.country_of_incorporation
 
 
 def _seats(who: Who, link: str, company: Operator, confidence: str, share: float | None, as_of: str | None) -> None:
     """The states in which a company was formed, is run from, or has an office. Offices are from memory unless the
     company is run from there, so only seat and main office can carry a finding."""
-    states = [company.country_of_incorporation]
-    if link == "parent" and company.ultimate_parent_country is not None:
-        states.append(company.ultimate_parent_country)
+    mains = [company.country_of_incorporation, _run_from(company)]
+    states = mains if link == "parent" else mains[:1]
     for state in dict.fromkeys([*states, *company.established_in]):
-        main = state in (company.country_of_incorporation, company.ultimate_parent_country)
+        main = state in mains
         _seat(who, link, company, state, confidence if main else "recalled", share, as_of)
 
 

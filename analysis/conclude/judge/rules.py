@@ -1,5 +1,5 @@
 """The rules. A finding is about a state or a phase of the session; it counts transmissions that were sent, each
-conversation once, the phone's own system apart.
+conversation once, the phone's own system and other apps apart.
 
 REACH, for a state: personal data reached machines or companies that its law can compel on paper (the per-state
 records ``*-REACH`` of ``regimes.yaml`` are cases of it). DEST, for a state: personal data went to a machine that is
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from analysis.conclude.attribute import phase_marks
-from analysis.conclude.join import counted
+from analysis.conclude.join import of_the_app
+from analysis.conclude.who import reaches
 from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
 
@@ -44,7 +45,7 @@ class _Sent:
 
 def findings(tables: Tables, manifest: Manifest, reference: Reference, settings: Settings) -> pa.Table:
     """What the rules say, sorted by rule and state."""
-    sent = _sent(tables, reference)
+    sent = _sent(tables, manifest, reference)
     destinations = {row["destination"]: row for row in tables["destinations"].to_pylist()}
     rows = [
         *_reach(sent, destinations, manifest, reference),
@@ -55,9 +56,9 @@ def findings(tables: Tables, manifest: Manifest, reference: Reference, settings:
     return TABLES["findings"].from_rows(rows)
 
 
-def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
+def _sent(tables: Tables, manifest: Manifest, reference: Reference) -> list[_Sent]:
     """Transmissions that may carry a finding."""
-    flows = set(counted(tables["flows"])["flow"].to_pylist())
+    flows = of_the_app(tables["flows"], manifest, reference)
     apart = {
         d
         for d, noise in zip(
@@ -128,12 +129,13 @@ def _reach(
     by_state: dict[str, dict[str, set[int]]] = defaultdict(lambda: {link: set() for link in LINKS})
     levels: dict[str, int] = {}
     statutes: dict[str, set[str]] = defaultdict(set)
-    for number, row in destinations.items():
-        for link in row["law_links"] or ():
-            if link["confidence"] != "verified" or link["as_of"] is not None:
+    # Only what received something: a statute or a machine that touches another destination says nothing of this data.
+    for number in sorted({s.destination for s in sent}):
+        for link in destinations[number]["law_links"] or ():
+            if not reaches(link):
                 continue
             by_state[link["state"]][link["link"]].add(number)
-            statutes[link["state"]].update(link["statutes"])
+            statutes[link["state"]].update(s for s in link["statutes"] if _was_read(s, reference))
             if link["level"] is not None:
                 levels[link["state"]] = max(levels.get(link["state"], 0), link["level"])
     rows = []
@@ -142,13 +144,11 @@ def _reach(
             continue
         places = set().union(*links.values())
         reached = [s for s in sent if s.destination in places]
-        if not reached:
-            continue
         args: dict[str, Any] = {"state": state, "statutes": ",".join(sorted(statutes[state]))}
         for link in LINKS:
             args[link] = len({s.data_type for s in sent if s.destination in links[link]})
-        level = levels.get(state) if any(s.destination in links["machine"] for s in sent) else None
-        researched = bool(reference.statutes_of(state))
+        # A statute that is known from memory, came later or reaches in another way makes no sentence of reach.
+        researched = bool(statutes[state])
         rows.append(
             _finding(
                 "REACH",
@@ -157,12 +157,17 @@ def _reach(
                 "finding.reach" if researched else "finding.reach_not_researched",
                 reached,
                 args,
-                level=level,
+                level=levels.get(state),
                 missing=[] if researched else ["missing.statute"],
                 cannot_show=list(REACH_CANNOT_SHOW),
             )
         )
     return rows
+
+
+def _was_read(statute: str, reference: Reference) -> bool:
+    found = reference.statutes.get(statute)
+    return found is not None and found.confidence == "verified"
 
 
 # ------------------------------------------------------------------------------------------- destinations
