@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from analysis import folder, tables
 from analysis.assemble import Assembler
 from analysis.conclude import Settings, conclude
+from analysis.conclude.attribute import phase_marks
 from analysis.model import InputError, Loss, Message, Micros, Reading
 from analysis.persona import Persona, load_persona
 from analysis.reference import Reference
@@ -98,7 +99,7 @@ def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> 
     )
     concluded = conclude(raw, manifest, reference, settings)
     tell("conclude", 1, 1)
-    about = _about(capture, manifest, persona, reference, options, concluded, hashed, (day, day_from))
+    about = _about(capture, manifest, persona, reference, options, concluded, hashed, (day, day_from), events)
     return concluded, about
 
 
@@ -410,6 +411,10 @@ def _capture_date(
     return reference.as_of, "reference"
 
 
+def _moment(at: Micros) -> str:
+    return datetime.datetime.fromtimestamp(at / 1_000_000, datetime.UTC).isoformat()
+
+
 def _day(at: Micros) -> datetime.date:
     return datetime.datetime.fromtimestamp(at / 1_000_000, datetime.UTC).date()
 
@@ -435,6 +440,7 @@ def _about(
     made: tables.Tables,
     hashed: _Hashed,
     date: tuple[datetime.date, str],
+    events: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The content of ``audit.json``. It names no path of this machine and holds no salt and no value."""
     import msgspec
@@ -442,6 +448,10 @@ def _about(
     told = msgspec.to_builtins(manifest)
     told.pop("salt", None)
     told.pop("files", None)
+    told["phases"] = [
+        {"phase": name, "start": _moment(start), "end": None if end is None else _moment(end)}
+        for start, end, name in phase_marks(manifest, events)
+    ]
     return {
         "format": tables.FORMAT,
         "lintas": _version("lintas"),
