@@ -116,7 +116,7 @@ def polygons(geometry: dict[str, Any], lines: list[Any]) -> list[Any]:
 
 def deltas(ring: Any, scale: int) -> list[int]:
     points = np.round(ring * scale).astype(int)
-    return np.diff(points, axis=0, prepend=np.zeros((1, 2), int)).ravel().tolist()
+    return list(np.diff(points, axis=0, prepend=np.zeros((1, 2), int)).ravel().tolist())
 
 
 def area(ring: Any) -> float:
