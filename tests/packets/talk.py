@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from tests.packets.reading import Reading, check, pcap, read
+
+_FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16}
 
 
 class Talk:
@@ -18,18 +22,20 @@ class Talk:
         self.sequence = [first, 7_000_000]
         self.packets: list[tuple[float, bytes]] = []
 
-    def packet(self, way: int, flags: str, data: bytes = b"", sequence: int | None = None, **fields: Any) -> bytes:
+    def packet(self, way: int, flags: str, data: bytes = b"", sequence: int | None = None) -> bytes:
         """One packet of an end, which moves its sequence number on unless one is given."""
-        from scapy.layers.inet import IP, TCP
-
         (src, sport), (dst, dport) = self.ends if way == 0 else self.ends[::-1]
         made = sequence if sequence is not None else self.sequence[way]
-        tcp = TCP(sport=sport, dport=dport, flags=flags, seq=made & 0xFFFFFFFF, **fields)
-        if "A" in flags:
-            tcp.ack = self.sequence[1 - way] & 0xFFFFFFFF
+        acknowledged = self.sequence[1 - way] if "A" in flags else 0
+        bits = sum(_FLAGS[flag] for flag in flags)
+        tcp = struct.pack(
+            ">HHIIBBHHH", sport, dport, made & 0xFFFFFFFF, acknowledged & 0xFFFFFFFF, 0x50, bits, 64_000, 0, 0
+        )
+        size = 20 + len(tcp) + len(data)
+        addresses = ip_address(src).packed + ip_address(dst).packed
+        frame = struct.pack(">BBHHHBBH", 0x45, 0, size, 0, 0, 64, 6, 0) + addresses + tcp + data
         if sequence is None:
             self.sequence[way] += len(data) + ("S" in flags) + ("F" in flags)
-        frame = bytes(IP(src=src, dst=dst) / tcp / data)
         self.packets.append((self.at, frame))
         self.at += 0.01
         return frame

@@ -160,7 +160,7 @@ class Conversation:
             return "http" if b"\n" in data or len(data) > 32 else ""
         if http1.begins_response(data):
             return "http"
-        if len(data) < 9 and ((data.isalpha() and data.isupper()) or b"HTTP/1.".startswith(data[:7])) and len(data) < 8:
+        if http1.may_begin_response(data) or (len(data) < 16 and http1.may_begin_request(data)):
             return ""
         ports = {self.ends[0][1], self.ends[1][1]}
         if 53 in ports:
@@ -294,8 +294,8 @@ class Conversation:
             self._http2 = http2.Connection(self._exchanges, self.sink.lose, most)
             return
         pair = self._exchanges
-        client = http1.Parser(True, pair.request_begun, pair.request_done, lambda: "", most)
-        server = http1.Parser(False, pair.response_begun, self._response_done, pair.method, most)
+        client = http1.Parser(True, pair.request_begun, pair.request_done, lambda _: "", most)
+        server = http1.Parser(False, pair.response_begun, self._response_done, pair.method_of, most)
         self._parsers = [server, client] if self._asks else [client, server]
 
     def _who_asks(self, way: int) -> None:

@@ -80,9 +80,9 @@ class Exchanges:
                 pending.asked = True
         self.settle(False)
 
-    def method(self) -> str:
-        """The method that the next response answers; empty where that is not known."""
-        pending = None if self._given_up else self._next()
+    def method_of(self, part: Part) -> str:
+        """The method that a response answers; empty where that is not known."""
+        pending = self.of_response(part)
         return pending.request.method if pending is not None and pending.request is not None else ""
 
     def lost_responses(self) -> None:

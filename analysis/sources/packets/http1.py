@@ -15,6 +15,10 @@ from analysis.sources.rows import as_text
 MOST_HEAD = 1 << 18
 _METHOD = re.compile(rb"^(?:[A-Z][A-Z0-9_-]{1,30}) [^\s\x00-\x1f]+ HTTP/1\.[01]\r?\n")
 _METHOD_START = re.compile(rb"^[A-Z][A-Z0-9_-]{1,30} (?:[^\s\x00-\x1f]+(?: (?:H|HT|HTT|HTTP|HTTP/1?\.?[01]?\r?)?)?)?$")
+_REQUEST_START = re.compile(
+    rb"[A-Z][A-Z0-9_-]{0,30}(?: (?:[^\s\x00-\x1f]+(?: (?:H|HT|HTT|HTTP|HTTP/1?\.?[01]?\r?)?)?)?)?\Z"
+)
+_STATUS_START = re.compile(rb"HTTP/1\.[01](?: +\d{0,3})?\Z")
 _STATUS = re.compile(rb"^HTTP/1\.[01] +(\d{3})")
 _KNOWN = re.compile(
     rb"^(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PROPFIND|REPORT|MKCOL|NOTIFY|M-SEARCH|SUBSCRIBE) "
@@ -37,6 +41,16 @@ def begins_request(data: bytes) -> bool:
 def begins_response(data: bytes) -> bool:
     """True when octets begin a response."""
     return _STATUS.match(data[:64]) is not None
+
+
+def may_begin_request(data: bytes) -> bool:
+    """True when octets are the beginning of a request line that is not whole yet."""
+    return _REQUEST_START.match(data[:8192]) is not None
+
+
+def may_begin_response(data: bytes) -> bool:
+    """True when octets are the beginning of a status line up to its code."""
+    return b"HTTP/1.".startswith(data[:7]) and (len(data) < 8 or _STATUS_START.match(data) is not None)
 
 
 @dataclass(slots=True)
@@ -72,6 +86,7 @@ class Part:
 
 class Parser:
     """One direction. ``begun`` is called with a part when its head is whole, ``done`` when the part is.
+    ``method_of`` tells the method that a response answers, once it was begun.
 
     ``read`` counts octets that were understood, ``junk`` those that were not."""
 
@@ -80,7 +95,7 @@ class Parser:
         request: bool,
         begun: Callable[[Part], object],
         done: Callable[[Part], None],
-        method_of: Callable[[], str],
+        method_of: Callable[[Part], str],
         most_body: int,
     ) -> None:
         self._request = request
@@ -239,10 +254,8 @@ class Parser:
 
     def _may_begin(self) -> bool:
         """The octets so far are fewer than a start line needs."""
-        held = bytes(self._held[:16])
-        return len(held) < 9 and (
-            b"HTTP/1.1"[: len(held)] == held[:8] if not self._request else held.isupper() and held.isalpha()
-        )
+        held = bytes(self._held[:8192])
+        return may_begin_request(held) if self._request else may_begin_response(held)
 
     def _resync(self) -> None:
         """Octets that begin no message: look for the next start line; a body without a known end may hold one."""
@@ -260,7 +273,7 @@ class Parser:
         coding = (part.header("transfer-encoding") or "").lower()
         length = part.header("content-length")
         if not part.request:
-            method = self._method_of()
+            method = self._method_of(part)
             status = part.status or 0
             if status == 101 or (method == "CONNECT" and 200 <= status < 300):
                 part.upgrade = True
