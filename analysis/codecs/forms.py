@@ -282,7 +282,7 @@ def canonical(value: str, data_type: str, region: str | None = None) -> str:
     trimmed = unicodedata.normalize("NFC", value.strip())
     if uuid := _UUID.fullmatch(trimmed):
         return "-".join(uuid.groups()).lower()
-    if _MAC.fullmatch(trimmed):
+    if data_type not in PHONE_TYPES and _MAC.fullmatch(trimmed):
         return ":".join(f"{o:02x}" for o in bytes.fromhex(re.sub(r"[:-]", "", trimmed)))
     if _EMAIL.fullmatch(trimmed):
         return trimmed.lower()
