@@ -21,7 +21,9 @@ def phase_marks(manifest: Manifest, events: Iterable[Mapping[str, Any]]) -> list
 
     Marks in ``events.jsonl`` are the record; the manifest's phases count only where there is none. A phase without an
     end lasts until the next begins."""
-    marked = [(e["at"], e.get("end"), str(e["phase"])) for e in events if e.get("type") == "phase" and e.get("at")]
+    marked = [
+        (e["at"], e.get("end"), str(e["phase"])) for e in events if e.get("type") == "phase" and e.get("at") is not None
+    ]
     if not marked:
         zone = ZoneInfo(manifest.timezone) if manifest.timezone else None
         marked = [

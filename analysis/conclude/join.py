@@ -175,7 +175,13 @@ def _other_leg(a: _Flow, b: _Flow) -> bool:
     """A proxy's own connection to the server, beside what its dump says of it: begun in the same moment by another
     near end, and for the same name where both know one."""
     begun = a.upstream is not None and b.upstream is not None and abs(a.upstream - b.upstream) <= _SLACK
-    return begun and a.proxied != b.proxied and a.near != b.near and _names_agree(a, b)
+    return begun and a.proxied != b.proxied and _other_end(a.near, b.near) and _names_agree(a, b)
+
+
+def _other_end(a: tuple[str | None, int | None], b: tuple[str | None, int | None]) -> bool:
+    """Phone and proxy have addresses of their own, but for clients on the proxy's own machine: another port of the
+    phone is another conversation of the phone."""
+    return a[0] != b[0] or (a[1] != b[1] and a[0] is not None and (a[0].startswith("127.") or a[0] == "::1"))
 
 
 def _names_agree(a: _Flow, b: _Flow) -> bool:
