@@ -100,7 +100,11 @@ def test_lengths_that_lie(tmp_path: Path) -> None:
     from scapy.layers.l2 import Ether
 
     tcp = TCP(sport=4000, dport=80, flags="PA")
-    good = bytearray(bytes(Ether() / IP(src="10.0.0.2", dst="192.0.2.1") / tcp / b"x"))
+    good = bytearray(
+        bytes(
+            Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="10.0.0.2", dst="192.0.2.1") / tcp / b"x"
+        )
+    )
     frames = []
     for at in range(12, 54):
         for value in (0, 1, 0x0F, 0x7F, 0xF0, 0xFF):

@@ -160,6 +160,8 @@ class Conversation:
             return "http" if b"\n" in data or len(data) > 32 else ""
         if http1.begins_response(data):
             return "http"
+        if len(data) < tls.MOST_RECORD and http2.may_be_settings(data):
+            return ""  # a server may speak first; the client's preface tells
         if http1.may_begin_response(data) or (len(data) < 16 and http1.may_begin_request(data)):
             return ""
         ports = {self.ends[0][1], self.ends[1][1]}

@@ -23,6 +23,13 @@ _TABLE = 1 << 16
 """Octets that a table of headers may take in."""
 
 
+def may_be_settings(data: bytes) -> bool:
+    """True when octets begin like the SETTINGS frame that a server begins with, or may."""
+    if len(data) < 9:
+        return (b"\0\0" + data[2:3] + b"\4\0\0\0\0\0").startswith(data)
+    return data[:2] == b"\0\0" and data[2] % 6 == 0 and data[3:9] == b"\4\0\0\0\0\0"
+
+
 @dataclass(slots=True)
 class _Block:
     """A header block as it grows over CONTINUATION frames."""
