@@ -10,28 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import yaml
-
-from tests.lab.record import record
+from tests.lab.record import person, record
 
 ROOT = Path(__file__).resolve().parent.parent
-PERSONA = ROOT / "captures" / "personas" / "jakarta-buyer.yaml"
-
-
-def person() -> dict[str, str]:
-    """The persona's values in the words that the lab's clients send."""
-    values = yaml.load(PERSONA.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - a safe loader
-    lat, lon = (p.strip() for p in values["gps"][0].split(","))
-    return {
-        "name": values["full_name"],
-        "email": values["email"],
-        "phone": "".join(c for c in values["phone_number"] if c.isdigit() or c == "+"),
-        "aid": values["advertising_id"],
-        "imei": values["imei"],
-        "lat": lat,
-        "lon": lon,
-        "message": values["message_text"],
-    }
 
 
 def manifest(name: str, made: str, files: list[tuple[Path, str]], opened: str) -> str:

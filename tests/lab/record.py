@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent.parent
+PERSONA = ROOT / "captures" / "personas" / "jakarta-buyer.yaml"
 
 _REDIRECT = """
 import json
@@ -30,6 +33,22 @@ class ToTheLab:
 addons = [ToTheLab()]
 """
 """Names of the lab stand for loopback; the request keeps its own name."""
+
+
+def person() -> dict[str, str]:
+    """The persona's values in the words that the lab's clients send."""
+    values = yaml.load(PERSONA.read_text(encoding="utf-8"), yaml.BaseLoader)
+    lat, lon = (p.strip() for p in values["gps"][0].split(","))
+    return {
+        "name": values["full_name"],
+        "email": values["email"],
+        "phone": "".join(c for c in values["phone_number"] if c.isdigit() or c == "+"),
+        "aid": values["advertising_id"],
+        "imei": values["imei"],
+        "lat": lat,
+        "lon": lon,
+        "message": values["message_text"],
+    }
 
 
 def free_port() -> int:

@@ -9,8 +9,7 @@ import pytest
 
 from analysis.audit import AuditOptions, run
 from analysis.tables import Tables
-from scripts.make_lab import PERSONA, person
-from tests.lab.record import record
+from tests.lab.record import PERSONA, person, record
 from tests.road import DEMO, check_conservation
 
 LAB = DEMO.parent / "lab"
