@@ -103,7 +103,18 @@ def record(out: Path, person: dict[str, str]) -> dict[str, bool]:
             proxy = free_port()
             tools = {"tcpdump": shutil.which("tcpdump") is not None}
             watched = " or ".join(f"tcp port {p}" for p in (proxy, *ports.values()))
-            tcpdump = ["tcpdump", "-i", "lo", "-s", "0", "-U", "-w", str(folder / "packets.pcap"), watched]
+            tcpdump = [
+                "tcpdump",
+                "-i",
+                "lo",
+                "--immediate-mode",
+                "-s",
+                "0",
+                "-U",
+                "-w",
+                str(folder / "packets.pcap"),
+                watched,
+            ]
             with started(tcpdump if tools["tcpdump"] else ["sleep", "60"]):
                 if tools["tcpdump"]:
                     until(lambda: (folder / "packets.pcap").exists(), 5)
