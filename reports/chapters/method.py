@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.chapters import Book
 from reports.strings import plain, shown
@@ -61,7 +62,8 @@ def context(book: Book) -> dict[str, Any]:
         "duplicates": f.duplicate_flows,
         "files": _files(book),
         "reference": [
-            {k: plain(str(r.get(k) or ""), 400) for k in ("name", "licence", "attribution", "source")}
+            {k: plain(str(r.get(k) or ""), 400) for k in ("name", "licence", "source")}
+            | {"attribution": _linked(plain(str(r.get("attribution") or ""), 400))}
             | {"date": w.date(str(r.get("date") or "")), "sha256": str(r.get("sha256") or "")[:16]}
             for r in audit.get("reference") or ()
             if isinstance(r, dict)
@@ -118,3 +120,13 @@ def _losses(book: Book) -> list[dict[str, Any]]:
         }
         for r in rows[:200]
     ]
+
+
+_MAKERS = re.compile(r"https://(?:www\.)?(?:db-ip\.com|nro\.net|iptoasn\.com|routeviews\.org|naturalearthdata\.com)\b")
+"""Makers of data that ask for a link where their data is shown."""
+
+
+def _linked(text: str) -> Markup:
+    """An attribution with its maker's address as a link; any other address stays text."""
+    escaped = str(escape(text))
+    return Markup(_MAKERS.sub(lambda m: f'<a href="{m[0]}" rel="noreferrer">{m[0]}</a>', escaped))  # noqa: S704 - escaped
