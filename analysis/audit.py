@@ -103,39 +103,69 @@ def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> 
     return concluded, about
 
 
-def prepare(out: Path) -> None:
-    """Make ``out`` ready for an audit: a new or empty folder, or an earlier audit, which is cleared.
+_OURS = {f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"}
 
-    Raises InputError for a folder that holds anything else."""
+
+def check_out(out: Path) -> None:
+    """Raise InputError unless ``out`` is not there yet, is an empty folder or an earlier audit. Touches nothing."""
+    try:
+        if not out.exists():
+            return
+        if not out.is_dir():
+            raise InputError(f"{out} is a file; name a folder with --out.")
+        held = sorted(p.name for p in out.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{out} cannot be read ({error.strerror}); name another folder with --out.") from error
+    foreign = [name for name in held if name not in _OURS]
+    if foreign or (held and not {"audit.json", "sources.parquet"} & set(held)):
+        name = foreign[0] if foreign else held[0]
+        raise InputError(f"{out} holds {name!r}, which is no part of an audit; name an empty folder with --out.")
+
+
+_OURS = frozenset({f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"})
+
+
+def check_out(out: Path) -> None:
+    """See that an audit may be written to ``out``: it is not there, empty, or an earlier audit.
+
+    Raises InputError for a folder that holds anything else. Nothing is touched."""
     try:
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; name a folder with --out.")
-        out.mkdir(parents=True, exist_ok=True)
-        held = [p for p in out.iterdir() if not p.name.startswith(".")]
+        held = sorted(p.name for p in out.iterdir() if not p.name.startswith(".")) if out.exists() else []
     except OSError as error:
-        raise InputError(f"{out} cannot be made or read ({error.strerror}); name another folder with --out.") from error
-    ours = {f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"}
-    foreign = sorted(p.name for p in held if p.name not in ours)
-    if foreign or (held and not any(p.name in ("audit.json", "sources.parquet") for p in held)):
-        name = foreign[0] if foreign else held[0].name
+        raise InputError(f"{out} cannot be read ({error.strerror}); name another folder with --out.") from error
+    foreign = [name for name in held if name not in _OURS]
+    if foreign or (held and not {"audit.json", "sources.parquet"} & set(held)):
+        name = (foreign or held)[0]
         raise InputError(f"{out} holds {name!r}, which is no part of an audit; name an empty folder with --out.")
-    for name in ("audit.json", *sorted(ours)):
-        place = out / name
-        if place.is_file():
+
+
+def clear_out(out: Path) -> None:
+    """Make ``out`` an empty audit folder: what an earlier audit left goes, ``audit.json`` first, so that what is
+    half written is never taken for an audit. Raises InputError as :func:`check_out` does."""
+    check_out(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in ("audit.json", *sorted(_OURS)):
+            if (out / name).is_file():
+                (out / name).unlink()
+        for place in sorted((out / "csv").glob("*.csv")):
             place.unlink()
-    for place in sorted((out / "csv").glob("*.csv")):
-        place.unlink()
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); name another folder with --out.") from error
 
 
 def audit(path: Path, out: Path, options: AuditOptions, progress: Progress | None = None) -> dict[str, Any]:
     """Audit the capture at ``path`` into the folder ``out``; returns the content of ``audit.json``.
 
-    Raises InputError as :func:`run` and :func:`prepare` do. Nothing in ``out`` is touched before the capture
+    Raises InputError as :func:`run` and :func:`check_out` do. Nothing in ``out`` is touched before the capture
     could be read."""
     if out.resolve() == path.resolve() or (path.is_dir() and out.resolve() == path.resolve().parent):
         raise InputError(f"{out} is the capture itself; name another folder with --out.")
+    check_out(out)
     made, about = run(path, options, progress)
-    prepare(out)
+    clear_out(out)
     try:
         tables.write(out, made, about)
         (out / _REMEMBERED).write_text(str(path.resolve()), encoding="utf-8")
