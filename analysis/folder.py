@@ -240,7 +240,20 @@ def read_manifest(place: Path) -> Manifest:
         raise InputError(f"{place}: {error}.") from error
     if manifest.timezone is not None:
         check_timezone(manifest.timezone, str(place))
+    if manifest.user_country is not None:
+        manifest.user_country = country_code(manifest.user_country, f"{place}: user_country")
+    if manifest.vantage.country is not None:
+        manifest.vantage.country = country_code(manifest.vantage.country, f"{place}: vantage.country")
     return manifest
+
+
+def country_code(text: str, where: str) -> str:
+    """Two letters of ISO 3166 in the one form that tables have: capitals, and GB and GR for UK and EL, which the
+    European Union writes. Raises InputError for anything else."""
+    code = text.strip().upper()
+    if len(code) != 2 or not code.isascii() or not code.isalpha():
+        raise InputError(f"{where}: {text!r} is no country code; write the two letters of ISO 3166, like ID.")
+    return {"UK": "GB", "EL": "GR"}.get(code, code)
 
 
 def check_timezone(name: str, where: str) -> ZoneInfo:

@@ -12,14 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lintas.terminal import Progress, emit, fail, guarded
+from lintas.terminal import Progress, emit, ended, fail, guarded
 
 app = typer.Typer(
     name="lintas",
     help="Where does an app's user data go, to whom, under whose law, and how sure is that?\n\n"
     "Lintas audits captures of an app's traffic: HAR, mitmproxy dumps, pcap and pcapng, or a folder of them.",
     epilog="Exit codes: 0 done, also with losses or findings; 2 refused, with one line why; 130 stopped by Ctrl-C.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,10 +38,10 @@ def main_options(
         print(f"lintas {importlib.metadata.version('lintas')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        fail("no command was given; see lintas --help.")
+        print(context.get_help())
 
 
-@app.command(epilog="Example: lintas info session.har")
+@app.command(epilog="Examples:\n\n  lintas info session.har\n\n  lintas info captures/demo-shop --json")
 def info(
     file: Annotated[Path, typer.Argument(help="A capture file or folder.", show_default=False)],
     as_json: Json = False,
@@ -100,16 +99,24 @@ def audit(
 ) -> None:
     """Audit a capture: tables, findings and one HTML report. The last line printed is the report's path."""
     with guarded():
-        from analysis.audit import AuditOptions
+        from analysis.audit import AuditOptions, check_out
         from analysis.audit import audit as run
         from analysis.folder import open_capture
         from lintas.summary import show
 
+        capture = open_capture(path)
+        if out is None:
+            out = Path("audits") / capture.path.resolve().stem
+        # What can be told at once is not told after an hour of reading.
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            fail(f"{out} lies inside the capture {path}; name another folder with --out.")
+        check_out(out)
+        _databases(geo_country or [], geo_asn or [])
         options = AuditOptions(
             persona=persona,
             app=app_id,
             vendor=vendor,
-            device=device,
+            device=_address(device),
             user_country=_country(user_country, "--user-country"),
             vantage=_vantage(vantage),
             timezone=timezone,
@@ -120,8 +127,6 @@ def audit(
             geo_country=tuple(geo_country or ()),
             geo_asn=tuple(geo_asn or ()),
         )
-        if out is None:
-            out = Path("audits") / open_capture(path).path.resolve().stem
         progress = Progress()
         try:
             about = run(path, out, options, progress)
@@ -168,7 +173,7 @@ def show(
             print_found(found)
 
 
-@app.command()
+@app.command(epilog="Example: lintas doctor")
 def doctor(as_json: Json = False) -> None:
     """Check this installation: Python, libraries, reference data, what it can read and draw."""
     with guarded():
@@ -192,10 +197,32 @@ def _report(folder: Path, out: Path | None = None) -> Path:
 def _country(code: str | None, option: str) -> str | None:
     if code is None:
         return None
-    code = code.strip().upper()
-    if len(code) != 2 or not code.isascii() or not code.isalpha():
-        fail(f"{option} {code!r} is no country code; write the two letters of ISO 3166, like ID.")
-    return code
+    from analysis.folder import country_code
+    from analysis.reference import Reference
+
+    known = country_code(code, option)
+    if known not in Reference.load().countries:
+        fail(f"{option} {code!r} is no country of ISO 3166; write its two letters, like ID.")
+    return known
+
+
+def _address(text: str | None) -> str | None:
+    if text is None:
+        return None
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        fail(f"--device {text!r} is no address of a phone; write one like 10.0.0.2, as lintas info shows it.")
+
+
+def _databases(country: list[Path], asn: list[Path]) -> None:
+    """Open the user's databases once, so that one that cannot be used is told before the capture is read."""
+    if country or asn:
+        from analysis.reference.geo import Geo
+
+        Geo(tuple(country), tuple(asn))
 
 
 def _day(text: str | None) -> date | None:
@@ -231,11 +258,9 @@ def _vantage(text: str | None) -> Any:
 
 def main() -> None:
     """Entry point of the command ``lintas``."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
-        raise SystemExit(130) from None
+    with ended():
+        # Not in its own mode: that draws frames round errors, which no script can read.
+        app(standalone_mode=False)
 
 
 if __name__ == "__main__":

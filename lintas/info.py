@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lintas.terminal import printable, table
+from lintas.terminal import UNREAD, labelled, printable, screen, table
 
-LOOKED_AT = 24 << 20
+LOOKED_AT = 8 << 20
 """Octets of each file that are looked at: what is larger is told from its beginning, and that is said."""
 
 
@@ -113,14 +113,12 @@ def _time(at: int | None) -> str | None:
 
 def show(about: dict[str, Any]) -> None:
     """Print what ``describe`` found."""
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(printable(about['capture']))}[/bold]")
-    for label, key in (("Made", "made"), ("App", "app"), ("User", "user_country"), ("Persona", "persona")):
-        if about[key]:
-            console.print(f"{label:<9}{escape(printable(about[key]))}")
+    console = screen()
+    console.print(Text(printable(about["capture"]), "bold"))
+    told = (("Made", "made"), ("App", "app"), ("User", "user_country"), ("Persona", "persona"))
+    labelled((label, about[key]) for label, key in told if about[key])
     columns = {
         "file": "File",
         "kind": "Kind",
@@ -131,18 +129,22 @@ def show(about: dict[str, Any]) -> None:
     }
     table(about["files"], columns, frozenset({"bytes", "flows", "exchanges", "hosts"}))
     for f in about["files"]:
-        console.print(
-            f"[bold]{escape(printable(f['file']))}[/bold]" + ("" if f.get("whole", True) else " (its beginning)")
-        )
-        if f.get("note"):
-            console.print(f"  {escape(printable(f['note']))}")
-            continue
-        console.print(f"  When     {f['first'] or 'it has no times'}" + (f" to {f['last']}" if f["last"] else ""))
-        devices = ", ".join(f"{escape(printable(d))} ({n} flows)" for d, n in f["devices"].items())
-        console.print(f"  Devices  {devices or 'not stated'}")
-        for part in f["unread"]:
-            console.print(f"  Unread   {part['kind']} ({part['cause']}): {printable(part['bytes'])} bytes")
-        for kind, count in f["losses"].items():
-            console.print(f"  Lost     {kind}: {printable(count)}")
-        for advice in f["opens"]:
-            console.print(f"  To open the rest: {advice}")
+        part = "" if f.get("whole", True) else f" (its first {LOOKED_AT >> 20} MB; lintas audit reads all of it)"
+        console.print(Text(printable(f["file"]), "bold").append(part, "not bold"))
+        labelled(_lines(f), indent=2)
+
+
+def _lines(f: dict[str, Any]) -> list[tuple[str, str]]:
+    if f.get("note"):
+        return [("", f["note"])]
+    made = [("When", (f["first"] or "it has no times") + (f" to {f['last']}" if f["last"] else ""))]
+    devices = [f"{d} ({n:,} {'flow' if n == 1 else 'flows'})" for d, n in f["devices"].items()]
+    made.append(("Devices", ", ".join(devices) or "none"))
+    if f["keys"]:
+        made.append(("Keys", f"{f['keys']:,} secrets of TLS sessions"))
+    for part in f["unread"]:
+        cause = part["cause"].replace("_", " ")
+        made.append(("Unread", f"{UNREAD.get(part['kind'], part['kind'])} ({cause}): {part['bytes']:,} bytes"))
+    made += [("Lost", f"{kind.replace('_', ' ')}: {count:,}") for kind, count in f["losses"].items()]
+    made += [("Open it", f"by {advice}") for advice in f["opens"]]
+    return made

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lintas.terminal import printable
+from lintas.terminal import printable, screen
 
 _AROUND = 48
 """Octets shown on both sides of what an origin names."""
@@ -89,10 +89,9 @@ def _sha256(place: Path) -> str:
 
 def print_found(found: Found) -> None:
     """Print the octets as hexadecimal and text, those that the origin names in bold between their neighbours."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = screen()
     console.print(f"{printable(found.file)} ({found.kind}), {printable(found.chain)}, ", end="", markup=False)
     console.print(f"bytes {found.offset:,} to {found.offset + found.length:,} of {len(found.layer):,}", markup=False)
     first = max(found.offset - _AROUND, 0) // 16 * 16

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lintas.terminal import printable
+from lintas.terminal import UNREAD, labelled, printable
 
 
 def show(out: Path, about: dict[str, Any]) -> None:
     """Print the audit in ``out`` in a few lines."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False, soft_wrap=False)
-    for label, text in lines(out, about):
-        line = Text(f"{label:<9}", style="bold")
-        line.append(text, style="not bold")
-        console.print(line)
+    labelled(lines(out, about))
 
 
 def lines(out: Path, about: dict[str, Any]) -> list[tuple[str, str]]:
@@ -27,14 +21,13 @@ def lines(out: Path, about: dict[str, Any]) -> list[tuple[str, str]]:
 
     made, _ = tables.read(out)
     hosts = [d for d in made["destinations"].to_pylist() if d["system_noise"] is None]
+    apart = made["destinations"].num_rows - len(hosts)
     counts = about["counts"]
     found = [
         (
             "Seen",
-            (
-                f"{printable(counts['exchanges'])} exchanges in {printable(counts['flows'])} flows with "
-                f"{printable(len(hosts))} destinations"
-            ),
+            f"{_n(counts['exchanges'], 'exchange')} in {_n(counts['flows'], 'flow')} with "
+            f"{_n(len(hosts), 'destination')}" + (f", and {apart} of the phone's own system" if apart else ""),
         ),
         ("Where", _where(hosts)),
         ("Who", _who(hosts)),
@@ -43,30 +36,46 @@ def lines(out: Path, about: dict[str, Any]) -> list[tuple[str, str]]:
     octets = Counter[str]()
     for kind, size in zip(made["opaque"]["kind"].to_pylist(), made["opaque"]["bytes"].to_pylist(), strict=True):
         octets[kind] += size or 0
-    total = sum(sum(x or 0 for x in made["flows"][c].to_pylist()) for c in ("bytes_out", "bytes_in"))
     if octets:
-        share = sum(octets.values()) / total if total else 0
-        kinds = ", ".join(f"{kind} {printable(n)}" for kind, n in octets.most_common())
-        found.append(("Unread", f"{share:.0%} of the octets ({kinds})"))
+        found.append(("Unread", _unread(octets, sum(d["bytes_out"] + d["bytes_in"] for d in _all(made)))))
     lost = Counter[str]()
     for kind, count in zip(made["losses"]["kind"].to_pylist(), made["losses"]["count"].to_pylist(), strict=True):
         lost[kind] += count or 0
     if lost:
-        found.append(("Lost", ", ".join(f"{kind} {printable(n)}" for kind, n in lost.most_common(6))))
+        named = [f"{kind.replace('_', ' ')} {printable(n)}" for kind, n in lost.most_common(6)]
+        more = len(lost) - len(named)
+        found.append(("Lost", ", ".join(named) + (f" and {_n(more, 'other kind')}" if more else "")))
+    findings = made["findings"].num_rows
+    found.append(("Findings", f"{findings or 'none'}; the report says what each rests on, and what was not seen"))
     return found
 
 
+def _all(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = made["destinations"].select(["bytes_out", "bytes_in"]).to_pylist()
+    return rows
+
+
+def _n(count: int, thing: str) -> str:
+    return f"{printable(count)} {thing}{'' if count == 1 else 's'}"
+
+
 def _where(hosts: list[dict[str, Any]]) -> str:
+    from analysis.reference import Reference
+
+    countries = Reference.load().countries
     placed = Counter(d["country"] for d in hosts if d["level"] >= 2 and d["country"])
     rest = len(hosts) - sum(placed.values())
-    text = ", ".join(f"{c} {n}" for c, n in placed.most_common(8)) or "no country is shown"
-    return text + (f"; not shown or one database alone: {rest}" if rest else "")
+    named = [f"{countries[c].en if c in countries else c} {n}" for c, n in placed.most_common(8)]
+    more = len(placed) - len(named)
+    text = ", ".join(named) + (f" and {more} more" if more else "") or "no country is shown"
+    return text + (f"; for {_n(rest, 'destination')} no country is shown" if rest and placed else "")
 
 
 def _who(hosts: list[dict[str, Any]]) -> str:
     known = {d["operator"] for d in hosts if d["operator"]}
     unknown = sum(1 for d in hosts if not d["operator"])
-    return f"{len(known)} companies; operator not known: {unknown} destinations"
+    companies = f"{len(known)} {'company' if len(known) == 1 else 'companies'}"
+    return companies + (f"; the operator of {_n(unknown, 'destination')} is not known" if unknown else "")
 
 
 def _what(rows: list[dict[str, Any]]) -> str:
@@ -74,4 +83,13 @@ def _what(rows: list[dict[str, Any]]) -> str:
     planted = {r["data_type"] for r in rows if r["direction"] == "sent" and r["method"] == "planted"}
     if not types:
         return "no personal data was read"
-    return f"{len(types)} data types were sent, {len(planted)} of them known by planted values"
+    return f"{_n(len(types), 'type')} of data left the phone, {len(planted)} of them known by planted values"
+
+
+def _unread(octets: Mapping[str, int], total: int) -> str:
+    closed = sum(octets.values())
+    share = closed / total if total else 0.0
+    if 0 < share < 1:
+        share = min(max(share, 0.01), 0.99)
+    kinds = ", ".join(f"{UNREAD.get(k, k)} {printable(n)}" for k, n in sorted(octets.items(), key=lambda o: -o[1]))
+    return f"{share:.0%} of the bytes: {kinds}"

@@ -6,12 +6,28 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 REFUSED = 2
 INTERRUPTED = 130
+UNREAD = {
+    "ca_refused": "certificate refused",
+    "pinned": "pinned",
+    "encrypted": "encrypted",
+    "sealed": "sealed by the app",
+    "non_http": "not HTTP",
+    "relayed": "passed on unopened",
+    "truncated": "cut by the capture",
+    "unread": "not understood",
+}
+"""What could not be opened, in a few words."""
 _SHOW_AFTER = 2.0
 """Seconds after which work shows its progress: what takes less needs none."""
 
@@ -35,9 +51,7 @@ def guarded() -> Iterator[None]:
         print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader of our output went away (| head): nothing more to say, and nothing to flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        _nobody_reads()
     except MemoryError:
         fail("there is not enough memory for this; close other programs or audit a smaller part of the capture.")
     except OSError as error:
@@ -52,6 +66,62 @@ def guarded() -> Iterator[None]:
         )
 
 
+@contextmanager
+def ended() -> Iterator[None]:
+    """Round the whole program: words that make no command, Ctrl-C outside of a command, a reader of our output that
+    went away before it was written."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        _nobody_reads()
+    except Exception as error:
+        # Errors of the command line; their class has another home from one version of Typer to the next.
+        told = getattr(error, "format_message", None)
+        if told is None:
+            raise
+        command = getattr(getattr(error, "ctx", None), "command_path", "lintas")
+        fail(f"{_sentence(told())}; see {command} --help.")
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _nobody_reads() -> NoReturn:
+    """The reader of our output went away (| head): nothing more to say, and nothing to flush at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0) from None
+
+
+def screen() -> Console:
+    """Standard output as Rich writes to it, but for pipes: that nobody reads on is no failure."""
+    from rich.console import Console
+
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Screen(highlight=False)
+
+
+def labelled(lines: Iterable[tuple[str, str]], indent: int = 0, label_width: int = 9) -> None:
+    """Lines of a label and a text that goes on under itself, however narrow the terminal."""
+    from rich.text import Text
+
+    console = screen()
+    room = max(console.width - indent - label_width, 8)
+    for label, text in lines:
+        for n, part in enumerate(Text(printable(text)).wrap(console, room)):
+            head = Text(" " * indent).append(f"{label if n == 0 else '':<{label_width}}", "bold")
+            part.rstrip()
+            console.print(head + part, soft_wrap=True)
+
+
 def emit(value: Any) -> None:
     """A value as JSON on standard output."""
     print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
@@ -60,7 +130,6 @@ def emit(value: Any) -> None:
 def table(rows: list[Mapping[str, Any]], columns: Mapping[str, str], numbers: frozenset[str] = frozenset()) -> None:
     """Rows as a plain table. ``columns``: key to heading; ``numbers``: keys that stand to the right."""
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -70,7 +139,7 @@ def table(rows: list[Mapping[str, Any]], columns: Mapping[str, str], numbers: fr
         drawn.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
         drawn.add_row(*(escape(printable(row.get(key))) for key in columns))
-    Console(highlight=False).print(drawn)
+    screen().print(drawn)
 
 
 def printable(value: Any) -> str:
