@@ -103,25 +103,6 @@ def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> 
     return concluded, about
 
 
-_OURS = {f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"}
-
-
-def check_out(out: Path) -> None:
-    """Raise InputError unless ``out`` is not there yet, is an empty folder or an earlier audit. Touches nothing."""
-    try:
-        if not out.exists():
-            return
-        if not out.is_dir():
-            raise InputError(f"{out} is a file; name a folder with --out.")
-        held = sorted(p.name for p in out.iterdir() if not p.name.startswith("."))
-    except OSError as error:
-        raise InputError(f"{out} cannot be read ({error.strerror}); name another folder with --out.") from error
-    foreign = [name for name in held if name not in _OURS]
-    if foreign or (held and not {"audit.json", "sources.parquet"} & set(held)):
-        name = foreign[0] if foreign else held[0]
-        raise InputError(f"{out} holds {name!r}, which is no part of an audit; name an empty folder with --out.")
-
-
 _OURS = frozenset({f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"})
 
 
