@@ -1,38 +1,62 @@
 """A recording in the lab: real clients through a real mitmproxy to servers on loopback, with the packets beside it.
 
-Bounded: every client has a limit of seconds and every program that is started here is ended here. tcpdump is used
-where it is installed and may listen."""
+Phone, proxy, resolver and each server have an address of their own in one /24 of 127.0.0.0/8, so two recordings do not
+meet. Bounded: every client has a limit of seconds, and every program that is started here is ended here. It needs
+Linux, curl, tcpdump, and to be root (ports 53, 80 and 443, and to see packets); ``missing`` says what is not there."""
 
 from __future__ import annotations
 
+import gzip
+import importlib.metadata
 import json
+import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from tests.lab.server import PHONE, PROXY, RESOLVER
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PERSONA = ROOT / "captures" / "personas" / "jakarta-buyer.yaml"
+PORT = 8080
+_ENVIRONMENT = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()} | {"PYTHONUNBUFFERED": "1"}
+_REFUSED = 60
+"""curl: the peer's certificate cannot be authenticated."""
+_PINNED = 90
+"""curl: the public key is not the pinned one."""
 
-_REDIRECT = """
-import json
-PORTS = json.load(open({ports!r}))
 
-class ToTheLab:
-    def server_connect(self, data):
-        port = PORTS["tls"] if data.server.address[1] == 443 else PORTS["plain"]
-        data.server.address = ("127.0.0.1", port)
+@dataclass(frozen=True)
+class Recording:
+    """What is known of a recording beside its files."""
 
-addons = [ToTheLab()]
-"""
-"""Names of the lab stand for loopback; the request keeps its own name."""
+    folder: Path
+    phone: str
+    phases: list[tuple[str, datetime]]
+    served: list[dict[str, Any]]
+    """The servers' own account: method, host, target, octets and SHA-256 of each body and WebSocket message."""
+    tools: dict[str, str]
+
+
+def missing() -> str:
+    """What this machine lacks for a recording, in words; empty where it lacks nothing."""
+    if not sys.platform.startswith("linux"):
+        return "the lab needs Linux, where all of 127.0.0.0/8 is loopback"
+    absent = [name for name in ("curl", "tcpdump") if shutil.which(name) is None]
+    if absent:
+        return f"the lab needs {' and '.join(absent)}"
+    return "" if os.geteuid() == 0 else "the lab needs root, for ports below 1024 and for packets"
 
 
 def person() -> dict[str, str]:
@@ -51,134 +75,144 @@ def person() -> dict[str, str]:
     }
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @contextmanager
-def started(command: list[str], **more: object) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that runs as long as the block does."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)  # type: ignore[call-overload]
-    try:
-        yield process
-    finally:
-        process.terminate()
+def started(command: list[str], log: Path, ready: Callable[[str], bool]) -> Iterator[None]:
+    """A program that runs as long as the block does; the block begins when what it wrote to ``log`` is ``ready``.
+
+    Raises RuntimeError with the end of that log where it does not come so far."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=_ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        )
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+            for _ in range(600):
+                if ready(log.read_text(errors="replace")):
+                    break
+                if process.poll() is not None:
+                    break
+                time.sleep(0.05)
+            if process.poll() is not None or not ready(log.read_text(errors="replace")):
+                raise RuntimeError(f"{command[0]} did not start: {log.read_text(errors='replace')[-500:]}")
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(15)
 
 
-def until(condition: object, seconds: float = 15.0) -> None:
-    """Wait until a condition holds. Raises TimeoutError when it does not."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.05)
-    raise TimeoutError("the lab did not come up")
+def record(out: Path, net: str, values: dict[str, str]) -> Recording:
+    """Write ``flows.mitm``, ``packets.pcap`` (both legs) and ``wire.pcap`` (the same packets without those between
+    phone and proxy) into ``out``.
 
-
-def listens(port: int) -> bool:
-    with socket.socket() as one:
-        one.settimeout(0.2)
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
-def record(out: Path, person: dict[str, str]) -> dict[str, bool]:
-    """Write ``flows.mitm`` and, where it can be, ``packets.pcap`` into ``out``. ``person``: values to be sent.
-
-    Returns what was there to record with."""
+    ``net`` is the first three octets of the addresses, like ``127.40.1``; ``values`` are to be sent, see ``person``.
+    Raises RuntimeError where a program does not start or a client does not end as it must."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        with started([sys.executable, "-m", "tests.lab.server", str(folder)], cwd=ROOT):
-            until((folder / "ports.json").exists)
-            ports = json.loads((folder / "ports.json").read_text())
-            (folder / "redirect.py").write_text(_REDIRECT.format(ports=str(folder / "ports.json")))
-            proxy = free_port()
-            tools = {"tcpdump": shutil.which("tcpdump") is not None}
-            watched = " or ".join(f"tcp port {p}" for p in (proxy, *ports.values()))
-            tcpdump = [
-                "tcpdump",
-                "-i",
-                "lo",
-                "--immediate-mode",
-                "-s",
-                "0",
-                "-U",
-                "-w",
-                str(folder / "packets.pcap"),
-                watched,
-            ]
-            with started(tcpdump if tools["tcpdump"] else ["sleep", "60"]):
-                if tools["tcpdump"]:
-                    until(lambda: (folder / "packets.pcap").exists(), 5)
-                    time.sleep(0.3)
-                _session(folder, proxy, person)
-                time.sleep(0.5)
-            for name in ("flows.mitm", "packets.pcap"):
-                if (folder / name).exists():
-                    shutil.copy(folder / name, out / name)
-            return tools
+        packets = folder / "packets.pcap"
+        server = [sys.executable, "-m", "tests.lab.server", str(folder), net]
+        tcpdump = ["tcpdump", "-i", "lo", "-n", "-s", "0", "-U", "--immediate-mode", "-w", str(packets)]
+        options = {
+            "lab_resolver": f"{net}.{RESOLVER}",
+            "connect_addr": f"{net}.{PROXY}",
+            "confdir": folder / "conf",
+            "ssl_verify_upstream_trusted_ca": folder / "ca.pem",
+        }
+        proxy = [str(Path(sys.executable).parent / "mitmdump"), "--listen-host", f"{net}.{PROXY}", "-p", str(PORT)]
+        proxy += ["-w", str(folder / "flows.mitm"), "-s", str(Path(__file__).parent / "upstream.py")]
+        proxy += [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+        with (
+            started(server, folder / "server.log", lambda _: (folder / "ready").exists()),
+            started([*tcpdump, f"net {net}.0/24"], folder / "tcpdump.log", lambda said: "listening on" in said),
+        ):
+            with started(proxy, folder / "proxy.log", lambda said: "listening at" in said):
+                phases = _session(folder, net, values)
+            _settle(packets)
+        wire = ["tcpdump", "-r", str(packets), "-w", str(folder / "wire.pcap"), f"not tcp port {PORT}"]
+        subprocess.run(wire, check=True, capture_output=True, timeout=20)
+        for name in ("flows.mitm", "packets.pcap", "wire.pcap"):
+            shutil.copyfile(folder / name, out / name)
+        served = [json.loads(line) for line in (folder / "served.jsonl").read_text().splitlines()]
+    return Recording(out, f"{net}.{PHONE}", phases, served, _tools())
 
 
-def _session(folder: Path, proxy: int, person: dict[str, str]) -> None:
-    """The proxy, and the clients one after another."""
-    dump = [
-        str(Path(sys.executable).parent / "mitmdump"), "--listen-host", "127.0.0.1", "-p", str(proxy),
-        "-w", str(folder / "flows.mitm"), "-s", str(folder / "redirect.py"),
-        "--set", f"confdir={folder / 'conf'}", "--set", f"ssl_verify_upstream_trusted_ca={folder / 'ca.pem'}",
-    ]  # fmt: skip
-    with started(dump):
-        until((folder / "conf" / "mitmproxy-ca-cert.pem").exists)
-        time.sleep(0.5)  # each look would be a connection in the packets, so the first comes late
-        until(lambda: listens(proxy))
-        trusted = ["--cacert", str(folder / "conf" / "mitmproxy-ca-cert.pem")]
-        via = ["-x", f"http://127.0.0.1:{proxy}"]
-
-        def curl(*words: str, trust: bool = True) -> None:
-            command = ["curl", "-sS", "--max-time", "10", "-o", str(folder / "answer"), *via]
-            subprocess.run(
-                command + (trusted if trust else []) + list(words), check=False, capture_output=True, timeout=20
-            )
-
-        shop, metrics = "https://shop.lab.example", "https://metrics.lab.example"
-        curl(f"{shop}/feed?page=1&lat={person['lat']}&lon={person['lon']}", "--compressed")
-        curl(f"{shop}/profile", "--http1.1", "--json", json.dumps({"email": person["email"], "no_hp": person["phone"]}))
-        event = json.dumps({"gaid": person["aid"], "events": [{"name": "open"}]}).encode()
-        import gzip
-
-        (folder / "event.gz").write_bytes(gzip.compress(event, mtime=0))
-        packed = ["-H", "Content-Type: application/json", "-H", "Content-Encoding: gzip"]
-        curl(f"{metrics}/batch", *packed, "--data-binary", f"@{folder / 'event.gz'}", "--compressed")
-        (folder / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(400) + b"\xff\xd9")
-        curl("https://upload.lab.example/photo", "-F", f"user={person['name']}", "-F", f"photo=@{folder / 'photo.jpg'}")
-        curl("http://plain.lab.example/ping?imei=" + person["imei"])
-        curl(f"{shop}/events")
-        curl(f"{shop}/image.png")
-        curl(f"{shop}/never", trust=False)
-        curl("https://pinned.lab.example/x", "--pinnedpubkey", "sha256//" + "A" * 43 + "=")
-        _websocket(folder, proxy, person)
+def _settle(file: Path) -> None:
+    """Until a file has not grown for a fifth of a second, ten seconds at most."""
+    before = -1
+    for _ in range(50):
+        size = file.stat().st_size
+        if size == before:
+            return
+        before = size
+        time.sleep(0.2)
 
 
-def _websocket(folder: Path, proxy: int, person: dict[str, str]) -> None:
-    """A chat over a WebSocket, by curl_cffi (libcurl with BoringSSL)."""
-    program = (
-        "import sys, json\n"
-        "from curl_cffi import Session\n"
-        "with Session(verify=sys.argv[2], proxies={'all': sys.argv[1]}, timeout=10) as s:\n"
-        "    ws = s.ws_connect('wss://shop.lab.example/chat', verify=sys.argv[2], proxies={'all': sys.argv[1]})\n"
-        "    for text in json.loads(sys.argv[3]):\n"
-        "        ws.send_str(text)\n"
-        "        ws.recv()\n"
-        "    ws.close()\n"
+def _tools() -> dict[str, str]:
+    def first_number(command: str) -> str:
+        said = subprocess.run([command, "--version"], check=False, capture_output=True, text=True, timeout=20)
+        found = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
+        return found[0] if found else "unknown"
+
+    versions = {name: importlib.metadata.version(name) for name in ("mitmproxy", "curl-cffi", "h2", "tornado")}
+    return {**versions, "curl": first_number("curl"), "tcpdump": first_number("tcpdump")}
+
+
+def _session(folder: Path, net: str, values: dict[str, str]) -> list[tuple[str, datetime]]:
+    """The clients, one after another, and when each phase began."""
+    proxy, phone, ca = f"http://{net}.{PROXY}:{PORT}", f"{net}.{PHONE}", str(folder / "conf" / "mitmproxy-ca-cert.pem")
+
+    def curl(*words: str, trust: bool = True, ends: int = 0) -> None:
+        command = ["curl", "-q", "-sS", "--max-time", "10", "-o", str(folder / "answer"), "--interface", phone]
+        command += ["-x", proxy, *(["--cacert", ca] if trust else []), *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20, env=_ENVIRONMENT)
+        if done.returncode != ends:
+            raise RuntimeError(f"curl ended with {done.returncode} instead of {ends}: {done.stderr[-300:]}")
+
+    def android(**task: object) -> None:
+        text = json.dumps({"proxy": proxy, "phone": phone, "ca": ca, **task})
+        command = [sys.executable, "-m", "tests.lab.client"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=_ENVIRONMENT, input=text, check=False, capture_output=True, text=True, timeout=40
+        )
+        if done.returncode:
+            raise RuntimeError(f"the Android client failed: {done.stderr[-300:]}")
+
+    phases = []
+
+    def phase(name: str) -> None:
+        phases.append((name, datetime.now(UTC)))
+
+    phase("first_launch")
+    here = f"lat={values['lat']}&lon={values['lon']}"
+    opened = {"gaid": values["aid"], "device": {"imei": values["imei"]}, "events": [{"name": "open"}]}
+    android(
+        requests=[
+            {"method": "GET", "url": f"https://shop.lab.example/feed?page=1&{here}"},
+            {"method": "GET", "url": "https://shop.lab.example/image.png"},
+            {"method": "POST", "url": "https://metrics.lab.example/open", "json": opened},
+        ]
     )
-    texts = json.dumps([json.dumps({"text": "halo kak"}), json.dumps({"text": person["message"]})])
-    certificate = str(folder / "conf" / "mitmproxy-ca-cert.pem")
-    command = [sys.executable, "-c", program, f"http://127.0.0.1:{proxy}", certificate, texts]
-    subprocess.run(command, check=False, capture_output=True, timeout=30)
+    curl("https://refused.lab.example/never", trust=False, ends=_REFUSED)
+    curl("https://pinned.lab.example/never", "--pinnedpubkey", "sha256//" + "A" * 43 + "=", ends=_PINNED)
+
+    phase("login")
+    profile = json.dumps({"email": values["email"], "no_hp": values["phone"]})
+    curl("https://api.lab.example/profile", "--json", profile, "--compressed")
+
+    phase("browse")
+    event = json.dumps({"gaid": values["aid"], "events": [{"name": "view"}]}).encode()
+    (folder / "event.gz").write_bytes(gzip.compress(event, mtime=0))
+    packed = ["-H", "Content-Type: application/json", "-H", "Content-Encoding: gzip"]
+    curl("https://metrics.lab.example/batch", *packed, "--data-binary", f"@{folder / 'event.gz'}", "--compressed")
+    curl("http://plain.lab.example/ping?imei=" + values["imei"])
+    curl("https://api.lab.example/events")
+
+    phase("chat")
+    (folder / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(400) + b"\xff\xd9")
+    curl("https://upload.lab.example/photo", "-F", f"user={values['name']}", "-F", f"photo=@{folder / 'photo.jpg'}")
+    texts = [json.dumps({"text": "halo kak"}), json.dumps({"text": values["message"]})]
+    android(websocket="wss://chat.lab.example/chat", texts=texts)
+    return phases

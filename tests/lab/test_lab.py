@@ -2,61 +2,142 @@
 
 from __future__ import annotations
 
-import shutil
+import hashlib
+import os
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from analysis.audit import AuditOptions, run
+from analysis.audit import AuditOptions, audit, run
 from analysis.tables import Tables
-from tests.lab.record import PERSONA, person, record
-from tests.road import DEMO, check_conservation
+from lintas.show import find
+from tests.lab.record import PERSONA, missing, person, record
+from tests.lab.sample import lay
+from tests.lab.server import ALIASES, CLEAR, HTTP1, HTTP2, OLD
+from tests.road import ROOT, check_conservation
 
-LAB = DEMO.parent / "lab"
+LAB, PACKETS = ROOT / "captures" / "lab", ROOT / "captures" / "packets"
+NEVER = {"refused.lab.example", "pinned.lab.example"}
+"""Hosts whose clients would not have the proxy's certificate."""
+HOSTS = {**HTTP2, **HTTP1, **OLD, **CLEAR}
+
+FOUND = {
+    ("shop.lab.example", "gps_precise", "planted", "request.query.lat", "query", "first_launch"),
+    ("shop.lab.example", "gps_precise", "planted", "request.query.lon", "query", "first_launch"),
+    ("metrics.lab.example", "advertising_id", "planted", "request.body.gaid", "json", "first_launch"),
+    ("metrics.lab.example", "imei", "planted", "request.body.device.imei", "json", "first_launch"),
+    ("api.lab.example", "email", "planted", "request.body.email", "json", "login"),
+    ("api.lab.example", "phone_number", "planted", "request.body.no_hp", "json", "login"),
+    ("metrics.lab.example", "advertising_id", "planted", "request.body.gaid", "gzip > json", "browse"),
+    ("plain.lab.example", "imei", "planted", "request.query.imei", "query", "browse"),
+    ("upload.lab.example", "full_name", "planted", "request.body.user", "multipart", "chat"),
+    ("chat.lab.example", "messages", "planted", "message.body.text", "json", "chat"),
+}
+"""Every planted value that the clients send: host, data type, how it is known, path, decodings, phase."""
 
 
-def check(made: Tables) -> None:
-    """What holds of every recording of the lab's session."""
+def rows(made: Tables, table: str) -> list[dict[str, Any]]:
+    return made[table].to_pylist()
+
+
+def check_lab(made: Tables) -> None:
+    """What holds of every recording of the lab's session: the dump, and packets of both its legs."""
     check_conservation(made)
-    flows = made["flows"].to_pylist()
-    dump = [f for f in flows if f["source"] == 0]
-    assert all(f["same_as"] is None for f in dump)
+    flows = rows(made, "flows")
+    dump = [f for f in flows if f["leg"] == "phone"]
+    assert {f["host"] for f in dump} == set(HOSTS) - NEVER
     for f in dump:
+        assert f["same_as"] is None
         legs = [g for g in flows if g["same_as"] == f["flow"]]
-        # The client's connection to the proxy, and the proxy's own to the server.
+        # The phone's connection to the proxy, and the proxy's own to the server.
         assert len(legs) == 2, (f["host"], [g["origin"] for g in legs])
-        assert {g["dport"] == f["dport"] for g in legs} == {True, False}
-    found = {
-        (t["data_type"], t["method"], t["path"], t["via"])
-        for t in made["transmissions"].to_pylist()
-        if t["direction"] == "sent" and flows[t["flow"]]["same_as"] is None
+        assert {(g["src"], g["sport"]) == (f["src"], f["sport"]) for g in legs} == {True, False}
+        assert {(g["dst"], g["dport"]) == (f["dst"], f["dport"]) for g in legs} == {True, False}
+    joined = {f["flow"] for f in flows if f["same_as"] is not None}
+    assert {f["host"] for f in flows if f["transport"] == "tcp" and f["flow"] not in joined} == set(HOSTS)
+
+    exchanges = [e for e in rows(made, "exchanges") if e["flow"] not in joined and e["method"] != "CONNECT"]
+    assert {(e["host"], e["protocol"]) for e in exchanges} == {
+        (host, "http/2" if host in HTTP2 else "http/1.1") for host in set(HOSTS) - NEVER
     }
-    assert {
-        ("gps_precise", "planted", "request.query.lat", "query"),
-        ("email", "planted", "request.body.email", "json"),
-        ("phone_number", "planted", "request.body.no_hp", "json"),
-        ("advertising_id", "planted", "request.body.gaid", "gzip > json"),
-        ("full_name", "planted", "request.body.user", "multipart"),
-        ("imei", "planted", "request.query.imei", "query"),
-        ("messages", "planted", "message.body.text", "json"),
-    } <= found
-    # Two clients would not have the proxy's certificate: nothing of theirs was read, and that is counted.
-    closed = {o["host"] for o in made["opaque"].to_pylist()}
-    assert "pinned.lab.example" in closed
-    assert not [e for e in made["exchanges"].to_pylist() if e["path"] in ("/never", "/x")]
+    assert len(exchanges) == 9
+    counted = [t for t in rows(made, "transmissions") if t["flow"] not in joined and t["direction"] == "sent"]
+    planted = Counter(
+        (flows[t["flow"]]["host"], *(t[c] for c in ("data_type", "method", "path", "via", "phase")))
+        for t in counted
+        if t["method"] == "planted"
+    )
+    assert planted == Counter(FOUND)
+
+    # On the wire the client without the CA says so in an alert; the one with a pinned key closes without a word.
+    phone = {f["flow"] for f in flows if f["src"] == dump[0]["src"]}
+    opaque = {(o["host"], o["kind"]) for o in rows(made, "opaque") if o["flow"] in phone}
+    assert opaque == {("refused.lab.example", "ca_refused"), ("pinned.lab.example", "encrypted")}
+    # Chrome always sends the extension that may hold an encrypted name.
+    assert {loss["kind"] for loss in rows(made, "losses")} <= {"name_encrypted"}
+
+
+def check_packets(made: Tables) -> None:
+    """What holds of the same session seen between the proxy and the servers alone."""
+    check_conservation(made)
+    flows = rows(made, "flows")
+    assert all(f["same_as"] is None for f in flows)
+    tcp = [f for f in flows if f["transport"] == "tcp"]
+    assert {f["host"]: int(f["dst"].rpartition(".")[2]) for f in tcp} == HOSTS
+    assert {f["host"] for f in tcp if f["decrypted"]} == set(CLEAR)
+    assert {o["host"] for o in rows(made, "opaque")} == set(HOSTS) - set(CLEAR)
+    assert {o["kind"] for o in rows(made, "opaque")} == {"encrypted"}
+    (exchange,) = rows(made, "exchanges")
+    assert (exchange["method"], exchange["host"], exchange["path"]) == ("GET", "plain.lab.example", "/ping")
+    sent = {(t["data_type"], t["method"], t["path"]) for t in rows(made, "transmissions") if t["direction"] == "sent"}
+    assert sent == {("imei", "planted", "request.query.imei")}
+    names = {(n["name"], n["from"], int(n["address"].rpartition(".")[2])) for n in rows(made, "names")}
+    assert {(host, "dns", last) for host, last in HOSTS.items()} <= names
+    assert {(alias, "cname", HOSTS[host]) for host, alias in ALIASES.items()} <= names
+    assert not rows(made, "losses")
 
 
 def test_the_recorded_lab() -> None:
     made, _ = run(LAB, AuditOptions())
-    check(made)
+    check_lab(made)
+
+
+def test_the_recorded_packets() -> None:
+    made, _ = run(PACKETS, AuditOptions())
+    check_packets(made)
+
+
+def test_the_samples_are_small_and_hold_no_key() -> None:
+    files = [p for folder in (LAB, PACKETS) for p in folder.iterdir()]
+    assert {p.name for p in files} == {"capture.yaml", "flows.mitm", "packets.pcap", "wire.pcap"}
+    assert sum(p.stat().st_size for p in files) < 1_500_000
+    assert not [p.name for p in files if b"PRIVATE KEY" in p.read_bytes()]
 
 
 @pytest.mark.slow
 def test_the_lab_recorded_anew(tmp_path: Path) -> None:
-    """The same session with new ports, keys and times."""
-    if shutil.which("tcpdump") is None or shutil.which("curl") is None:
-        pytest.skip("the lab needs curl and tcpdump")
-    folder = tmp_path / "lab"
-    record(folder, person())
-    made, _ = run(folder, AuditOptions(persona=PERSONA))
-    check(made)
+    """The same session with new addresses, ports, keys and times; and what the servers say they received is what the
+    audit's origins lead to, octet for octet."""
+    if lacking := missing():
+        pytest.skip(lacking)
+    one, two = os.urandom(2)
+    recording = record(tmp_path / "recorded", f"127.{1 + one % 250}.{two}", person())
+    lab, packets = tmp_path / "lab", tmp_path / "packets"
+    lay(recording, lab, packets, str(PERSONA))
+    made, _ = run(packets, AuditOptions())
+    check_packets(made)
+    audit(lab, tmp_path / "audit", AuditOptions())
+    made, _ = run(lab, AuditOptions())
+    check_lab(made)
+
+    exchanges = rows(made, "exchanges")
+    received = Counter[tuple[str, str, int, str]]()
+    for m in rows(made, "messages"):
+        if m["direction"] == "sent" and made["flows"]["leg"][m["flow"]].as_py() == "phone":
+            e = exchanges[m["exchange"]]
+            method = "WEBSOCKET" if m["kind"] == "websocket" else e["method"]
+            body = find(tmp_path / "audit", m["origin"], lab).wanted if m["bytes"] else b""
+            received[(method, e["host"], len(body), hashlib.sha256(body).hexdigest())] += 1
+    assert received == Counter((s["method"], s["host"], s["bytes"], s["sha256"]) for s in recording.served)
