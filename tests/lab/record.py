@@ -68,6 +68,7 @@ def person() -> dict[str, str]:
         "email": values["email"],
         "phone": "".join(c for c in values["phone_number"] if c.isdigit() or c == "+"),
         "aid": values["advertising_id"],
+        "account": values["account_id"],
         "imei": values["imei"],
         "lat": lat,
         "lon": lon,
@@ -208,7 +209,7 @@ def _session(folder: Path, net: str, values: dict[str, str]) -> list[tuple[str, 
     packed = ["-H", "Content-Type: application/json", "-H", "Content-Encoding: gzip"]
     curl("https://metrics.lab.example/batch", *packed, "--data-binary", f"@{folder / 'event.gz'}", "--compressed")
     curl("http://plain.lab.example/ping?imei=" + values["imei"])
-    curl("https://api.lab.example/events")
+    curl("https://api.lab.example/events?account=" + values["account"])
 
     phase("chat")
     (folder / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(400) + b"\xff\xd9")

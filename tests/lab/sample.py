@@ -11,7 +11,7 @@ import yaml
 from tests.lab.record import PERSONA, Recording
 
 _MADE = (
-    "This is a sample. Its packets were really sent, by curl and by a client with the fingerprint of Chrome on "
+    "Its packets were really sent, by curl and by a client with the fingerprint of Chrome on "
     "Android, through mitmproxy to servers that all stood on one machine (scripts/make_lab.py). The app, the hosts "
     "and the person are invented; every address is of loopback (127.0.0.0/8), so no place can be shown."
 )

@@ -170,13 +170,14 @@ class Plain(_Handler):
 
 
 class Events(_Handler):
-    """Three server-sent events."""
+    """Three server-sent events for the account that is named in the query."""
 
     async def get(self) -> None:
         self.note()
         self.set_header("Content-Type", "text/event-stream")
+        account = self.get_query_argument("account", "")
         for n in range(3):
-            self.write(f"event: stock\ndata: {json.dumps({'n': n, 'left': 40 - n})}\n\n")
+            self.write(f"event: stock\ndata: {json.dumps({'n': n, 'account': account})}\n\n")
             await self.flush()
             await asyncio.sleep(0.02)
 

@@ -31,11 +31,17 @@ FOUND = {
     ("api.lab.example", "email", "planted", "request.body.email", "json", "login"),
     ("api.lab.example", "phone_number", "planted", "request.body.no_hp", "json", "login"),
     ("metrics.lab.example", "advertising_id", "planted", "request.body.gaid", "gzip > json", "browse"),
+    ("api.lab.example", "account_id", "planted", "request.query.account", "query", "browse"),
     ("plain.lab.example", "imei", "planted", "request.query.imei", "query", "browse"),
     ("upload.lab.example", "full_name", "planted", "request.body.user", "multipart", "chat"),
     ("chat.lab.example", "messages", "planted", "message.body.text", "json", "chat"),
 }
 """Every planted value that the clients send: host, data type, how it is known, path, decodings, phase."""
+HEARD = {
+    ("api.lab.example", "account_id", "planted", f"response.body[{n}].data.account", "sse > json", "browse")
+    for n in range(3)
+} | {("chat.lab.example", "messages", "planted", "message.body.text", "json", "chat")}
+"""What comes back to them: three server-sent events, and what the chat repeats."""
 
 
 def rows(made: Tables, table: str) -> list[dict[str, Any]]:
@@ -63,13 +69,13 @@ def check_lab(made: Tables) -> None:
         (host, "http/2" if host in HTTP2 else "http/1.1") for host in set(HOSTS) - NEVER
     }
     assert len(exchanges) == 9
-    counted = [t for t in rows(made, "transmissions") if t["flow"] not in joined and t["direction"] == "sent"]
-    planted = Counter(
-        (flows[t["flow"]]["host"], *(t[c] for c in ("data_type", "method", "path", "via", "phase")))
-        for t in counted
-        if t["method"] == "planted"
-    )
-    assert planted == Counter(FOUND)
+    for direction, expected in (("sent", FOUND), ("received", HEARD)):
+        planted = Counter(
+            (flows[t["flow"]]["host"], *(t[c] for c in ("data_type", "method", "path", "via", "phase")))
+            for t in rows(made, "transmissions")
+            if t["flow"] not in joined and t["direction"] == direction and t["method"] == "planted"
+        )
+        assert planted == Counter(expected)
 
     # On the wire the client without the CA says so in an alert; the one with a pinned key closes without a word.
     phone = {f["flow"] for f in flows if f["src"] == dump[0]["src"]}
