@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lintas.terminal import printable, screen
+from lintas.terminal import labelled, printable, screen
 
 _AROUND = 48
 """Octets shown on both sides of what an origin names."""
@@ -109,5 +109,7 @@ def print_found(found: Found) -> None:
             line.append(" ")
             chars.append(chr(octet) if 32 <= octet < 127 else "·", style)
         console.print(line + chars, soft_wrap=True)
-    if found.length > _MOST:
+    if found.length <= _MOST:
+        labelled([("Text", found.wanted.decode("utf-8", "backslashreplace"))])
+    else:
         console.print(f"… {found.length - _MOST:,} bytes more; see all of them with --raw.", markup=False)

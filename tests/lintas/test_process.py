@@ -1,0 +1,252 @@
+"""The command as a process: Ctrl-C, a terminal, a reader that goes away, and what it loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lintas.terminal import Progress
+from tests.lintas.command import LINTAS, environment, lintas, write_har
+from tests.road import DEMO
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A HAR that takes some seconds to read."""
+    body = json.dumps({"events": [{"email": "sari@example.org", "n": n, "text": "x" * 200} for n in range(20)]})
+    return write_har(tmp_path_factory.mktemp("large") / "large.har", 5_000, body)
+
+
+# ---------------------------------------------------------------------------------------------- stopped
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", ["hashing", "reading"])
+def test_ctrl_c_ends_with_130_and_leaves_no_audit(large: Path, tmp_path: Path, after: str) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [LINTAS, "audit", large, "--out", out],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        _wait_until(process, large, 1 if after == "hashing" else 2)
+        # As a terminal does it: to the whole group, the workers too.
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert process.returncode == 130, said
+    assert said == ("", "lintas: stopped; what was not finished is not kept.\n")
+    assert not (out / "audit.json").exists()
+    # The next audit there is not refused.
+    small = write_har(tmp_path / "small.har")
+    assert lintas("audit", small, "--out", out, cwd=tmp_path).returncode == 0
+
+
+def _wait_until(process: subprocess.Popen[str], file: Path, opened: int) -> None:
+    """Until the process has the capture open (1), or has gone through all of it once and is at it again (2)."""
+    deadline = time.monotonic() + 60
+    reached = False
+    while time.monotonic() < deadline and process.poll() is None:
+        offset = _offset(process.pid, file)
+        reached = reached or offset is not None
+        if reached and opened == 1:
+            return
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        if opened == 2 and children.exists() and len(children.read_text().split()) > 1:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"the capture was never open, or it ended before: {process.poll()}")
+
+
+def _offset(pid: int, file: Path) -> int | None:
+    try:
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            if fd.resolve() == file.resolve():
+                return int((Path(f"/proc/{pid}/fdinfo") / fd.name).read_text().split()[1])
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+@pytest.mark.slow
+def test_a_second_audit_that_is_stopped_leaves_the_first(large: Path, tmp_path: Path) -> None:
+    """What is in the folder is touched only once the capture could be read."""
+    out = tmp_path / "out"
+    assert lintas("audit", write_har(tmp_path / "small.har"), "--out", out, cwd=tmp_path).returncode == 0
+    before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    process = subprocess.Popen([LINTAS, "audit", large, "--out", out], env=environment(), stderr=subprocess.DEVNULL)
+    try:
+        _wait_until(process, large, 1)  # type: ignore[arg-type]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
+
+
+# ------------------------------------------------------------------------------------------------ progress
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    return Clock()  # type: ignore[return-value]
+
+
+def told(clock: Clock, monkeypatch: pytest.MonkeyPatch, *steps: tuple[float, str, int, int], terminal: bool) -> str:
+    class Screen:
+        text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+        def flush(self) -> None:
+            pass
+
+        def isatty(self) -> bool:
+            return terminal
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    progress = Progress(clock)
+    for at, *step in steps:
+        clock.now = at
+        progress(*step)  # type: ignore[arg-type]
+    progress.end()
+    return screen.text
+
+
+def test_progress_has_share_rate_and_what_remains(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = ((0.5, "hash", 50, 100), (1.0, "read", 0, 10_000_000), (3.0, "read", 2_000_000, 10_000_000))
+    assert told(clock, monkeypatch, *steps, terminal=True) == ("\r\x1b[2KReading  20%  1.0 MB/s  8 s left\r\x1b[2K")
+
+
+def test_no_progress_within_two_seconds_or_without_a_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = ((0.5, "hash", 50, 100), (1.9, "read", 50, 100))
+    assert told(clock, monkeypatch, *quick, terminal=True) == ""
+    slow = ((1.0, "hash", 50, 100), (50.0, "read", 50, 100))
+    assert told(Clock(), monkeypatch, *slow, terminal=False) == ""
+
+
+def test_progress_is_drawn_a_few_times_a_second(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = tuple((2.0 + n / 1000, "read", n, 1000) for n in range(1000))
+    assert 3 <= told(clock, monkeypatch, *steps, terminal=True).count("\r") <= 7
+
+
+def on_a_terminal(*words: str | Path, cwd: Path) -> tuple[int, str, str]:
+    """Exit code, what standard error drew on a terminal, and standard output."""
+    main, side = pty.openpty()
+    process = subprocess.Popen([LINTAS, *words], cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=side)
+    os.close(side)
+    drawn = b""
+    while True:
+        ready, _, _ = select.select([main], [], [], 0.1)
+        if ready:
+            try:
+                piece = os.read(main, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            drawn += piece
+    os.close(main)
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, drawn.decode(), out.decode()
+
+
+@pytest.mark.slow
+def test_a_terminal_sees_progress_of_long_work_only_and_none_of_it_stays(large: Path, tmp_path: Path) -> None:
+    code, drawn, out = on_a_terminal("audit", large, "--out", tmp_path / "out", cwd=tmp_path)
+    assert code == 0
+    assert "MB/s" in drawn
+    assert "left" in drawn
+    assert drawn.endswith("\r\x1b[2K")
+    assert "MB/s" not in out
+    code, drawn, _ = on_a_terminal("info", large, cwd=tmp_path)
+    assert (code, drawn) == (0, "")
+
+
+# ------------------------------------------------------------------------------------------------- readers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["info", "info --json", "doctor", "doctor --json"])
+def test_a_reader_that_goes_away_is_no_error(command: str, tmp_path: Path) -> None:
+    words = command.split() + ([str(DEMO)] if command.startswith("info") else [])
+    process = subprocess.Popen(
+        [LINTAS, *words], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(60), said) == (0, b"")
+
+
+# ------------------------------------------------------------------------------------------------- modules
+
+HEAVY = ("scapy", "mitmproxy", "pandas", "hyperscan", "dask", "pyproj", "playwright")
+
+
+def loaded(code: str, cwd: Path) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"],
+        cwd=cwd,
+        env=environment(PYTHONPATH=str(DEMO.parent.parent)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+@pytest.mark.slow
+def test_an_audit_of_a_har_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    write_har(tmp_path / "session.har")
+    code = "from lintas.cli import app\napp(['audit', 'session.har', '--out', 'out'], standalone_mode=False)"
+    found = loaded(code, tmp_path)
+    assert "pyarrow" in found
+    assert found & set(HEAVY) == set()
+
+
+def test_help_loads_next_to_nothing(tmp_path: Path) -> None:
+    found = loaded("import lintas.cli", tmp_path)
+    assert found & {*HEAVY, "pyarrow", "numpy", "yaml", "msgspec", "jinja2", "babel"} == set()
+
+
+def test_module_can_be_run(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lintas.cli", "--version"],
+        cwd=DEMO.parent.parent,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("lintas ")
