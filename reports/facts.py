@@ -193,6 +193,7 @@ class Facts:
         self._flow_octets: dict[int, tuple[int, int, int]] = {}
         self._closed = closed
         self.duplicate_flows = 0
+        spoke = {flow for (flow,) in _columns(self.tables["exchanges"], "flow")}
         wanted = ("flow", "same_as", "destination", "decrypted", "first", "bytes_out", "bytes_in", "bytes_read")
         for flow, same_as, place, decrypted, first, out, back, read in _columns(self.tables["flows"], *wanted):
             if same_as is not None or place is None:
@@ -202,7 +203,9 @@ class Facts:
             self.flow_first[flow] = first
             self._flow_octets[flow] = (out or 0, back or 0, read or 0)
             parts = closed.get(flow, [])
-            self.flow_reading[flow] = _reading(decrypted, parts, (out or 0) + (back or 0))
+            octets = (out or 0) + (back or 0)
+            quiet = not octets and not parts and flow not in spoke
+            self.flow_reading[flow] = "silent" if quiet else _reading(decrypted, parts, octets)
 
     def _hosts(self) -> None:
         self.flow_of_exchange: dict[int, int] = {}

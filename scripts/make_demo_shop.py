@@ -962,10 +962,10 @@ def manifest() -> str:
 name: Demo Shop
 sample: true
 made: >-
-  The app, its maker, the person and every company in it are invented; no packet was sent and no
+  The app, its maker, the person and the companies that receive data are invented; no packet was sent and no
   server answered. A script (scripts/make_demo_shop.py) wrote it, in the shapes that common SDKs document. The
   addresses are taken from ranges that real clouds publish for their regions, so that places can be shown as in a real
-  audit: nothing here says anything about a real company.
+  audit: those clouds are real and did nothing that is shown here.
 app:
   id: {APP}
   name: Kirana

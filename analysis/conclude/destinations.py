@@ -41,6 +41,12 @@ def gather(tables: Tables, reference: Reference) -> Tables:
             strict=True,
         )
     )
+    # Who asks a proxy speaks to the proxy's address: where the host itself stands was not seen there.
+    proxies = _proxies(flows, exchanges)
+    pair_of_flow = {
+        flow: (host, None if end in proxies else address)
+        for (flow, (host, address)), end in zip(pair_of_flow.items(), _ends(flows), strict=True)
+    }
     pairs_of_exchanges = [
         (
             host if host is not None else pair_of_flow.get(flow, (None, None))[0],
@@ -76,6 +82,20 @@ def gather(tables: Tables, reference: Reference) -> Tables:
     )
     made["destinations"] = _rows(made, numbers, reference)
     return made
+
+
+def _ends(flows: pa.Table) -> list[tuple[str | None, int | None]]:
+    return list(zip(flows["dst"].to_pylist(), flows["dport"].to_pylist(), strict=True))
+
+
+def _proxies(flows: pa.Table, exchanges: pa.Table) -> set[tuple[str | None, int | None]]:
+    """Address and port of every end that was asked to open a tunnel (RFC 9110 section 9.3.6)."""
+    asked = {
+        flow
+        for flow, method in zip(exchanges["flow"].to_pylist(), exchanges["method"].to_pylist(), strict=True)
+        if method == "CONNECT"
+    }
+    return {end for flow, end in zip(flows["flow"].to_pylist(), _ends(flows), strict=True) if flow in asked}
 
 
 def _set(table: pa.Table, name: str, values: list[int | None]) -> pa.Table:
@@ -151,7 +171,7 @@ def describe(tables: Tables, manifest: Manifest, reference: Reference, settings:
         who = identify(host, witnesses.network(address), manifest, reference, settings.date)
         time = times.get(address) or RoundTrip(None)
         found = place(
-            witnesses.of(row["destination"], address, host),
+            witnesses.of(address, host),
             time.ms,
             nearest,
             vantage.country,

@@ -43,14 +43,16 @@ class _Flow:
 def same_traffic(flows: pa.Table, exchanges: pa.Table, sources: pa.Table) -> pa.Table:
     """The flows with ``same_as`` set where another flow is the same traffic and counts.
 
-    Three grounds, from the strongest: two files with the same bytes; the same 5-tuple (or, beside a proxy's dump, the
+    Four grounds, from the strongest: two files with the same bytes; the same 5-tuple (or, beside a proxy's dump, the
     same near or far end of it) at the same time in another file; the same requests (method, host, path) to the second
-    in another file."""
+    in another file; and, in one packet capture, both legs of a tunnel through a proxy."""
     same: dict[int, int] = {}
-    if sources.num_rows > 1:
-        rows = _flows(flows, sources)
+    rows = _flows(flows, sources) if sources.num_rows > 1 else []
+    if rows:
         _equal_files(rows, sources, same)
         _tuples(rows, same)
+    _through_proxy(flows, exchanges, same)
+    if rows:
         _requests(rows, exchanges, same)
     values = [_root(n, same) for n in flows["flow"].to_pylist()]
     index = flows.schema.get_field_index("same_as")
@@ -182,6 +184,33 @@ def _other_end(a: tuple[str | None, int | None], b: tuple[str | None, int | None
     """Phone and proxy have addresses of their own, but for clients on the proxy's own machine: another port of the
     phone is another conversation of the phone."""
     return a[0] != b[0] or (a[1] != b[1] and a[0] is not None and (a[0].startswith("127.") or a[0] == "::1"))
+
+
+def _through_proxy(flows: pa.Table, exchanges: pa.Table, same: dict[int, int]) -> None:
+    """Both legs of a tunnel in one packet capture: what the proxy that was asked by CONNECT then began itself, for
+    the same name within the slack, is that tunnel. The phone's leg counts, since it holds a refusal."""
+    asked = {
+        flow
+        for flow, method in zip(exchanges["flow"].to_pylist(), exchanges["method"].to_pylist(), strict=True)
+        if method == "CONNECT"
+    }
+    if not asked:
+        return
+    wanted = ("flow", "source", "src", "dst", "host")
+    rows = list(zip(*(flows[c].to_pylist() for c in wanted), flows["first"].cast(pa.int64()).to_pylist(), strict=True))
+    begun: dict[tuple[int, str, str], list[tuple[int, int]]] = defaultdict(list)
+    for flow, source, src, _, host, first in rows:
+        if flow not in asked and flow not in same and src is not None and host is not None and first is not None:
+            begun[(source, src, host)].append((first, flow))
+    taken: set[int] = set()
+    for flow, source, _, dst, host, first in rows:
+        if flow not in asked or first is None:
+            continue
+        for at, other in sorted(begun.get((source, dst, host), ())):
+            if other not in taken and 0 <= at - first <= _SLACK and same.get(flow, -1) != other:
+                same[other] = flow
+                taken.add(other)
+                break
 
 
 def _names_agree(a: _Flow, b: _Flow) -> bool:

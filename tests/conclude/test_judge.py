@@ -21,6 +21,7 @@ REFERENCE = Reference.load()
 STATES = sorted(REFERENCE.countries)
 RULES = REFERENCE.rules
 USER = Manifest(user_country="AQ")
+FOREIGN = [s for s in STATES if s != "AQ"]
 """A user of a state that no rule here is about."""
 
 NOT_PERSONAL = min(set(REFERENCE.data_types) - REFERENCE.personal_types)
@@ -196,7 +197,7 @@ def test_states_that_are_exchanged_exchange_their_findings(
         assert {k: v for k, v in told.items() if k != "state"} == {k: v for k, v in of_twin.items() if k != "state"}
 
 
-@given(st.sampled_from(STATES), st.sampled_from(STATES))
+@given(st.sampled_from(FOREIGN), st.sampled_from(FOREIGN))
 def test_a_statute_is_all_that_tells_states_apart(one: str, other: str) -> None:
     """With the same statute in their links two states are told in the same words."""
     statute = ["US-CLOUD"]

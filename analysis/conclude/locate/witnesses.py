@@ -11,7 +11,7 @@ from analysis.tables import Tables
 
 if TYPE_CHECKING:
     from analysis.conclude import Settings
-    from analysis.reference import Reference
+    from analysis.reference import NodeReading, Reference
 
 
 class Witnesses:
@@ -21,20 +21,21 @@ class Witnesses:
         self._reference = reference
         self._geo = reference.geo(settings.geo_country, settings.geo_asn)
         self._addresses: dict[str, list[Witness]] = {}
-        self._clues: dict[int, list[tuple[str, str]]] = defaultdict(list)
-        destination = dict(
-            zip(tables["flows"]["flow"].to_pylist(), tables["flows"]["destination"].to_pylist(), strict=True)
-        )
+        self._clues: dict[str, dict[tuple[str, str], tuple[NodeReading, str]]] = defaultdict(dict)
+        address_of = dict(zip(tables["flows"]["flow"].to_pylist(), tables["flows"]["dst"].to_pylist(), strict=True))
         clues = tables["clues"]
         for flow, kind, text in zip(*(clues[c].to_pylist() for c in ("flow", "kind", "text")), strict=True):
-            if flow in destination and (kind, text) not in self._clues[destination[flow]]:
-                self._clues[destination[flow]].append((kind, text))
+            address = address_of.get(flow)
+            if address is not None and kind in ("header", "reverse"):
+                for reading in reference.node_places(kind, text):
+                    # What one machine says of itself holds for every name that it answers to.
+                    self._clues[address].setdefault((reading.id, reading.country), (reading, text))
 
-    def of(self, destination: int, address: str | None, host: str | None) -> list[Witness]:
+    def of(self, address: str | None, host: str | None) -> list[Witness]:
         """Everything that is said of the place of a destination, strongest kinds last."""
         if address is None or self.reserved(address):
             return []
-        return [*self._of_address(address), *self._said_by_itself(destination, address, host)]
+        return [*self._of_address(address), *self._said_by_itself(address, host)]
 
     def _of_address(self, address: str) -> list[Witness]:
         found = self._addresses.get(address)
@@ -51,29 +52,19 @@ class Witnesses:
             self._addresses[address] = found
         return found
 
-    def _said_by_itself(self, destination: int, address: str, host: str | None) -> list[Witness]:
+    def _said_by_itself(self, address: str, host: str | None) -> list[Witness]:
         """Node codes in response headers, host and reverse names. Anyone can write a header: it counts only from an
         address of its writer, and only where its reading was confirmed and it names the machine itself."""
         made = []
         owner = self._reference.operator_by_asn(self.network(address).asn)
-        said = list(self._clues.get(destination, ()))
+        said = list(self._clues.get(address, {}).values())
         if host is not None:
-            said.append(("host", host))
-        for kind, text in said:
-            for reading in self._reference.node_places(kind, text):
-                by_writer = owner is not None and reading.operator is not None and owner.operator.id == reading.operator
-                holds = reading.shows == "edge" and reading.confidence == "verified" and by_writer
-                made.append(
-                    Witness(
-                        "node",
-                        reading.id,
-                        reading.country,
-                        reading.writer,
-                        f"{text} ({reading.shows})",
-                        False,
-                        holds,
-                    )
-                )
+            said += [(reading, host) for reading in self._reference.node_places("host", host)]
+        for reading, text in said:
+            by_writer = owner is not None and reading.operator is not None and owner.operator.id == reading.operator
+            holds = reading.shows == "edge" and reading.confidence == "verified" and by_writer
+            words = f"{text} ({reading.shows})"
+            made.append(Witness("node", reading.id, reading.country, reading.writer, words, False, holds))
         return made
 
     def has_region(self, address: str | None) -> bool:

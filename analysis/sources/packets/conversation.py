@@ -245,7 +245,7 @@ class Conversation:
                 self._hello_at = at
                 self._named(hello.host, "sni")
                 if hello.encrypted_name:
-                    self.sink.lose("name_encrypted", "a ClientHello whose true name is encrypted")
+                    self.sink.lose("name_encrypted", "a ClientHello with an encrypted part: the name in the clear may not be the true one")
                 self.alpn = self.alpn or hello.alpn
                 self.tls = self.tls or tls.version_name(hello)
             else:
