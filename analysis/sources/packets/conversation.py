@@ -245,7 +245,7 @@ class Conversation:
                 self._hello_at = at
                 self._named(hello.host, "sni")
                 if hello.encrypted_name:
-                    self.sink.lose("name_encrypted", "a ClientHello with an encrypted part: the name in the clear may not be the true one")
+                    self.sink.lose("name_encrypted", "the ClientHello has an encrypted part: another name may be meant")
                 self.alpn = self.alpn or hello.alpn
                 self.tls = self.tls or tls.version_name(hello)
             else:
