@@ -136,7 +136,7 @@ def audit(
         if as_json:
             emit({"audit": str(out), "report": str(page), **about})
             return
-        show(out, about)
+        show(out)
         print(page)
 
 

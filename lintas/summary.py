@@ -10,28 +10,30 @@ from typing import Any
 from lintas.terminal import UNREAD, labelled, printable
 
 
-def show(out: Path, about: dict[str, Any]) -> None:
+def show(out: Path) -> None:
     """Print the audit in ``out`` in a few lines."""
-    labelled(lines(out, about))
+    labelled(lines(out))
 
 
-def lines(out: Path, about: dict[str, Any]) -> list[tuple[str, str]]:
+def lines(out: Path) -> list[tuple[str, str]]:
     """The lines as (label, text): seen, where, who, what, unread, lost."""
     from analysis import tables
 
     made, _ = tables.read(out)
     hosts = [d for d in made["destinations"].to_pylist() if d["system_noise"] is None]
     apart = made["destinations"].num_rows - len(hosts)
-    counts = about["counts"]
+    flows = {f["flow"] for f in made["flows"].select(["flow", "same_as"]).to_pylist() if f["same_as"] is None}
+    exchanges = sum(f in flows for f in made["exchanges"]["flow"].to_pylist())
     found = [
         (
             "Seen",
-            f"{_n(counts['exchanges'], 'exchange')} in {_n(counts['flows'], 'flow')} with "
-            f"{_n(len(hosts), 'destination')}" + (f", and {apart} of the phone's own system" if apart else ""),
+            f"{_n(exchanges, 'exchange')} in {_n(len(flows), 'flow')} with "
+            f"{_n(len(hosts), 'destination')}"
+            + (f", and {apart} of the phone's own system or the local network" if apart else ""),
         ),
         ("Where", _where(hosts)),
         ("Who", _who(hosts)),
-        ("What", _what(made["transmissions"].to_pylist())),
+        ("What", _what(made["transmissions"].select(["direction", "data_type", "method"]).to_pylist())),
     ]
     octets = Counter[str]()
     for kind, size in zip(made["opaque"]["kind"].to_pylist(), made["opaque"]["bytes"].to_pylist(), strict=True):
