@@ -20,14 +20,17 @@ def lines(out: Path) -> list[tuple[str, str]]:
     from analysis import tables
 
     made, _ = tables.read(out)
-    hosts = [d for d in made["destinations"].to_pylist() if d["system_noise"] is None]
-    apart = made["destinations"].num_rows - len(hosts)
-    flows = {f["flow"] for f in made["flows"].select(["flow", "same_as"]).to_pylist() if f["same_as"] is None}
-    exchanges = sum(f in flows for f in made["exchanges"]["flow"].to_pylist())
+    counted = [f for f in made["flows"].select(["flow", "same_as", "destination"]).to_pylist() if f["same_as"] is None]
+    flows = {f["flow"] for f in counted}
+    exchanges = [e for e in made["exchanges"].select(["flow", "destination"]).to_pylist() if e["flow"] in flows]
+    places = {row["destination"] for row in (*counted, *exchanges)}
+    there = [d for d in made["destinations"].to_pylist() if d["destination"] in places]
+    hosts = [d for d in there if d["system_noise"] is None]
+    apart = len(there) - len(hosts)
     found = [
         (
             "Seen",
-            f"{_n(exchanges, 'exchange')} in {_n(len(flows), 'flow')} with "
+            f"{_n(len(exchanges), 'exchange')} in {_n(len(flows), 'flow')} with "
             f"{_n(len(hosts), 'destination')}"
             + (f", and {apart} of the phone's own system or the local network" if apart else ""),
         ),
