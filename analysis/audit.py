@@ -6,12 +6,13 @@ import dataclasses
 import datetime
 import importlib.metadata
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -290,14 +291,14 @@ _detector: Detector | None = None
 
 
 def _start_worker(spec: Any) -> None:
-    import signal
-
     from analysis.read import Detector
 
-    # Ctrl-C is for the parent, which ends the pool.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     global _detector
     _detector = Detector.from_spec(spec)
+
+
+def _nothing() -> None:
+    """Work that starts a process."""
 
 
 def _read_in_worker(messages: list[Message]) -> list[Reading]:
@@ -335,12 +336,7 @@ class _Readers:
     def submit(self, messages: list[Message]) -> Future[list[Reading]]:
         self._octets += sum(len(m.body) for m in messages)
         if self._pool is None and self._workers > 1 and self._octets > POOL_FROM:
-            self._pool = ProcessPoolExecutor(
-                self._workers,
-                get_context("spawn"),
-                initializer=_start_worker,
-                initargs=(self._detector.spec(),),
-            )
+            self._pool = self._started()
         if self._pool is not None and messages:
             try:
                 return self._pool.submit(_read_in_worker, messages)
@@ -350,6 +346,24 @@ class _Readers:
         here: Future[list[Reading]] = Future()
         here.set_result(read_messages(self._detector, messages))
         return here
+
+    def _started(self) -> ProcessPoolExecutor:
+        """The pool with all its processes. Ctrl-C is for the parent, which ends the pool: while they are started it
+        waits, and they inherit that it does. One that came in the middle would leave a process that nobody ends."""
+        resource_tracker.ensure_running()  # it would let signals through again
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            pool = ProcessPoolExecutor(
+                self._workers,
+                get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(self._detector.spec(),),
+            )
+            for _ in range(self._workers):
+                pool.submit(_nothing)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pool
 
     def result(self, messages: list[Message], future: Future[list[Reading]]) -> list[Reading]:
         try:

@@ -24,7 +24,7 @@ from tests.road import DEMO
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A HAR that takes some seconds to read."""
     body = json.dumps({"events": [{"email": "sari@example.org", "n": n, "text": "x" * 200} for n in range(20)]})
-    return write_har(tmp_path_factory.mktemp("large") / "large.har", 5_000, body)
+    return write_har(tmp_path_factory.mktemp("large") / "large.har", 8_000, body)
 
 
 # ---------------------------------------------------------------------------------------------- stopped
@@ -65,7 +65,7 @@ def _wait_until(process: subprocess.Popen[str], file: Path, opened: int) -> None
     while time.monotonic() < deadline and process.poll() is None:
         offset = _offset(process.pid, file)
         reached = reached or offset is not None
-        if reached and opened == 1:
+        if offset is not None and opened == 1:
             return
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         if opened == 2 and children.exists() and len(children.read_text().split()) > 1:
