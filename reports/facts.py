@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -371,6 +371,24 @@ class Facts:
         return found
 
     # ------------------------------------------------------------------------------------- seen and unseen
+
+    @cached_property
+    def databases_year(self) -> tuple[int, int] | None:
+        """Years of the capture and of the newest database of places, where a year or more lies between them: an
+        address may have been another machine's then."""
+        days = [
+            str(r.get("date") or "")[:10]
+            for r in self.audit.get("reference") or ()
+            if isinstance(r, dict) and r.get("kind") == "location"
+        ]
+        captured = str(self.audit.get("capture_date") or "")
+        if self.audit.get("capture_date_from") == "reference" or not days or not captured:
+            return None
+        try:
+            apart = abs((date.fromisoformat(max(days)) - date.fromisoformat(captured)).days)
+        except ValueError:
+            return None
+        return (int(captured[:4]), int(max(days)[:4])) if apart >= 365 else None
 
     @cached_property
     def hosts_by_reading(self) -> dict[str, int]:

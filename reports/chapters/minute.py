@@ -124,6 +124,9 @@ def _where(f: Facts, w: Words) -> dict[str, Any]:
             parts.append(t("where.rest", n=rest, total=total))
         elif rest:
             parts.append(t("where.rest_all", total=total))
+        years = f.databases_year
+        if years is not None and f.placed:
+            parts.append(t("where.dated", then=str(years[0]), now=str(years[1])))
         said = Markup(" ").join(parts)
     sure = [(f"p{level}", n, w.of("level.short", level)) for level, n in f.hosts_at_level.items()]
     return _axis(w, "where", said, sure)

@@ -23,6 +23,9 @@ def context(book: Book) -> dict[str, Any]:
         answer = t("where.answer", n=strong, total=len(f.hosts))
         if f.refuted:
             answer += " " + t("where.answer_refuted", n=sum(len(h.row["refuted"]) for h in f.refuted))
+        years = f.databases_year
+        if years is not None:
+            answer += " " + t("where.dated", then=str(years[0]), now=str(years[1]))
     names = len({h.row["host"] or h.row["address"] for h in f.hosts})
     return {
         "answer": answer,
