@@ -227,8 +227,19 @@ def _company_how(w: Words, host: Any) -> Markup:
     if row["operator"] is None:
         return t("claim.company_unknown")
     sure = "yes" if row["operator_confidence"] == "verified" else "no"
+    # A domain may be documented and the seat of its company from memory: the link to the state says which.
+    seat = any(
+        link["link"] == "operator" and link["state"] == row["operator_country"] and link["confidence"] == "verified"
+        for link in host.links
+    )
     parts = [
-        t("claim.company", by=row["operator_from"] or "other", country=w.country(row["operator_country"]), sure=sure)
+        t(
+            "claim.company",
+            by=row["operator_from"] or "other",
+            country=w.country(row["operator_country"]),
+            sure=sure,
+            seat="yes" if seat else "no",
+        )
     ]
     if row["parent_name"]:
         share = (
