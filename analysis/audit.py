@@ -7,10 +7,12 @@ import datetime
 import importlib.metadata
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
@@ -320,6 +322,26 @@ def read_messages(detector: Detector, messages: Iterable[Message]) -> list[Readi
     return readings
 
 
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Inside, Ctrl-C waits, and processes that are started inherit that it does for good: it is for the parent, which
+    ends them. One that came in the middle of a start would leave a process behind that nobody ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    resource_tracker.ensure_running()  # later it would let signals through again
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 class _Readers:
     """Reads messages here, or, once there is enough to read, on all cores. Answers come in the order asked."""
 
@@ -336,7 +358,7 @@ class _Readers:
     def submit(self, messages: list[Message]) -> Future[list[Reading]]:
         self._octets += sum(len(m.body) for m in messages)
         if self._pool is None and self._workers > 1 and self._octets > POOL_FROM:
-            self._pool = self._started()
+            self._start()
         if self._pool is not None and messages:
             try:
                 return self._pool.submit(_read_in_worker, messages)
@@ -347,23 +369,17 @@ class _Readers:
         here.set_result(read_messages(self._detector, messages))
         return here
 
-    def _started(self) -> ProcessPoolExecutor:
-        """The pool with all its processes. Ctrl-C is for the parent, which ends the pool: while they are started it
-        waits, and they inherit that it does. One that came in the middle would leave a process that nobody ends."""
-        resource_tracker.ensure_running()  # it would let signals through again
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            pool = ProcessPoolExecutor(
+    def _start(self) -> None:
+        """The pool with all its processes."""
+        with _ctrl_c_waits():
+            self._pool = ProcessPoolExecutor(
                 self._workers,
                 get_context("spawn"),
                 initializer=_start_worker,
                 initargs=(self._detector.spec(),),
             )
             for _ in range(self._workers):
-                pool.submit(_nothing)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return pool
+                self._pool.submit(_nothing)
 
     def result(self, messages: list[Message], future: Future[list[Reading]]) -> list[Reading]:
         try:
