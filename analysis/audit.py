@@ -361,7 +361,8 @@ class _Readers:
             self._start()
         if self._pool is not None and messages:
             try:
-                return self._pool.submit(_read_in_worker, messages)
+                with _ctrl_c_waits():  # an idle core may be started now
+                    return self._pool.submit(_read_in_worker, messages)
             except (BrokenProcessPool, RuntimeError):
                 self._pool = None
                 self._workers = 1
