@@ -36,7 +36,8 @@ class Intervals:
     def lookup(self, address: Address) -> Any:
         """The label of an address, or None."""
         if address.version == 4:
-            place = int(np.searchsorted(self._v4, int(address), side="right")) - 1
+            # A number of the array's own type: any other makes numpy convert the whole array at each look-up.
+            place = int(np.searchsorted(self._v4, np.uint32(int(address)), side="right")) - 1
             labels = self._v4_labels
         else:
             place = self._place6(int(address)) - 1
