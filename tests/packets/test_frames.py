@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from analysis.model import Origin
 from analysis.sources import Options, packets
 from tests.packets.reading import BEGAN, check, pcap, read
 from tests.packets.talk import Talk
@@ -297,3 +298,159 @@ def test_the_device_that_the_user_names_is_the_phone(tmp_path: Path) -> None:
         [batch] = list(packets.read(path, "a.pcap", Options(device=device)))
         assert batch.flows is not None
         assert batch.flows.to_pylist()[0]["src"] == device
+
+
+# ------------------------------------------------------------------------------- what must not be believed
+
+
+def test_octets_of_a_server_name_no_app(tmp_path: Path) -> None:
+    """PCAPdroid's trailer stands behind the IP packet; the same octets within it are anybody's."""
+    forged = b"x" * 100 + b"\x01\x07\x20\x21" + struct.pack(">i", 10_001) + b"Bank".ljust(20, b"\0") + b"\0\0\0\0"
+    talk = Talk(dport=7000).open().say(forged)
+    for head in (b"\0" * 12, b"\2" * 12):
+        found = read(pcap(tmp_path / "a.pcap", [(at, head + b"\x08\x00" + f) for at, f in talk.packets]))
+        [flow] = found.flows
+        assert (flow["app"], flow["bytes_out"], flow["tcp_ms"]) == (None, len(forged), pytest.approx(10))
+    six = b"\0" * 12 + b"\x86\xdd" + bytes(inner(True))
+    six += b"\0" * (-len(six) % 4) + forged[-32:]
+    assert [f["app"] for f in read(pcap(tmp_path / "b.pcap", [six])).flows] == ["Bank"]
+
+
+def test_fragments_of_another_datagram_with_the_same_number(tmp_path: Path) -> None:
+    from scapy.layers.inet import IP, UDP, fragment
+
+    one, two = (
+        fragment(IP(src="10.0.0.2", dst="192.0.2.1", id=7) / UDP(sport=5, dport=9) / (letter * 2000), 1000)
+        for letter in (b"a", b"b")
+    )
+    late = [(0.0, one[0]), *((100.0, part) for part in two)]
+    found = read(pcap(tmp_path / "a.pcap", late, 101))
+    check(found, len(late))
+    assert [m.body for m in found.messages] == [b"b" * 2000]
+    assert found.lost("packet_fragment_without_rest") == 1
+
+
+def test_fragments_that_the_capture_cut(tmp_path: Path) -> None:
+    from scapy.layers.inet import IP, UDP, fragment
+
+    parts = fragment(IP(src="10.0.0.2", dst="192.0.2.1", id=7) / UDP(sport=5, dport=9) / (b"a" * 2000), 1000)
+    found = read(pcap(tmp_path / "a.pcap", [bytes(p)[:600] for p in parts], 101))
+    check(found, len(parts))
+    assert found.flows[0]["bytes_out"] == 2000
+    assert found.unread() == {("non_http", "unknown"): 572, ("truncated", "snaplen"): 1428}
+
+
+@pytest.mark.parametrize(
+    ("src", "sport", "dst", "dport", "phone"),
+    [
+        ("203.0.113.1", 1947, "255.255.255.255", 1947, "203.0.113.1"),  # nobody sends from a broadcast address
+        ("2606:4700::1", 5000, "ff02::fb", 6000, "2606:4700::1"),
+        ("142.250.1.1", 5000, "100.64.1.2", 6000, "100.64.1.2"),  # a carrier's own translation
+        ("142.250.1.1", 443, "1.2.3.4", 50_000, "1.2.3.4"),
+        ("142.250.1.1", 5000, "1.2.3.4", 6000, "142.250.1.1"),
+        ("2606:4700::1", 443, "2400:cb00::9", 50_000, "2400:cb00::9"),
+    ],
+)
+def test_who_the_phone_is(src: str, sport: int, dst: str, dport: int, phone: str, tmp_path: Path) -> None:
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.inet6 import IPv6
+
+    frame = (IPv6 if ":" in src else IP)(src=src, dst=dst) / UDP(sport=sport, dport=dport) / b"x"
+    [flow] = read(pcap(tmp_path / "a.pcap", [frame], 101)).flows
+    assert flow["src"] == phone
+
+
+def test_a_damaged_packet_block_is_counted_and_passed_over(tmp_path: Path) -> None:
+    frame = bytes(inner())
+    octets = section() + interface(101) + enhanced(frame, BEGAN * 1_000_000, 9) + enhanced(frame, BEGAN * 1_000_000)
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(octets)
+    found = read(path)
+    check(found, 2)
+    assert found.lost("packet_block_damaged") == 1
+    assert found.exchanges[0].origin.units == (1,)
+
+
+def test_a_simple_packet_that_the_capture_cut_has_no_padding(tmp_path: Path) -> None:
+    frame = bytes(inner())
+    size = len(frame) - 30
+    short = block(1, struct.pack("<HHI", 101, 0, size)) + block(3, struct.pack("<I", len(frame)) + frame[:size])
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(section() + short)
+    found = read(path)
+    check(found, 1)
+    assert size % 4
+    assert found.unread()[("truncated", "snaplen")] == 30
+
+
+def test_packets_that_the_capturing_machine_lost(tmp_path: Path) -> None:
+    frame, at = bytes(inner()), BEGAN * 1_000_000
+    counts = tuple(
+        block(5, struct.pack("<III", 0, 0, 0) + told(((4, struct.pack("<Q", 900)), (5, struct.pack("<Q", n))), "<"))
+        for n in (3, 8)
+    )
+    between = enhanced(frame, at, 0, "<", (4, struct.pack("<Q", 5)))
+    path = tmp_path / "a.pcapng"
+    for blocks, lost in ((counts, 8), ((), 5)):
+        path.write_bytes(section() + interface(101) + between + b"".join(blocks))
+        found = read(path)
+        check(found, 1)
+        assert found.lost("dropped_at_capture") == lost
+
+
+def test_the_link_type_stands_in_sixteen_bits(tmp_path: Path) -> None:
+    found = read(pcap(tmp_path / "a.pcap", [bytes(inner())], 101 | 0x24000000))
+    check(found, 1)
+    assert found.exchanges
+
+
+# ------------------------------------------------------------------------------------- places and growth
+
+
+def test_origins_in_a_compressed_file_count_in_its_text(tmp_path: Path) -> None:
+    talk = Talk().open().say(GET)
+    path = talk.write(tmp_path / "a.pcap")
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    [flow] = read(path).flows
+    origin = Origin.parse(flow["origin"])
+    assert origin.layer == "text"
+    octets = packets.layer_bytes(path, origin, Options())
+    assert octets[origin.offset : origin.offset + origin.length] == talk.packets[0][1]
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng", "gzip"])
+def test_a_file_that_grows_breaks_off_nowhere(form: str, tmp_path: Path) -> None:
+    """While it is written its torn tail is not there yet; sealed, the same tail is a loss."""
+    talk = Talk().open().say(GET)
+    path = tmp_path / "a.cap"
+    if form == "pcapng":
+        octets = section() + interface(101)
+        octets += b"".join(enhanced(f, BEGAN * 1_000_000 + n) for n, (_, f) in enumerate(talk.packets))
+    else:
+        octets = talk.write(path).read_bytes()
+        octets = gzip.compress(octets) if form == "gzip" else octets
+    before = 0
+    for end in range(64, len(octets) + 1):
+        path.write_bytes(octets[:end])
+        growing = read(path, sealed=False)
+        check(growing)
+        assert not growing.losses
+        seen = sum(f["packets_out"] + f["packets_in"] for f in growing.flows)
+        assert seen >= before
+        before = seen
+    assert growing == read(path)
+    path.write_bytes(octets[:-1])
+    assert read(path).lost("file_truncated") == 1
+
+
+def test_more_conversations_than_are_followed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scapy.layers.inet import IP, UDP
+
+    monkeypatch.setattr(packets, "MOST_OPEN", 8)
+    frames = [bytes(IP(src="10.0.0.2", dst="192.0.2.1") / UDP(sport=1000 + n, dport=9999) / b"x") for n in range(10)]
+    path = pcap(tmp_path / "a.pcap", [*frames, frames[9], frames[0]], 101)
+    found = read(path)
+    check(found, 12)
+    assert len(found.flows) == 11
+    assert found.lost("reassembly_limit") == 3
+    assert found == read(path, batch=1)

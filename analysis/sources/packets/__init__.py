@@ -34,24 +34,28 @@ three minutes for UDP (RFC 4787 asks for two at least)."""
 _IDLE_ELSE = 180_000_000
 _CLOSED = 60_000_000
 _SWEEP = 4_000
-"""Packets between two looks for conversations that are over."""
+"""Packets between two looks for conversations that are over, at least."""
+MOST_OPEN = 1 << 16
+"""Conversations that are followed at once; the one that was silent longest gives way, and is counted."""
 
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of a packet capture. Raises InputError when it holds no packet that can be read at all."""
     with Octets(path) as octets:
-        yield from _Reader(source, options).run(octets, path)
+        yield from _Reader(source, options, "text" if octets.compressed else "file").run(octets, path)
 
 
 class _Reader:
-    def __init__(self, source: str, options: Options) -> None:
+    def __init__(self, source: str, options: Options, layer: str) -> None:
         self._options = options
         self._names = Names()
         self._counters = Counters(source)
-        self._sink = Sink(self._counters, self._names, options)
+        self._sink = Sink(self._counters, self._names, options, layer)
         self._losses = Losses(source)
         self._batches = Batches(options)
         self._open: dict[object, Conversation] = {}
+        """By their ends, the one that was silent longest first."""
+        self._sweep_at = _SWEEP
         self._flows = 0
         self._datagrams = Datagrams()
         self._skipped: Counter[str] = Counter()
@@ -63,10 +67,13 @@ class _Reader:
         last = 0
         for packet in packets(octets, told):
             self._packet(packet, told)
-            if packet.number % _SWEEP == _SWEEP - 1 and packet.at is not None:
+            if packet.number >= self._sweep_at and packet.at is not None:
                 self._sweep(packet.at)
+                self._sweep_at = packet.number + max(_SWEEP, len(self._open))
             yield from self._full(octets.done)
             last = packet.number + 1
+        if told.growing and not self._options.sealed:
+            told.torn = None  # not there yet
         if not last and told.torn is not None:
             raise InputError(f"{path} is a packet capture of which no packet can be read: {told.torn}.")
         for conversation in sorted(self._open.values(), key=lambda c: c.key.unit):
@@ -77,6 +84,12 @@ class _Reader:
         if rest:
             self._skipped["packet_fragment_without_rest"] += rest
             self._octets["packet_fragment_without_rest"] += self._datagrams.octets
+        if told.damaged:
+            self._skipped["packet_block_damaged"] += told.damaged
+            self._octets["packet_block_damaged"] += told.damaged_octets
+        dropped = max(sum(told.dropped.values()), told.dropped_between)
+        if dropped:
+            self._losses.add("dropped_at_capture", "packets that the capturing machine says it lost", 0, dropped)
         for kind, count in sorted(self._skipped.items()):
             self._losses.add(kind, "packets in no flow", self._octets[kind], count)
         for (kind, where), count in sorted(self._sink.losses.items()):
@@ -111,12 +124,13 @@ class _Reader:
         app, marked = None, False
         data = packet.data
         if packet.link == 1:
-            trailer = link.pcapdroid(data)
+            trailer = link.pcapdroid(data) if data[-32:-31] == b"\x01" else None
             if trailer is not None:
                 app, marked, data = trailer.name or None, True, data[:-32]
         uid = _UID.match(packet.comment)
         if uid is not None:
             app, marked = (told.apps or {}).get(int(uid[1])), True
+        self._datagrams.now = packet.at
         found = link.network(packet.link, data)
         carried = found if isinstance(found, Skipped) else self._datagrams.segment(found[0], data, found[1])
         if isinstance(carried, Skipped):
@@ -128,7 +142,7 @@ class _Reader:
     def _flow(self, segment: Segment, packet: Packet, app: str | None, marked: bool) -> None:
         here, there = (segment.src, segment.sport), (segment.dst, segment.dport)
         key = (segment.protocol, *sorted((here, there), key=repr))
-        conversation = self._open.get(key)
+        conversation = self._open.pop(key, None)
         opens = segment.protocol == TCP and segment.flags & (SYN | ACK) == SYN
         if conversation is not None and self._is_new(conversation, packet.at, segment.sequence if opens else None):
             self._end(conversation)
@@ -143,7 +157,10 @@ class _Reader:
             )
             conversation.opened = opens or self._options.device in (segment.src, segment.dst)
             self._flows += 1
-            self._open[key] = conversation
+        self._open[key] = conversation
+        if len(self._open) > MOST_OPEN:
+            self._end(self._open.pop(next(iter(self._open))))
+            self._sink.lose("reassembly_limit", "conversations no longer followed, since too many were open at once")
         if marked:
             conversation.timed = False
         if app is not None and conversation.app is None:
@@ -167,6 +184,9 @@ class _Reader:
             return segment.src == device
         if segment.protocol == TCP and segment.flags & SYN:
             return opens
+        many = (_many(segment.src), _many(segment.dst))
+        if many[0] != many[1]:
+            return many[1]
         ports = (segment.sport or 0, segment.dport or 0)
         inner = (_private(segment.src), _private(segment.dst))
         if inner[0] != inner[1]:
@@ -192,14 +212,22 @@ class _Reader:
 
 @lru_cache(maxsize=65_536)
 def _private(address: str) -> bool:
-    found = ipaddress.ip_address(address)
-    return found.is_private or found.is_link_local
+    """Addresses behind a router, those of a carrier's own translation among them (RFC 6598)."""
+    return not ipaddress.ip_address(address).is_global
+
+
+@lru_cache(maxsize=65_536)
+def _many(address: str) -> bool:
+    """An address of many machines: nobody sends from it."""
+    return address == "255.255.255.255" or ipaddress.ip_address(address).is_multicast
 
 
 def layer_bytes(path: Path, origin: Origin, options: Options) -> bytes:
     """The octets of a message's layer: the file is read again up to the message that these packets carry.
 
     Raises InputError when the file has no such message."""
+    if origin.layer == "text":
+        return _whole(path)
     for batch in read(path, origin.source, options):
         for message in batch.messages:
             if message.origin.units != origin.units:
@@ -212,3 +240,12 @@ def layer_bytes(path: Path, origin: Origin, options: Options) -> bytes:
             elif message.origin.layer == origin.layer:
                 return message.body
     raise InputError(f"{path} has no {origin.layer} in packets {','.join(map(str, origin.units))}.")
+
+
+def _whole(path: Path) -> bytes:
+    """A file whose gzip is undone."""
+    with Octets(path) as octets:
+        parts = []
+        while chunk := octets.read():
+            parts.append(chunk)
+        return b"".join(parts)

@@ -8,23 +8,37 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from analysis.model import Clue, Key, Message, MessageKind, Origin
-from analysis.sources.packets import dns, http1, http2, quic, tls, websocket
+from analysis.sources.packets import dns, http1, http2, protocols, quic, tls, websocket
 from analysis.sources.packets.exchanges import Exchanges, Place
-from analysis.sources.packets.link import PROTOCOLS, TCP, UDP, Segment
+from analysis.sources.packets.link import ESP, PROTOCOLS, TCP, UDP, Segment
 from analysis.sources.packets.sink import Sink
 from analysis.sources.packets.streams import Stream
 from analysis.sources.rows import address, authority
 
 MOST_RAW = 1 << 18
 """Octets of a conversation in an unknown protocol that are looked through, each way."""
+MOST_TURN = 1 << 16
+"""Octets of one message of it."""
 _RECORDS = (b"\x14", b"\x15", b"\x16", b"\x17")
 _TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 993, 995, 5223, 5228, 8443})
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one end says in a row."""
+
+    way: int
+    packet: int
+    at: int | None
+    size: int = 0
+    body: bytearray = field(default_factory=bytearray)
 
 
 class Conversation:
@@ -35,7 +49,7 @@ class Conversation:
         self.protocol = first.protocol
         self.ends = ((first.src, first.sport), (first.dst, first.dport))
         self.sink = sink
-        self.origin = Origin(sink.counters.source, (first_packet,), "file", offset, size)
+        self.origin = Origin(sink.counters.source, (first_packet,), sink.layer, offset, size)
         self.first: int | None = None
         self.last: int | None = None
         self.packets = [0, 0]
@@ -74,9 +88,12 @@ class Conversation:
         self._shakes: tuple[tls.Handshake, ...] = ()
         self._refused: str | None = None
         self._hello_at: int | None = None
-        self._hellos = 0
         self._dns: list[bytearray | None] = []
         self._initials: quic.Initials | None = None
+        self._spoken = protocols.UNKNOWN
+        """What is spoken where no reader knows it, by the first octets of either end."""
+        self._first_said = [True, True]
+        self._turn: _Turn | None = None
         self._raw = [0, 0]
         self._over = 0
         self._index = [0, 0]
@@ -100,7 +117,8 @@ class Conversation:
             self._udp(segment, way, packet, at)
         elif segment.size > 0:
             self.octets[way] += segment.size
-            self.unread[("non_http", PROTOCOLS.get(self.protocol, f"ip_{self.protocol}"))] += segment.size
+            kind = "encrypted" if self.protocol == ESP else "non_http"
+            self.unread[(kind, PROTOCOLS.get(self.protocol, f"ip_{self.protocol}"))] += segment.size
 
     def _tcp(self, segment: Segment, way: int, packet: int, at: int | None) -> None:
         flags = segment.flags
@@ -111,16 +129,28 @@ class Conversation:
                 self._opening = segment.sequence
                 self._syns += 1
                 self._syn_at = at
-            elif self._syns == 1 and self._syn_at is not None and at is not None and self.tcp_ms is None and way == 1:
-                # Karn: a handshake whose SYN was sent twice says nothing about time.
-                self.tcp_ms = (at - self._syn_at) / 1000
-                self.handshake_at = self._syn_at
+            elif way == 1 and self.tcp_ms is None and self._answers_syn(segment):
+                self.tcp_ms = self._took(self._syn_at, at)
         payload_at = (segment.sequence + (1 if flags & SYN else 0)) & 0xFFFFFFFF
-        if flags & ACK:
+        if flags & ACK and not flags & RST:
             self._streams[1 - way].expect(segment.acknowledged)
         stream.feed(payload_at, segment.payload, segment.size, packet, at)
+        if flags & FIN:
+            stream.finish((payload_at + segment.size) & 0xFFFFFFFF)
         if flags & (FIN | RST):
             self.closed = True
+
+    def _answers_syn(self, segment: Segment) -> bool:
+        """Karn's rule: a handshake whose SYN was sent twice says nothing about time."""
+        return self._syns == 1 and self._opening is not None and segment.acknowledged == self._opening + 1 & 0xFFFFFFFF
+
+    def _took(self, began: int | None, at: int | None) -> float | None:
+        """Milliseconds of a round trip; None where the packets' clock is unknown or ran backwards."""
+        if began is None or at is None or at < began:
+            return None
+        if self.handshake_at is None:
+            self.handshake_at = began
+        return (at - began) / 1000
 
     def reopens(self, sequence: int) -> bool:
         """True when a SYN with this sequence number begins another conversation of the same ends."""
@@ -195,10 +225,10 @@ class Conversation:
             self._tls(way, data, at)
         elif self._kind == "dns":
             self._dns_stream(way, data, at)
-        elif self._http2 is not None:
+        elif self._kind == "http2" and self._http2 is not None:
             self._http2.feed(way == self._asks, data, packet, at)
         else:
-            self._raw_octets(way, data, packet, at)
+            self._raw_stream(way, data, packet, at)
 
     def _untold_tunnel(self) -> None:
         """What follows a CONNECT whose answer was not captured: that it was opened is shown by its being used."""
@@ -211,6 +241,7 @@ class Conversation:
         if not self._kind and self._held[way]:
             self._kind = "raw"
             self._release()
+        self._end_turn()
         if self._kind == "http":
             goes_on = self._parsers[way].gap(count)
             if not goes_on and way != self._asks and self._exchanges is not None:
@@ -241,8 +272,7 @@ class Conversation:
         hello = shake.hello
         if hello is not None and before is None:
             if hello.client:
-                self._hellos += 1
-                self._hello_at = at
+                self._hello_at = at if way == 0 else None
                 self._named(hello.host, "sni")
                 if hello.encrypted_name:
                     self.sink.lose("name_encrypted", "the ClientHello has an encrypted part: another name may be meant")
@@ -251,9 +281,9 @@ class Conversation:
             else:
                 self.tls = tls.version_name(hello) or self.tls
                 self.alpn = hello.alpn or self.alpn
-                if self._hello_at is not None and at is not None and self._hellos == 1 and at >= self._hello_at:
-                    self.tls_ms = (at - self._hello_at) / 1000
-                    self.handshake_at = self.handshake_at or self._hello_at
+                if way == 1 and not self._streams[0].again:
+                    # Void where the phone repeated octets: the answer may be to either.
+                    self.tls_ms = self._took(self._hello_at, at)
         answer = self._shakes[1].hello
         if way == 0 and shake.alert is not None and answer is not None and not answer.client:
             # An alert in the clear, sent by the phone behind the server's first flight and before any data.
@@ -387,14 +417,7 @@ class Conversation:
             self._kind = "quic"
             self._quic(data, way)
             return
-        if not self._kind and 443 in ports:
-            # QUIC from the middle: short headers name nothing.
-            self.unread[("encrypted", "udp_443")] += len(data)
-            return
-        if data[:1] in (b"\x14", b"\x15", b"\x16", b"\x17") and data[1:2] == b"\xfe" and len(data) > 13:
-            self.unread[("encrypted", "dtls")] += len(data)
-            return
-        self._raw_octets(way, data, packet, at)
+        self._raw_datagram(way, data, packet, at)
 
     def _quic(self, data: bytes, way: int) -> None:
         self.unread[("encrypted", "quic")] += len(data)
@@ -414,8 +437,10 @@ class Conversation:
         if not message.response or not counts:
             return
         resolver = self.ends[1][0]
+        chain = message.asked
         for owner, held in message.addresses:
-            asked = message.question or owner
+            # An address of a name that the question does not lead to answers nobody's question.
+            asked = message.question if message.question is not None and owner in chain else owner
             self.sink.names.add(held, asked, "dns", at, resolver)
             if owner != asked:
                 self.sink.names.add(held, owner, "cname", at, resolver)
@@ -449,15 +474,68 @@ class Conversation:
 
     # ----------------------------------------------------------------------------------------------- raw
 
-    def _raw_octets(self, way: int, data: bytes, packet: int, at: int | None) -> None:
-        """Octets of a protocol that no reader knows: counted as such, and looked through for planted values."""
-        self.unread[("non_http", _protocol(data, self.ends))] += len(data)
+    def _raw_stream(self, way: int, data: bytes, packet: int, at: int | None) -> None:
+        """TCP in a protocol that no reader knows, until what it carries is one that is known: behind STARTTLS or SOCKS,
+        or once the message is over in whose middle the capture began."""
+        kind = self._begins_late(data)
+        if kind:
+            self._end_turn()
+            # Who is spoken to behind a negotiation may be another host than the end of the connection.
+            self._relay = self._relay or self._opening is not None
+            self._kind = kind
+            if kind == "http":
+                self._held[way].append((data, packet, at))
+                self._begin(way)
+                self._held = [[], []]
+                self._parsers[1 - way].joins_late()
+            self._pass_on(way, data, packet, at)
+            return
+        if self._first_said[way]:
+            self._first_said[way] = False
+            if self._spoken is protocols.UNKNOWN:
+                self._spoken = protocols.of_stream(data, {self.ends[0][1], self.ends[1][1]})
+        self.unread[self._spoken] += len(data)
+        turn = self._turn
+        if turn is None or turn.way != way or turn.size >= MOST_TURN:
+            self._end_turn()
+            turn = self._turn = _Turn(way, packet, at)
+        turn.size += len(data)
+        turn.body += data[: max(MOST_RAW - self._raw[way], 0)]
+        self._raw[way] += len(data)
+
+    @staticmethod
+    def _begins_late(data: bytes) -> str:
+        if tls.begins_hello(data):
+            return "tls"
+        line = b"\n" in data[:8192]
+        return "http" if line and (http1.begins_request(data) or http1.begins_response(data)) else ""
+
+    def _end_turn(self) -> None:
+        """What one end said before the other answered is one message, so that what it holds is found although segments
+        cut it."""
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return
+        self._over += turn.size - len(turn.body)
+        if turn.body:
+            self.message("tcp", turn.way, bytes(turn.body), turn.size, turn.packet, turn.at)
+
+    def _raw_datagram(self, way: int, data: bytes, packet: int, at: int | None) -> None:
+        """A datagram in a protocol that no reader knows: counted as such, and looked through unless it is sealed."""
+        ports = {self.ends[0][1], self.ends[1][1]}
+        told = protocols.of_datagram(data, ports)
+        if told is protocols.UNKNOWN and 443 in ports:
+            # QUIC from the middle: short headers name nothing.
+            told = protocols.Told("encrypted", "udp_443")
+        self.unread[told] += len(data)
+        if told.kind == "encrypted":
+            return
         room = MOST_RAW - self._raw[way]
         if room <= 0:
             self._over += len(data)
             return
         self._raw[way] += len(data)
-        self.message("tcp" if self.protocol == TCP else "udp", way, data[:room], len(data), packet, at)
+        self.message("udp", way, data[:room], len(data), packet, at)
 
     def message(
         self,
@@ -503,6 +581,7 @@ class Conversation:
         if self.protocol == TCP:
             self.octets = [stream.seen for stream in self._streams]
             self.unread[("truncated", "snaplen")] += sum(stream.cut for stream in self._streams)
+            self._outside()
         if not self._kind and any(self._held):
             self._kind = "raw"
             self._release()
@@ -511,10 +590,12 @@ class Conversation:
             if not self._kind and any(self._held):
                 self._kind = "raw"
                 self._release()
+        self._end_turn()
         for frames in self._frames:
             frames.end(self._packet, self.last)
             self.read += frames.read
             self.unread[("unread", "websocket_damaged")] += frames.junk
+            self.unread[("truncated", "gap")] += frames.behind
         for parser in (*self._old, *self._parsers):
             if parser.raw is None:
                 parser.end()
@@ -525,6 +606,7 @@ class Conversation:
             self._http2.end()
             self.read += self._http2.read
             self.unread[("unread", "http_damaged")] += self._http2.junk
+            self.unread[("truncated", "gap")] += self._http2.behind
         if self._exchanges is not None:
             self._exchanges.settle(True)
         for way in range(len(self._dns)):
@@ -543,7 +625,6 @@ class Conversation:
         # What calls back into this conversation would keep it alive until the collector comes by.
         self._streams, self._parsers, self._old, self._frames = (), [], [], []
         self._exchanges = self._http2 = None
-        timed = self.timed and self.app is None
         return {
             "source": self.key.source,
             "unit": self.key.unit,
@@ -563,8 +644,8 @@ class Conversation:
             "bytes_read": self.read,
             "packets_out": self.packets[phone],
             "packets_in": self.packets[1 - phone],
-            "tcp_ms": self.tcp_ms if timed else None,
-            "tls_ms": self.tls_ms if timed else None,
+            "tcp_ms": self.tcp_ms if self.timed else None,
+            "tls_ms": self.tls_ms if self.timed else None,
             "handshake_at": self.handshake_at,
             "host": self.host,
             "host_from": self.host_from,
@@ -575,26 +656,10 @@ class Conversation:
             "origin": str(self.origin),
         }
 
-
-_PORTS = {
-    22: "ssh", 23: "telnet", 25: "smtp", 110: "pop3", 123: "ntp", 137: "netbios", 138: "netbios", 139: "smb",
-    143: "imap", 161: "snmp", 445: "smb", 554: "rtsp", 587: "smtp", 1883: "mqtt", 1900: "ssdp", 3478: "stun",
-    3479: "stun", 5060: "sip", 5222: "xmpp", 5223: "apple_push", 5228: "google_push", 5353: "mdns", 5355: "llmnr",
-    67: "dhcp", 68: "dhcp", 546: "dhcp", 547: "dhcp", 6881: "bittorrent", 19302: "stun",
-}  # fmt: skip
-
-
-def _protocol(data: bytes, ends: tuple[tuple[str, int | None], tuple[str, int | None]]) -> str:
-    """The name of a protocol by its own first octets, else by its port; ``unknown`` where neither says."""
-    if len(data) >= 20 and data[4:8] == b"\x21\x12\xa4\x42":
-        return "stun"
-    if data.startswith(b"SSH-"):
-        return "ssh"
-    if data.startswith((b"\x13BitTorrent", b"d1:")):
-        return "bittorrent"
-    if data.startswith((b"<?xml", b"<stream")):
-        return "xmpp"
-    for port in (ends[1][1], ends[0][1]):
-        if port in _PORTS:
-            return _PORTS[port]
-    return "unknown"
+    def _outside(self) -> None:
+        """Octets of segments that are in no stream."""
+        for stream in self._streams:
+            if stream.stray:
+                self.sink.lose("tcp_stray", "segments whose numbers are none of their connection's", stream.stray)
+            if stream.before:
+                self.sink.lose("tcp_gap", "octets from before the first packet of a connection", stream.before)

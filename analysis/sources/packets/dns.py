@@ -20,6 +20,16 @@ class Message:
     """Owner and address of A and AAAA records."""
     aliases: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def asked(self) -> set[str]:
+        """The name that was asked for and those that it is an alias of, in as many steps as there are."""
+        found: set[str] = set()
+        name = self.question
+        while name is not None and name not in found:
+            found.add(name)
+            name = self.aliases.get(name)
+        return found
+
 
 def parse(data: bytes) -> Message | None:
     """The message, or None where the octets are none."""
@@ -29,7 +39,7 @@ def parse(data: bytes) -> Message | None:
     opcode = flags >> 11 & 15
     if (
         opcode not in (0, 2, 4, 5)
-        or questions > 8
+        or questions > _MOST_RECORDS
         or answers > _MOST_RECORDS
         or authority > _MOST_RECORDS
         or extra > _MOST_RECORDS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,9 +47,21 @@ class Told:
     names: list[tuple[str, str]] | None = None
     """Address and name of name resolution blocks."""
     torn: str | None = None
-    """Why the file ended before its end, in words."""
+    """Why the file was not read to its end, in words."""
     left: int = 0
     """Octets after the place where it broke."""
+    growing: bool = False
+    """It breaks off, as a file does that is still being written: nothing in it is wrong."""
+    damaged: int = 0
+    """Packet blocks that cannot be read, and their octets."""
+    damaged_octets: int = 0
+    dropped: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Packets that the capturing machine says it lost, by section and interface."""
+    dropped_between: int = 0
+    """The same, as the packets themselves tell."""
+
+    def breaks_off(self, what: str, octets: int) -> None:
+        self.torn, self.left, self.growing = f"{what} breaks off", octets, True
 
 
 class _Reader:
@@ -94,8 +106,8 @@ def packets(octets: Octets, told: Told) -> Iterator[Packet]:
         yield from _pcapng(reader, told)
     else:
         yield from _pcap(reader, magic, told)
-    if told.torn is None and octets.torn is not None:
-        told.torn = octets.torn
+    if octets.torn is not None and (told.torn is None or told.growing):
+        told.torn, told.growing = octets.torn, True
 
 
 def apps(path: Path) -> dict[int, str] | None:
@@ -118,9 +130,9 @@ def _pcap(reader: _Reader, magic: bytes, told: Told) -> Iterator[Packet]:
     modified = magic in (b"\xa1\xb2\xcd\x34", b"\x34\xcd\xb2\xa1")
     head = reader.take(20)
     if len(head) < 20:
-        told.torn, told.left = "its header breaks off", len(head)
+        told.breaks_off("its header", 4 + len(head))
         return
-    link = struct.unpack(order + "HHIIII", head)[5] & 0x0FFFFFFF
+    link = struct.unpack(order + "HHIIII", head)[5] & 0xFFFF  # above stands how long a frame's checksum is
     record = struct.Struct(order + "IIII")
     number = 0
     while True:
@@ -128,7 +140,7 @@ def _pcap(reader: _Reader, magic: bytes, told: Told) -> Iterator[Packet]:
         if not head:
             return
         if len(head) < 16:
-            told.torn, told.left = "the last packet's header breaks off", len(head)
+            told.breaks_off("the last packet's header", len(head))
             return
         seconds, fraction, size, wire = record.unpack(head)
         if modified:
@@ -139,7 +151,7 @@ def _pcap(reader: _Reader, magic: bytes, told: Told) -> Iterator[Packet]:
         offset = reader.offset
         data = reader.take(size)
         if len(data) < size:
-            told.torn, told.left = "the last packet breaks off", len(data) + 16
+            told.breaks_off("the last packet", len(data) + 16)
             return
         at = plausible(seconds * 1_000_000 + (fraction // 1000 if nano else fraction))
         yield Packet(number, at, link, data, max(wire, size) if wire < 1 << 24 else size, offset, "")
@@ -153,15 +165,15 @@ def _pcapng(reader: _Reader, told: Told, wanted: bool = True) -> Iterator[Packet
     """Blocks of all sections. A block whose two lengths differ is read by its first; what is no block ends it."""
     kind, number = 0x0A0D0D0A, 0
     order = "<"
-    interfaces: list[tuple[int, int, int]] = []
-    first = True
+    interfaces: list[_Interface] = []
+    first, section = True, 0
     while True:
         if not first:
             head = reader.take(4)
             if not head:
                 return
             if len(head) < 4:
-                told.torn, told.left = "the last block breaks off", len(head)
+                told.breaks_off("the last block", len(head))
                 return
             kind = struct.unpack(order + "I", head)[0] if head != b"\x0a\x0d\x0d\x0a" else 0x0A0D0D0A
         first = False
@@ -170,32 +182,37 @@ def _pcapng(reader: _Reader, told: Told, wanted: bool = True) -> Iterator[Packet
         if kind == 0x0A0D0D0A:
             body = reader.take(4)
             order = ">" if body == b"\x1a\x2b\x3c\x4d" else "<"
-            if body not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
-                told.torn, told.left = "a section has no byte order", reader.rest() + 8
+            if len(body) < 4:
+                told.breaks_off("the last block", 4 + len(raw_size) + len(body))
                 return
-            interfaces = []
+            if body not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
+                told.torn, told.left = "a section has no byte order", reader.rest() + 12
+                return
+            interfaces, section = [], section + 1
         if len(raw_size) < 4:
-            told.torn, told.left = "the last block breaks off", 4 + len(raw_size)
+            told.breaks_off("the last block", 4 + len(raw_size) + len(body))
             return
         size = struct.unpack(order + "I", raw_size)[0]
         if size < 12 or size % 4 or size > (MOST_PACKET + 65_536 if kind in (2, 3, 6) else MOST_BLOCK):
-            told.torn, told.left = f"a block claims {size} octets", reader.rest() + 8
+            told.torn, told.left = f"a block claims {size} octets", reader.rest() + 8 + len(body)
             return
         offset = reader.offset
         more = reader.take(size - 12 - len(body))
         tail = reader.take(4)
         if len(more) < size - 12 - len(body) or len(tail) < 4:
-            told.torn, told.left = "the last block breaks off", 8 + len(body) + len(more) + len(tail)
+            told.breaks_off("the last block", 8 + len(body) + len(more) + len(tail))
             return
         if kind == 1 and len(more) >= 8:
             interfaces.append(_interface(more, order))
         elif kind in (2, 3, 6) and wanted:
-            packet = _block(kind, more, order, interfaces, number, offset)
+            packet = _block(kind, more, order, interfaces, number, offset, told)
             if packet is None:
-                told.torn, told.left = f"packet block {number} is damaged", reader.rest() + size
-                return
-            yield packet
+                told.damaged, told.damaged_octets = told.damaged + 1, told.damaged_octets + size
+            else:
+                yield packet
             number += 1
+        elif kind == 5 and wanted and len(more) >= 12:
+            _statistics(more, order, section, told)
         elif kind == 10:
             told.keys += 1
         elif kind == 4:
@@ -214,43 +231,65 @@ def _options(raw: bytes, order: str) -> Iterator[tuple[int, bytes]]:
         at += 4 + size + (-size % 4)
 
 
-def _interface(raw: bytes, order: str) -> tuple[int, int, int]:
-    """Link type, ticks a second and offset in seconds of an interface."""
-    link = struct.unpack_from(order + "H", raw)[0]
+class _Interface(NamedTuple):
+    """``ticks``: of its clock, a second; ``shift``: seconds to be added; ``most``: octets of a packet that it keeps."""
+
+    link: int
+    ticks: int
+    shift: int
+    most: int
+
+
+def _interface(raw: bytes, order: str) -> _Interface:
+    link, _, most = struct.unpack_from(order + "HHI", raw)
     ticks, shift = 1_000_000, 0
     for code, value in _options(raw[8:], order):
         if code == 9 and value:
             ticks = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** min(value[0], 18)
         elif code == 14 and len(value) == 8:
             shift = struct.unpack(order + "q", value)[0]
-    return link, ticks, shift
+    return _Interface(link, ticks, shift, most or MOST_PACKET)
 
 
 def _block(
-    kind: int, raw: bytes, order: str, interfaces: list[tuple[int, int, int]], number: int, offset: int
+    kind: int, raw: bytes, order: str, interfaces: list[_Interface], number: int, offset: int, told: Told
 ) -> Packet | None:
-    """An enhanced, simple or old packet block."""
+    """An enhanced, simple or old packet block; None where it contradicts itself."""
     if kind == 3:
         if len(raw) < 4 or not interfaces:
             return None
         wire = struct.unpack_from(order + "I", raw)[0]
-        data = raw[4 : 4 + min(wire, len(raw) - 4)]
-        return Packet(number, None, interfaces[0][0], data, max(wire, len(data)), offset + 4, "")
+        data = raw[4 : 4 + min(wire, interfaces[0].most)]
+        return Packet(number, None, interfaces[0].link, data, max(wire, len(data)), offset + 4, "")
     if len(raw) < 20:
         return None
     if kind == 6:
         which, high, low, size, wire = struct.unpack_from(order + "IIIII", raw)
     else:
-        which, _, high, low, size, wire = struct.unpack_from(order + "HHIIII", raw)
+        which, drops, high, low, size, wire = struct.unpack_from(order + "HHIIII", raw)
+        told.dropped_between += drops if drops != 0xFFFF else 0
     if which >= len(interfaces) or size > len(raw) - 20:
         return None
-    link, ticks, shift = interfaces[which]
-    at = plausible((high << 32 | low) * 1_000_000 // ticks + shift * 1_000_000)
+    on = interfaces[which]
+    at = plausible((high << 32 | low) * 1_000_000 // on.ticks + on.shift * 1_000_000)
     comment = ""
     for code, value in _options(raw[20 + size + (-size % 4) :], order):
         if code == 1:
             comment = value.decode("utf-8", "replace")[:200]
-    return Packet(number, at, link, raw[20 : 20 + size], max(wire, size), offset + 20, comment)
+        elif code == 4 and len(value) == 8:
+            told.dropped_between += struct.unpack(order + "Q", value)[0]
+    return Packet(number, at, on.link, raw[20 : 20 + size], max(wire, size), offset + 20, comment)
+
+
+def _statistics(raw: bytes, order: str, section: int, told: Told) -> None:
+    """An interface's counts so far: what it dropped for want of room, and what its system dropped behind it."""
+    which = struct.unpack_from(order + "I", raw)[0]
+    dropped = sum(
+        struct.unpack(order + "Q", value)[0]
+        for code, value in _options(raw[12:], order)
+        if code in (5, 7) and len(value) == 8
+    )
+    told.dropped[section, which] = dropped
 
 
 def _names(raw: bytes, order: str) -> list[tuple[str, str]]:

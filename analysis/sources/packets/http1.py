@@ -23,7 +23,8 @@ _STATUS = re.compile(rb"^HTTP/1\.[01] +(\d{3})")
 _KNOWN = re.compile(
     rb"^(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PROPFIND|REPORT|MKCOL|NOTIFY|M-SEARCH|SUBSCRIBE) "
 )
-
+_NEXT_REQUEST = re.compile(rb"\n(?=[A-Z]{3,10} \S+ HTTP/1\.[01]\r?\n)")
+_NEXT_RESPONSE = re.compile(rb"\n(?=HTTP/1\.[01] \d{3})")
 MOST_PAUSED = 1 << 18
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}\Z")
 MORE_PACKETS = 64
@@ -109,8 +110,12 @@ class Parser:
         self.read = 0
         self.junk = 0
         self.behind = 0
-        """Octets of bodies behind missing octets: known as such, and not joined to what came before."""
+        """Octets of messages behind missing octets: known as such, and not joined to what came before."""
         self._holed = False
+        self._astray = False
+        """Octets are missing, and where the next message begins is not known."""
+        self._since: int | None = None
+        """When the first of the octets that are held came."""
         self._paused: list[tuple[bytes, int, int | None]] | None = None
         self._paused_octets = 0
         self.raw: Callable[[bytes, int, int | None], None] | None = None
@@ -127,6 +132,11 @@ class Parser:
             self._paused.append((data, packet, at))
             self._paused_octets += len(data)
             return
+        if self._astray and self._begins(data):
+            # A message seldom begins within a segment, and binary bodies end without a line's end.
+            self._pass_over(len(self._held))
+        if not self._held:
+            self._since, self._packets = at, []
         self._held += data
         if not self._packets or self._packets[-1] != packet:
             self._packets.append(packet)
@@ -134,7 +144,7 @@ class Parser:
             before = len(self._held)
             mode = self._mode
             if mode == "head":
-                self._head(at)
+                self._head()
             elif mode == "chunk-size":
                 self._chunk_size()
             elif mode == "trailer":
@@ -149,10 +159,7 @@ class Parser:
                 return
             if len(self._held) == before and self._mode == mode:
                 return
-            if not self._held:
-                self._packets = []
-            else:
-                self._packets = [packet]
+            self._since, self._packets = at, [packet]
 
     def _diverted(self) -> bool:
         """What comes next is no message of this parser, or may be none."""
@@ -205,10 +212,14 @@ class Parser:
                 part.size += size
                 return True
             self._finish()
-        self.junk += len(self._held)
-        self._held.clear()
-        self._mode = "sync"
+        self.joins_late()
         return False
+
+    def joins_late(self) -> None:
+        """What comes first may be the middle of a message."""
+        self._astray = True
+        self._pass_over(len(self._held))
+        self._mode = "head"
 
     def end(self) -> None:
         """The stream is over: what was begun is handed over, cut unless its end was to be the stream's."""
@@ -216,18 +227,28 @@ class Parser:
             if self._mode != "close":
                 self._part.cut = True
             self._finish()
-        self.junk += len(self._held)
-        self._held.clear()
+        self._pass_over(len(self._held))
 
     # -------------------------------------------------------------------------------------------- states
 
-    def _head(self, at: int | None) -> None:
+    def _begins(self, data: bytes) -> bool:
+        return begins_request(data) if self._request else begins_response(data)
+
+    def _pass_over(self, count: int) -> None:
+        """So many octets of what is held are no message that is known."""
+        del self._held[:count]
+        if self._astray:
+            self.behind += count
+        else:
+            self.junk += count
+
+    def _head(self) -> None:
         while self._held[:2] == b"\r\n" or self._held[:1] == b"\n":
             skip = 2 if self._held[:2] == b"\r\n" else 1
             del self._held[:skip]
             self.read += skip
-        begins = begins_request if self._request else begins_response
-        if self._held and not begins(bytes(self._held[:8192])) and not self._may_begin():
+        start = bytes(self._held[:8192])
+        if start and not self._begins(start) and not self._may_begin(start):
             self._resync()
             return
         end = self._held.find(b"\r\n\r\n")
@@ -241,10 +262,11 @@ class Parser:
             return
         raw = bytes(self._held[:end])
         del self._held[:size]
-        part = _parsed(raw, self._request, at)
+        part = _parsed(raw, self._request, self._since)
         if part is None:
             self.junk += size
             return
+        self._astray = False
         self.read += size
         for packet in self._packets:
             part.saw(packet)
@@ -252,20 +274,21 @@ class Parser:
         self._begun(part)
         self._frame(part)
 
-    def _may_begin(self) -> bool:
+    def _may_begin(self, held: bytes) -> bool:
         """The octets so far are fewer than a start line needs."""
-        held = bytes(self._held[:8192])
         return may_begin_request(held) if self._request else may_begin_response(held)
 
     def _resync(self) -> None:
         """Octets that begin no message: look for the next start line; a body without a known end may hold one."""
-        pattern = re.compile(
-            rb"\n(?=[A-Z]{3,10} \S+ HTTP/1\.[01]\r?\n)" if self._request else rb"\n(?=HTTP/1\.[01] \d{3})"
-        )
-        found = pattern.search(self._held)
-        skip = found.end() if found else max(len(self._held) - 16, 1) if len(self._held) > 16 else len(self._held)
-        self.junk += skip
-        del self._held[:skip]
+        found = (_NEXT_REQUEST if self._request else _NEXT_RESPONSE).search(self._held)
+        skip = len(self._held)
+        if found:
+            skip = found.end()
+        else:
+            line = self._held.rfind(b"\n") + 1
+            if 0 < line < skip and self._may_begin(bytes(self._held[line : line + 8192])):
+                skip = line
+        self._pass_over(skip)
         self._mode = "head"
 
     def _frame(self, part: Part) -> None:
@@ -303,12 +326,6 @@ class Parser:
 
     def _body(self, packet: int) -> None:
         part = self._part
-        if self._mode == "sync":
-            self._mode = "head"
-            begins = begins_request if self._request else begins_response
-            if not begins(bytes(self._held[:8192])):
-                self._resync()
-            return
         assert part is not None
         if self._mode == "chunk-end":
             skip = 2 if self._held[:2] == b"\r\n" else 1 if self._held[:1] == b"\n" else 0
@@ -371,7 +388,7 @@ class Parser:
         if self._part is not None:
             self._part.cut = True
             self._finish()
-        self._mode = "sync"
+        self._mode = "head"
 
     def _finish(self) -> None:
         part, self._part = self._part, None

@@ -49,6 +49,8 @@ class Connection:
         self._streams: dict[int, Pending] = {}
         self.read = 0
         self.junk = 0
+        self.behind = 0
+        """Octets behind missing ones."""
 
     def upgraded(self, request: Pending | None) -> None:
         """The connection began as HTTP/1.1: its request is stream 1 (RFC 7540 section 3.2)."""
@@ -59,7 +61,7 @@ class Connection:
         """Octets in order. ``client``: of the end that asks."""
         side = self._sides[0 if client else 1]
         if side.lost:
-            self.junk += len(data)
+            self._pass_over(side, len(data))
             return
         side.held += data
         if client and not side.preface:
@@ -86,11 +88,13 @@ class Connection:
 
     def gap(self, client: bool) -> None:
         """Octets are missing: frames and the table of headers are lost with them."""
-        self._give_up(self._sides[0 if client else 1])
+        side = self._sides[0 if client else 1]
+        side.holed = side.holed or not side.lost
+        self._give_up(side)
 
     def end(self) -> None:
         for side in self._sides:
-            self.junk += len(side.held)
+            self._pass_over(side, len(side.held))
             side.held.clear()
         for pending in self._streams.values():
             for part, done in ((pending.request, pending.asked), (pending.response, pending.answered)):
@@ -99,9 +103,15 @@ class Connection:
 
     def _give_up(self, side: _Side) -> None:
         side.lost = True
-        self.junk += len(side.held)
+        self._pass_over(side, len(side.held))
         side.held.clear()
         side.block = None
+
+    def _pass_over(self, side: _Side, count: int) -> None:
+        if side.holed:
+            self.behind += count
+        else:
+            self.junk += count
 
     def _frame(self, side: _Side, kind: int, flags: int, stream: int, body: bytes, packet: int, at: int | None) -> None:
         if side.block is not None and (kind != _CONTINUATION or stream != side.block.stream):
@@ -223,6 +233,8 @@ class _Side:
         self.fresh = True
         """No frame came yet; the first one is SETTINGS (RFC 9113 section 3.4)."""
         self.lost = False
+        self.holed = False
+        """It was lost since octets are missing."""
         self.block: _Block | None = None
         self._decoder = Decoder(max_header_list_size=1 << 20)
         self._decoder.max_allowed_table_size = _TABLE

@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-TCP, UDP = 6, 17
+TCP, UDP, ESP = 6, 17, 50
 _TUNNELS = {4: 0x0800, 41: 0x86DD}
 _MOST_TUNNELS = 4
 
@@ -119,8 +119,16 @@ def _nflog(data: bytes) -> tuple[int, int] | Skipped:
 
 
 def pcapdroid(data: bytes) -> App | None:
-    """The trailer that PCAPdroid puts behind an Ethernet frame: magic, UID, name of the app."""
-    if len(data) < 46 or data[-32:-28] != b"\x01\x07\x20\x21":
+    """The trailer that PCAPdroid puts behind an Ethernet frame: magic, UID, name of the app.
+
+    It stands behind the IP packet and at most three octets of padding, under addresses that are zero: octets that a
+    server chose never stand there, so that nobody names an app but the one who captured."""
+    if len(data) < 66 or data[-32:-28] != b"\x01\x07\x20\x21" or any(data[:12]):
+        return None
+    kind, size = data[12:14], int.from_bytes(data[16:18])
+    if kind == b"\x86\xdd":
+        size = 40 + int.from_bytes(data[18:20])
+    if kind not in (b"\x08\x00", b"\x86\xdd") or not 0 <= len(data) - 32 - 14 - size <= 3:
         return None
     uid = struct.unpack(">i", data[-28:-24])[0]
     return App(uid, data[-24:-4].split(b"\0")[0].decode("utf-8", "replace"))
@@ -139,6 +147,8 @@ class Datagrams:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str, int, int], _Fragments] = {}
+        self.now: int | None = None
+        """The time of the packet at hand, in microseconds."""
         self.dropped = 0
         self.octets = 0
         """Octets of datagrams that were dropped."""
@@ -184,7 +194,7 @@ class Datagrams:
         if part & 0x3FFF:
             number = data[at + 4] << 8 | data[at + 5]
             key = (src, dst, number, data[at + 9])
-            return self._fragment(key, (part & 0x1FFF) * 8, bool(part & 0x2000), payload, packets)
+            return self._fragment(key, (part & 0x1FFF) * 8, bool(part & 0x2000), payload, total - head, packets)
         return data[at + 9], src, dst, payload, total - head, packets
 
     def _ipv6(self, data: bytes, at: int, packets: int) -> tuple[int, str, str, bytes, int, int] | Skipped | Partial:
@@ -208,24 +218,28 @@ class Datagrams:
                 inner, place = data[place], place + 8
                 if part & 0xFFF9:
                     key = (src, dst, number, inner)
-                    return self._fragment(key, part & 0xFFF8, bool(part & 1), data[place:end], packets)
+                    size = max(end - place, 0)
+                    return self._fragment(key, part & 0xFFF8, bool(part & 1), data[place:end], size, packets)
                 kind = inner
             else:
                 break
         return kind, src, dst, data[place:end], max(end - place, 0), packets
 
     def _fragment(
-        self, key: tuple[str, str, int, int], offset: int, more: bool, payload: bytes, packets: int
+        self, key: tuple[str, str, int, int], offset: int, more: bool, payload: bytes, size: int, packets: int
     ) -> tuple[int, str, str, bytes, int, int] | Partial:
         waiting = self._waiting.get(key)
+        if waiting is not None and waiting.is_over(self.now):
+            self._drop(key)
+            waiting = None
         if waiting is None:
             if len(self._waiting) >= self.MOST:
                 self._drop(next(iter(self._waiting)))
-            waiting = self._waiting[key] = _Fragments()
-        whole = waiting.add(offset, more, payload, packets)
+            waiting = self._waiting[key] = _Fragments(self.now)
+        whole = waiting.add(offset, more, payload, size, packets)
         if whole is not None:
             del self._waiting[key]
-            return key[3], key[0], key[1], whole, len(whole), waiting.packets
+            return key[3], key[0], key[1], whole, waiting.size, waiting.packets
         if waiting.octets > _Fragments.MOST or waiting.packets > _Fragments.MOST_PARTS:
             self._drop(key)
         return Partial()
@@ -242,28 +256,47 @@ class _Fragments:
     MOST = 1 << 17
     """Octets that are kept: a datagram has 65,535, so what holds twice as many is no datagram."""
     MOST_PARTS = 1 << 11
+    PATIENCE = 60_000_000
+    """Microseconds in which the parts of a datagram come (RFC 8200 section 4.5): a later one has the same number and
+    is another's."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: int | None) -> None:
         self.packets = 0
         self.octets = 0
-        self._parts: dict[int, bytes] = {}
+        self.size = 0
+        """Octets of the whole datagram's payload, once it is known."""
+        self._began = began
+        self._parts: dict[int, tuple[bytes, int]] = {}
         self._end: int | None = None
 
-    def add(self, offset: int, more: bool, payload: bytes, packets: int) -> bytes | None:
-        """The whole datagram once every part is there."""
+    def is_over(self, now: int | None) -> bool:
+        """True when a part that comes now belongs to another datagram."""
+        return now is not None and self._began is not None and abs(now - self._began) > self.PATIENCE
+
+    def add(self, offset: int, more: bool, payload: bytes, size: int, packets: int) -> bytes | None:
+        """The datagram once every part is there, up to the first octet that the capture cut off."""
         self.packets += packets
         self.octets += len(payload)
-        self._parts.setdefault(offset, payload)
+        self._parts.setdefault(offset, (payload, size))
         if not more and self._end is None:
-            self._end = offset + len(payload)
-        if self._end is None or self._end > 65_535 or sum(map(len, self._parts.values())) < self._end:
+            self._end = offset + size
+        if self._end is None or self._end > 65_535 or sum(s for _, s in self._parts.values()) < self._end:
             return None
-        whole = bytearray()
+        whole, reached, cut = bytearray(), 0, False
         for start in sorted(self._parts):
-            if start > len(whole):
+            part, stated = self._parts[start]
+            if start > reached:
                 return None
-            whole += self._parts[start][len(whole) - start :]
-        return bytes(whole[: self._end]) if len(whole) >= self._end else None
+            if start + stated <= reached:
+                continue
+            if not cut:
+                whole += part[reached - start :]
+                cut = len(part) < stated
+            reached = start + stated
+        if reached < self._end:
+            return None
+        self.size = self._end
+        return bytes(whole[: self._end])
 
 
 def _transport(protocol: int, src: str, dst: str, data: bytes, size: int, packets: int) -> Segment | Skipped:

@@ -30,8 +30,10 @@ class Counters:
 class Sink:
     """What is to be handed over next."""
 
-    def __init__(self, counters: Counters, names: Names, options: Options) -> None:
+    def __init__(self, counters: Counters, names: Names, options: Options, layer: str) -> None:
         self.counters, self.names, self.options = counters, names, options
+        self.layer = layer
+        """What the places of packets count in: ``file``, or ``text`` where gzip is undone."""
         self.exchanges: list[tuple[Exchange, list[Message]]] = []
         self.messages: list[Message] = []
         self.clues: list[Clue] = []

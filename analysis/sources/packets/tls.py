@@ -13,6 +13,7 @@ _MOST = 1 << 17
 MOST_RECORD = 5 + (1 << 14) + 256
 """Octets of a record (RFC 8446 section 5.2), its header included."""
 _RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
+_CLIENT_HELLO = re.compile(rb"\x16\x03[\x00-\x04][\x00-\x41].\x01\x00", re.DOTALL)
 REFUSALS = {42: "bad_certificate", 46: "certificate_unknown", 48: "unknown_ca"}
 """Alerts by which a client says that it does not trust a server's certificate (RFC 8446 section 6.2)."""
 
@@ -31,6 +32,11 @@ def inside(data: bytes, likely: bool) -> bool:
         if likely or after == len(data) or (after + 3 <= len(data) and _RECORD.match(data, after) is not None):
             return True
     return False
+
+
+def begins_hello(data: bytes) -> bool:
+    """True when octets begin with a record that begins with a ClientHello."""
+    return _CLIENT_HELLO.match(data) is not None
 
 
 @dataclass(slots=True)

@@ -37,10 +37,16 @@ class Frames:
         self._lost = False
         self.read = 0
         self.junk = 0
+        self.behind = 0
+        """Octets behind missing ones, where no frame is found any more."""
+        self._adrift = False
 
     def feed(self, data: bytes, packet: int, at: int | None) -> None:
         if self._lost:
-            self.junk += len(data)
+            if self._adrift:
+                self.behind += len(data)
+            else:
+                self.junk += len(data)
             return
         self._held += data
         while self._held and not self._lost:
@@ -61,8 +67,9 @@ class Frames:
                 if not self._left and self._final:
                     self._whole(packet, at)
             return
-        self._lost = True
-        self.junk += len(self._held)
+        if not self._lost:
+            self._lost = self._adrift = True
+        self.behind += len(self._held)
         self._held.clear()
 
     def end(self, packet: int, at: int | None) -> None:
