@@ -1,4 +1,5 @@
-"""nDPI's own reading of the same captures beside ours: flows, packets each way, names, application protocols.
+"""nDPI's own reading of the same captures beside ours: flows, packets and octets each way, names, application
+protocols.
 
 nDPI is a second opinion, not the truth: where the two differ, the reason stands here as data."""
 
@@ -18,7 +19,7 @@ JUDGED = [p for p in CAPTURES if (REAL / "ndpi-expected" / f"{p.name}.out").is_f
 pytestmark = pytest.mark.skipif(not JUDGED, reason=f"no captures of real apps at {REAL}")
 
 _LINE = re.compile(r"^\t\d+\t(\S+) (\S+) <?-> (\S+) (.*)$")
-_PACKETS = re.compile(r"\[(\d+) pkts/\d+ bytes <?-> (\d+) pkts")
+_PACKETS = re.compile(r"\[(\d+) pkts/(\d+) bytes <?-> (\d+) pkts/(\d+) bytes")
 _NAME = re.compile(r"\[Hostname/SNI: ([^\]]*)\]")
 _ALPN = re.compile(r"\[\(Negotiated\) ALPN: ([^\]]*)\]")
 
@@ -33,12 +34,17 @@ NAMES = {
     ("http2.pcapng", 29518): "nDPI reads no header of HTTP/2",
     ("xiaomi.pcap", 5222): "Xiaomi's own protocol of push messages, whose clear header nDPI knows",
 }
+HEADS = {"KakaoTalk_chat.pcap": 16, "quic-v2.pcapng": 16, "6in4tunnel.pcap": 14 + 20}
+"""Octets before the network's header where they are not Ethernet's 14, since nDPI counts whole frames."""
+OPTIONS = {"icmpv6": 8, "igmp": 4}
+"""Octets of the router alert that may stand in each packet of these."""
 End = tuple[str, int]
 
 
 @dataclass
 class Told:
     packets: Counter[End] = field(default_factory=Counter)
+    octets: Counter[End] = field(default_factory=Counter)
     names: set[str] = field(default_factory=set)
     alpn: set[str] = field(default_factory=set)
 
@@ -62,7 +68,9 @@ def theirs(path: Path) -> Flows:
         counts = _PACKETS.search(rest)
         assert counts is not None, line
         told.packets[a] += int(counts[1])
-        told.packets[b] += int(counts[2])
+        told.packets[b] += int(counts[3])
+        told.octets[a] += int(counts[2])
+        told.octets[b] += int(counts[4])
         told.names |= set(_NAME.findall(rest))
         told.alpn |= set(_ALPN.findall(rest))
     return found
@@ -75,6 +83,8 @@ def ours(path: Path) -> Flows:
         told = found[(flow["transport"], *sorted((a, b)))]
         told.packets[a] += flow["packets_out"]
         told.packets[b] += flow["packets_in"]
+        told.octets[a] += flow["bytes_out"]
+        told.octets[b] += flow["bytes_in"]
         told.names |= {flow["host"]} - {None}
         told.alpn |= {flow["alpn"]} - {None}
     return found
@@ -91,6 +101,14 @@ def test_ndpi_sees_the_same_flows_packets_and_names(path: Path) -> None:
         assert key in expected, f"only ours: {key}"
         assert key in found, f"only nDPI's: {key}"
         assert +found[key].packets == +expected[key].packets, key
+        for end, count in expected[key].packets.items():
+            transport = {"udp": 8, "tcp": 20}.get(key[0], 0)
+            heads = HEADS.get(path.name, 14) + (40 if ":" in end[0] else 20) + transport
+            more = expected[key].octets[end] - found[key].octets[end] - heads * count
+            if key[0] == "tcp":
+                assert more >= 0, (key, more)  # options, and octets that came twice
+            else:
+                assert 0 <= more <= OPTIONS.get(key[0], 0) * count, (key, more)
         if not ports & ASKED_FOR and not any((path.name, port) in NAMES for port in ports):
             assert found[key].names == expected[key].names, key
         # What a server of TLS 1.3 agreed to is sealed; then ours is what the client offered first.
