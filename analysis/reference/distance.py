@@ -6,7 +6,8 @@ by ``MARGIN_KM`` and ``MARGIN``: what is refuted with it is refuted.
 
 A code may be used for territories that have a code of their own (``US`` for Guam), so a country's distance is the
 least of its own shape and theirs. A code without a shape of its own lies within its sovereign's and takes that
-distance. Islands that the coarser scale leaves out are there from the finer one.
+distance. Islands that the coarser scale leaves out are there from the finer one; boxes stand around those that both
+leave out, and around areas that two states claim, for each of them.
 """
 
 from __future__ import annotations
@@ -45,8 +46,18 @@ either code. No statement on any status is meant."""
 class Distance:
     """Shapes of countries, opened once."""
 
-    def __init__(self, rings: dict[str, list[Any]], labels: dict[str, tuple[float, float]], coasts: list[Any]) -> None:
+    def __init__(
+        self,
+        rings: dict[str, list[Any]],
+        boxes: dict[str, list[Any]],
+        labels: dict[str, tuple[float, float]],
+        coasts: list[Any],
+    ) -> None:
         self._rings = rings
+        self._parts = {(code, 0): found for code, found in rings.items()}
+        """Shapes that stand alone: a country's rings, of which one within another is a hole, and each of its boxes,
+        which may lie over them."""
+        self._parts |= {(code, n): [one] for code, found in boxes.items() for n, one in enumerate(found, 1)}
         self.labels = labels
         """A point of each area for its mark: (latitude, longitude)."""
         self.coasts = coasts
@@ -57,34 +68,37 @@ class Distance:
     def load(cls, path: Path = DATA / "shapes.zst") -> Distance:
         """Read the file that ``scripts/build_reference_data.py`` wrote."""
         raw = json.loads(zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=1 << 27))
-        rings = {
-            code: [unrolled(np.cumsum(np.array(r, np.int64).reshape(-1, 2), axis=0) / 1000.0) for r in found]
-            for code, found in raw["countries"].items()
-        }
+        rings, boxes = (
+            {
+                code: [unrolled(np.cumsum(np.array(r, np.int64).reshape(-1, 2), axis=0) / 1000.0) for r in found]
+                for code, found in raw[key].items()
+            }
+            for key in ("countries", "boxes")
+        )
         coasts = [
             [(x / 100.0, y / 100.0) for x, y in np.cumsum(np.array(r, np.int64).reshape(-1, 2), axis=0).tolist()]
             for r in raw["coasts"]
         ]
-        return cls(rings, {c: (p[0], p[1]) for c, p in raw["labels"].items()}, coasts)
+        return cls(rings, boxes, {c: (p[0], p[1]) for c, p in raw["labels"].items()}, coasts)
 
     @cached_property
     def _segments(self) -> tuple[Any, Any, Any, Any, Any, Any]:
         """All rings in a row: corners, the corner after each, unit vectors of both, and where each ring and each
-        country begins, the latter counted in rings."""
-        rings = [ring for found in self._rings.values() for ring in found]
+        part begins, the latter counted in rings."""
+        rings = [ring for found in self._parts.values() for ring in found]
         corners = np.concatenate(rings)
         following = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
         ring_starts = np.cumsum([0, *(len(ring) for ring in rings)])[:-1]
-        country_starts = np.cumsum([0, *(len(found) for found in self._rings.values())])[:-1]
+        part_starts = np.cumsum([0, *(len(found) for found in self._parts.values())])[:-1]
         units = _unit(corners[:, 0], corners[:, 1]), _unit(following[:, 0], following[:, 1])
-        return corners, following, *units, ring_starts, country_starts
+        return corners, following, *units, ring_starts, part_starts
 
     def _own(self, latitude: float, longitude: float) -> dict[str, float]:
         """Least great-circle distance to the shapes of each code; 0 where the point lies inside of one.
 
         For a segment a-b with normal n = a x b the foot of the point is on it when it lies between a and b; otherwise
         the nearer end counts (Chamberlain and Duquette, 2007, on polygons on a sphere, for the geometry)."""
-        corners, following, a, b, ring_starts, country_starts = self._segments
+        corners, following, a, b, ring_starts, part_starts = self._segments
         point = _unit(longitude, latitude)
         best = np.arccos(np.clip(a @ point, -1.0, 1.0))
         normal = np.cross(a, b)
@@ -95,12 +109,15 @@ class Distance:
         between = (length > 1e-12) & (np.einsum("ij,ij->i", np.cross(a, foot), normal) >= 0)
         between &= np.einsum("ij,ij->i", np.cross(foot, b), normal) >= 0
         best = np.where(between, np.minimum(best, np.abs(np.arcsin(np.clip(height, -1.0, 1.0)))), best)
-        nearest = np.minimum.reduceat(np.minimum.reduceat(best, ring_starts), country_starts) * RADIUS_KM
+        nearest = np.minimum.reduceat(np.minimum.reduceat(best, ring_starts), part_starts) * RADIUS_KM
         within = np.zeros(len(ring_starts), bool)
         for left in _crossings(corners, following, longitude, latitude):
             within |= np.add.reduceat(left.astype(np.int64), ring_starts) % 2 == 1
-        odd = np.add.reduceat(within.astype(np.int64), country_starts) % 2 == 1
-        return dict(zip(self._rings, np.where(odd, 0.0, nearest).tolist(), strict=True))
+        odd = np.add.reduceat(within.astype(np.int64), part_starts) % 2 == 1
+        own: dict[str, float] = {}
+        for (code, _), km in zip(self._parts, np.where(odd, 0.0, nearest).tolist(), strict=True):
+            own[code] = min(km, own.get(code, km))
+        return own
 
     @lru_cache(maxsize=16)  # noqa: B019 - one instance, a few vantages
     def nearest_km(self, latitude: float, longitude: float) -> dict[str, float]:
