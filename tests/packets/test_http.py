@@ -270,3 +270,10 @@ def test_a_compressed_file_and_compressed_bodies(tmp_path: Path) -> None:
     check(found, len(talk.packets))
     assert found.body(0, "response") == body  # as sent: content codings are undone further on
     assert pcap
+
+
+def test_a_tunnel_whose_answer_is_not_whole(tmp_path: Path) -> None:
+    ask = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
+    found = Talk(dport=8080).open().say(ask).answer(b"HTTP/1.1 200 Connection estab").read(tmp_path)
+    assert [(e.method, e.status) for e in found.exchanges] == [("CONNECT", None)]
+    assert found.unread() == {("unread", "http_damaged"): 29}

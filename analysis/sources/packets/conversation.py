@@ -597,8 +597,7 @@ class Conversation:
             self.unread[("unread", "websocket_damaged")] += frames.junk
             self.unread[("truncated", "gap")] += frames.behind
         for parser in (*self._old, *self._parsers):
-            if parser.raw is None:
-                parser.end()
+            parser.end()
             self.read += parser.read
             self.unread[("unread", "http_damaged")] += parser.junk
             self.unread[("truncated", "gap")] += parser.behind

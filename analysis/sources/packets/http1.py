@@ -223,7 +223,7 @@ class Parser:
 
     def end(self) -> None:
         """The stream is over: what was begun is handed over, cut unless its end was to be the stream's."""
-        if self._part is not None:
+        if self._part is not None and self.raw is None:
             if self._mode != "close":
                 self._part.cut = True
             self._finish()

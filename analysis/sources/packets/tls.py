@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from dataclasses import dataclass
 
 from analysis.sources.rows import tls_version
@@ -172,9 +173,12 @@ def names_of(certificate: bytes) -> list[str]:
     from cryptography import x509
 
     try:
-        found = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        )
+        with warnings.catch_warnings():
+            # What a server sends is not the reader's to mend.
+            warnings.simplefilter("ignore")
+            found = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            )
         names = found.value.get_values_for_type(x509.DNSName)
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, TypeError):
         return []
