@@ -213,9 +213,11 @@ class Reference:
         name = held.name if held is not None else parent
         first = {id(o): _first_day(o.valid_from or o.as_of) for o in record.ownership}
         since = record.parent_since
-        before = since is not None and parent == record.parent_before and day.isoformat() < since
+        before = since is not None and day.isoformat() < since
         # What was said before the holding began was a plan, and what is said after its end is about what was left.
-        named = [o for o in record.ownership if self._named(o, parent, held)]
+        # What is from memory neither dates a holding nor gives a share.
+        read = [o for o in record.ownership if (o.confidence or record.corporate_confidence) == "verified"]
+        named = [o for o in read if self._named(o, parent, held)]
         documented = sorted((o for o in named if since is None or _is_of(o, since, before)), key=lambda o: first[id(o)])
         then = [o for o in documented if first[id(o)] <= day.isoformat()]
         then = [o for o in then if o.valid_to is None or o.valid_to >= day.isoformat()[: len(o.valid_to)]]
@@ -229,7 +231,9 @@ class Reference:
         if held is not None:
             country = held.ultimate_parent_country or held.country_of_incorporation
         share = of_day.share_percent if of_day is not None else None
-        return Owner(held.id if held else None, name, held, country, share, as_of, record.corporate_confidence)
+        # The present parent is a corporate fact of the record; who held before must stand in an entry that was read.
+        confidence: schema.Confidence = "recalled" if before and of_day is None else record.corporate_confidence
+        return Owner(held.id if held else None, name, held, country, share, as_of, confidence)
 
     @staticmethod
     def _named(owned: schema.Owned, parent: str, held: Operator | None) -> bool:

@@ -29,6 +29,8 @@ class Owned(Record, kw_only=True, frozen=True):
     valid_to: str | None = None
     source_locator: str | None = None
     read_on: str | None = None
+    confidence: Confidence | None = None
+    """None: that of the record's corporate facts."""
 
 
 class Operator(Record, kw_only=True, frozen=True):

@@ -179,6 +179,39 @@ def test_tokopedia_before_and_after(reference: Reference) -> None:
     assert (after[0].id, after[0].country, after[0].share_percent) == ("tiktok", "CN", 75.01)
 
 
+def test_what_is_from_memory_dates_nothing_and_gives_no_share(laid: Laid) -> None:
+    remembered = entry("Grab", "2020", 100.0, confidence="recalled")
+    reference = laid({"id": "held", "parent": "grab", "ownership": [remembered, entry("Grab", "2024", 60.0)]})
+    assert owners(reference, "held", "2022-01-01") == [("grab", 60.0, "2024-01-01")]
+    reference = laid({"id": "held", "parent": "grab", "ownership": [remembered]})
+    assert owners(reference, "held", "2022-01-01") == [("grab", None, "2026-01-01")]
+
+
+def test_a_former_owner_from_memory_is_unconfirmed(laid: Laid) -> None:
+    remembered = entry("Grab", "2020", 100.0, confidence="recalled")
+    sold = {"id": "sold", "parent": None, "parent_since": "2024-01-31", "parent_before": "grab"}
+    reference = laid(sold | {"ownership": [remembered]})
+    (before,) = reference.ownership_chain("sold", date(2023, 1, 1))
+    assert (before.id, before.share_percent, before.confidence) == ("grab", None, "recalled")
+    assert owners(reference, "sold", "2024-01-31") == []
+    reference = laid(sold | {"ownership": [entry("Grab", "2020", 100.0)]})
+    (before,) = reference.ownership_chain("sold", date(2023, 1, 1))
+    assert (before.share_percent, before.as_of, before.confidence) == (100.0, None, "verified")
+
+
+def test_the_joint_venture_before_and_after(reference: Reference) -> None:
+    (before,) = reference.ownership_chain("tiktok-us-jv", date(2026, 1, 21))
+    assert (before.id, before.confidence, before.share_percent) == ("bytedance", "recalled", None)
+    assert reference.ownership_chain("tiktok-us-jv", date(2026, 1, 22)) == []
+
+
+def test_x_before_and_after(reference: Reference) -> None:
+    before = reference.ownership_chain("x", date(2026, 2, 1))
+    assert [(o.id, o.as_of) for o in before] == [("xai", "2026-02-02")]
+    after = reference.ownership_chain("x", date(2026, 2, 2))
+    assert [(o.id, o.as_of) for o in after] == [("xai", None), ("spacex", None)]
+
+
 def test_the_top_of_every_chain_is_run_from_where_the_record_says(reference: Reference) -> None:
     for operator in reference.operators.values():
         chain = reference.ownership_chain(operator.id, reference.as_of)
