@@ -11,6 +11,26 @@ from typing import Any, Literal
 import msgspec
 
 Confidence = Literal["verified", "recalled"]
+Kind = Literal["app vendor", "ad/analytics SDK", "cloud", "CDN", "telecom"]
+"""What a company does. Networks of the last three carry other companies' machines."""
+Where = Literal["query", "json", "form", "header", "cookie", "protobuf"]
+Severity = Literal["info", "notice", "concern", "breach-candidate"]
+Listed = Literal[
+    "none",
+    "listed-a-government-id",
+    "listed-b-financial-account",
+    "listed-c-device",
+    "listed-d-demographic",
+    "listed-e-advertising",
+    "listed-f-account",
+    "listed-g-network",
+    "listed-h-call-detail",
+    "covered-precise-geolocation",
+    "covered-biometric",
+    "covered-human-omic",
+    "covered-personal-health",
+    "covered-personal-financial",
+]
 
 
 class Record(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -44,7 +64,7 @@ class Operator(Record, kw_only=True, frozen=True):
     parent_since: str | None = None
     parent_before: str | None = None
     ultimate_parent_country: str | None
-    kind: tuple[str, ...]
+    kind: tuple[Kind, ...]
     domain_suffixes: tuple[str, ...]
     domains_recalled: tuple[str, ...]
     asns: tuple[str, ...]
@@ -91,7 +111,7 @@ class Noise(Record, kw_only=True, frozen=True):
     id: str
     kind: Literal["host", "package"]
     class_: str = msgspec.field(name="class")
-    platform: str
+    platform: Literal["android", "ios", "any", "lab"]
     operator: str | None = None
     operator_confidence: Confidence | None = None
     vendor: dict[str, Any] | None = None
@@ -139,12 +159,12 @@ class DataType(Record, kw_only=True, frozen=True):
     """At most 15 characters, for narrow pictures, where the label is longer."""
     short_id: str | None = None
     group: str
-    sensitivity: int
+    sensitivity: Literal[0, 1, 2, 3, 4]
     apple_privacy_label: str
     google_play_type: str
     udpdp: Literal["specific", "general", "none"]
     gdpr_art9: bool
-    us_28cfr202: str
+    us_28cfr202: Listed
     example_keys: tuple[str, ...]
     value_detector: ValueDetector
     source: str
@@ -154,7 +174,7 @@ class DataType(Record, kw_only=True, frozen=True):
 
 class EndpointField(Record, kw_only=True, frozen=True):
     id: str
-    where: str
+    where: Where
     field: str
     data_type: str
     confidence: Confidence
@@ -218,18 +238,18 @@ class NodeCode(Record, kw_only=True, frozen=True):
     id: str
     writer: str
     operator: str | None = None
-    where: str
+    where: Literal["header", "host", "reverse", "body"]
     name: str
     pattern: str
     group: int
     take: Literal["first", "last"]
     list: str | tuple[str, ...] | None
-    code_is: str | None = None
+    code_is: Literal["ipv4"] | None = None
     country: str | None = None
     codes: dict[str, str] | None = None
     means: str
     example: str
-    shows: str
+    shows: Literal["edge", "region", "origin", "home_region"]
     anycast: bool | None
     wrong: str
     source: str
@@ -254,7 +274,7 @@ class Rule(Record, kw_only=True, frozen=True):
     in_force_note: str | None = None
     subject_country: str
     when: dict[str, Any]
-    severity: str
+    severity: Severity
     claim_en: str
     claim_id: str
     needs_evidence: tuple[str, ...]

@@ -168,12 +168,15 @@ def test_a_folder_without_reference_data_is_refused(tmp_path: Path) -> None:
         ("operators", {"ownership": [OPERATOR["ownership"][0] | {"as_of": "soon"}]}, "'soon'"),
         ("operators", {"ownership": [OPERATOR["ownership"][0] | {"share_percent": 101.0}]}, "101"),
         ("operators", {"confidence": "certain"}, "confidence"),
+        ("operators", {"kind": ["cdn"]}, "'cdn'"),
+        ("operators", {"ownership": [OPERATOR["ownership"][0] | {"confidence": "certain"}]}, "'certain'"),
         ("operators", {"country_of_incorporation": False}, "country_of_incorporation"),
         ("endpoints", {"operator": "nobody"}, "'nobody'"),
         ("endpoints", {"host_pattern": "(open"}, "'(open'"),
         ("endpoints", {"path_pattern": "*"}, "'*'"),
         ("endpoints", {"fields": [ENDPOINT["fields"][0] | {"data_type": "aura"}]}, "'aura'"),
         ("apps", {"operator": "nobody"}, "'nobody'"),
+        ("apps", {"operator_confidence": "certain"}, "'certain'"),
         ("apps", {"android": 7}, "android"),
     ],
 )
@@ -284,3 +287,10 @@ def test_whatever_a_file_holds_it_is_used_or_refused(tmp_path: Path, made: tuple
         for operator in reference.operators:
             reference.ownership_chain(operator, date(2024, 6, 1))
     assert "\n" not in told
+
+
+def test_a_place_of_a_field_that_nothing_reads_is_refused(tmp_path: Path) -> None:
+    fields = [ENDPOINT["fields"][0] | {"where": "body"}]
+    told = refusal(laid(tmp_path, **FILES | {"endpoints": changed("endpoints", fields=fields)}))
+    assert "'body'" in told
+    assert "'warung-log'" in told
