@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 import struct
 import tracemalloc
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from analysis.model import InputError
 from analysis.sources import Options, packets
+from analysis.sources.packets import tls
 from tests.packets.reading import CAPTURES, REAL, Reading, check, pcap, read
+from tests.packets.shakes import shake
 from tests.packets.talk import Talk
 
 SMALL = [p for p in CAPTURES if p.stat().st_size < 250_000]
@@ -168,6 +171,21 @@ def test_names_that_loop_in_dns(tmp_path: Path) -> None:
     found = read(pcap(tmp_path / "loops.pcap", frames, 101))
     check(found, len(frames))
     assert not found.names
+
+
+def test_certificates_that_are_wrong_in_any_way(recwarn: pytest.WarningsRecorder) -> None:
+    """They name nothing, and neither an exception nor a warning of the library gets out."""
+    said = next(octets for who, octets in shake(ssl.TLSVersion.TLSv1_2, True) if who == 1)
+    handshake = tls.Handshake()
+    handshake.feed(said)
+    whole = handshake.certificate
+    assert whole is not None
+    assert tls.names_of(whole) == ["sg1.node.example"]
+    wrong = [whole[:n] for n in range(len(whole))]
+    wrong += [whole[:n] + bytes([value]) + whole[n + 1 :] for n in range(len(whole)) for value in (0, 6, 0x30, 0xFF)]
+    for one in wrong:
+        tls.names_of(one)
+    assert not recwarn.list
 
 
 @pytest.mark.slow
