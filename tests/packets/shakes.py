@@ -22,7 +22,8 @@ def client_hello(name: str, alpn: tuple[str, ...] = ("h2", "http/1.1")) -> bytes
 
 
 @lru_cache(maxsize=1)
-def _certificate() -> tuple[bytes, bytes]:
+def certificate() -> tuple[bytes, bytes]:
+    """A certificate and its key, in PEM."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -49,11 +50,11 @@ def _certificate() -> tuple[bytes, bytes]:
 
 def shake(version: ssl.TLSVersion, trusted: bool, data: bytes = b"") -> list[tuple[int, bytes]]:
     """What the two ends say in turn, each with who says it (0 the phone), until the handshake is over or refused."""
-    certificate, key = _certificate()
+    pem, key = certificate()
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         both = Path(folder) / "both.pem"
-        both.write_bytes(certificate + key)
+        both.write_bytes(pem + key)
         server_side.load_cert_chain(both)
     phone_side = ssl.create_default_context()
     phone_side.check_hostname = False

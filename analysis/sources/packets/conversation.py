@@ -275,7 +275,7 @@ class Conversation:
                 self._hello_at = at if way == 0 else None
                 self._named(hello.host, "sni")
                 if hello.encrypted_name:
-                    self.sink.lose("name_encrypted", "the ClientHello has an encrypted part: another name may be meant")
+                    self._name_encrypted()
                 self.alpn = self.alpn or hello.alpn
                 self.tls = self.tls or tls.version_name(hello)
             else:
@@ -292,6 +292,11 @@ class Conversation:
             for name in tls.names_of(shake.certificate):
                 self.sink.clues.append(Clue(self.key, "certificate", name, at, self.origin))
             shake.certificate = None
+
+    def _name_encrypted(self) -> None:
+        self.sink.lose(
+            "name_encrypted", "a ClientHello with an encrypted part: the name in the clear may not be the true one"
+        )
 
     def _named(self, host: str | None, said_by: str, direct: bool = True) -> None:
         """A name that the end which answers was called by. ``direct``: it is that host itself, no proxy before it."""
@@ -415,20 +420,23 @@ class Conversation:
                 return
         if self._kind in ("", "quic") and (self._kind == "quic" or quic.looks(data)):
             self._kind = "quic"
-            self._quic(data, way)
+            self._quic(data, way, at)
             return
         self._raw_datagram(way, data, packet, at)
 
-    def _quic(self, data: bytes, way: int) -> None:
+    def _quic(self, data: bytes, way: int, at: int | None) -> None:
         self.unread[("encrypted", "quic")] += len(data)
-        self._initials = self._initials or quic.Initials()
-        if way == 0 and self._initials.hello is None:
-            hello = self._initials.feed(data)
-            if hello is not None:
-                self._named(hello.host, "sni")
-                self.alpn = hello.alpn
-        if self._initials.version:
-            self.tls = quic.name_of(self._initials.version)
+        initials = self._initials = self._initials or quic.Initials()
+        hello = initials.feed(data, way == 0, at)
+        if hello is not None and hello.client:
+            self._named(hello.host, "sni")
+            self.alpn = hello.alpn
+            if hello.encrypted_name:
+                self._name_encrypted()
+        elif hello is not None:
+            self.tls_ms = self._took(initials.began, at)
+        if initials.version:
+            self.tls = quic.name_of(initials.version)
         elif self.tls is None:
             version = quic.version_of(data)
             self.tls = quic.name_of(version) if version else "QUIC"
