@@ -247,3 +247,30 @@ def test_dns_over_udp_and_tcp(tmp_path: Path) -> None:
 def test_octets_on_the_port_of_dns_that_are_no_dns(tmp_path: Path) -> None:
     found = Talk(dport=53).open().say(b"\x00\x05hello, this is another protocol").read(tmp_path)
     assert found.unread() == {("non_http", "unknown"): 33}
+
+
+def test_origins_tell_streams_apart_that_shared_a_packet(tmp_path: Path) -> None:
+    """Asked for in one packet, answered and handed over in another order, with others in between."""
+    phone, server = h2_pair()
+    phone.initiate_connection()
+    server.initiate_connection()
+    talk = Talk().open().answer(server.data_to_send())
+    for streams in ((1, 3), (5,), (7, 9)):
+        for stream in streams:
+            phone.send_headers(
+                stream, [(":method", "POST"), (":path", f"/{stream}"), (":scheme", "http"), (":authority", "a.example")]
+            )
+            phone.send_data(stream, b"asked %d" % stream, end_stream=True)
+        octets = phone.data_to_send()
+        talk.say(octets)
+        server.receive_data(octets)
+    for stream in (1, 5, 3, 9, 7):
+        server.send_headers(stream, [(":status", "200")])
+        server.send_data(stream, b"answer %d" % stream, end_stream=True)
+        if stream != 5:
+            talk.answer(server.data_to_send())
+    found = talk.read(tmp_path)
+    assert len(found.exchanges) == 5
+    assert len({(m.kind, m.origin.units) for m in found.messages}) == 10
+    for message in found.messages:
+        assert packets.layer_bytes(tmp_path / "talk.pcap", message.origin, Options()) == message.body

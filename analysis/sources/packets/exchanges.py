@@ -56,11 +56,19 @@ class Exchanges:
         self.waiting: list[Pending] = []
         self._given_up = 0
         self._blind = False
-        self._units: dict[bool, tuple[tuple[int, ...], int]] = {}
+        self._begun: dict[bool, tuple[int, int]] = {}
+
+    def begins(self, part: Part) -> None:
+        """A message's head is whole: messages that began in the same packet are told apart by their order."""
+        packet = part.packets[0] if part.packets else -1
+        before, count = self._begun.get(part.request, (-2, 0))
+        part.before = count + 1 if before == packet else 0
+        self._begun[part.request] = packet, part.before
 
     # ---------------------------------------------------------------------------------- HTTP/1: in order
 
     def request_begun(self, part: Part) -> Pending:
+        self.begins(part)
         part.number = self._carrier.sink.counters.exchange()
         pending = Pending(part)
         self.waiting.append(pending)
@@ -93,6 +101,7 @@ class Exchanges:
     def response_begun(self, part: Part) -> None:
         if part.status is not None and 100 <= part.status < 200 and part.status != 101:
             return
+        self.begins(part)
         pending = None
         if self._given_up:
             self._given_up -= 1
@@ -204,13 +213,10 @@ class Exchanges:
         )
 
     def _units_of(self, part: Part) -> tuple[int, ...]:
-        """The packets that carry a message. Where several came in the same packets, the last packet's ordinal is
-        written once more for each that came before, so that an origin names one message."""
+        """The packets that carry a message. Where others began in its first packet, its last ordinal is written once
+        more for each of them that came before, so that an origin names one message."""
         packets = tuple(part.packets) or (self._carrier.origin.units[0],)
-        before, count = self._units.get(part.request, ((), 0))
-        count = count + 1 if before == packets else 0
-        self._units[part.request] = packets, count
-        return packets + packets[-1:] * count
+        return packets + packets[-1:] * part.before
 
 
 def target_of(part: Part) -> tuple[str, int | None]:

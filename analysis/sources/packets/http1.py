@@ -69,6 +69,8 @@ class Part:
     size: int = 0
     cut: bool = False
     packets: list[int] = field(default_factory=list)
+    before: int = 0
+    """Messages of its direction that began in the same packet before it."""
     upgrade: bool = False
     number: int = -1
     """Of the exchange, given when the head is whole."""

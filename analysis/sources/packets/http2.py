@@ -172,11 +172,13 @@ class Connection:
             pending = self._exchanges.request_begun(part)
             self._streams[block.stream] = pending
         elif pending is None:
+            self._exchanges.begins(part)
             pending = Pending(None, part)
             part.number = self._exchanges.number()
             self._exchanges.waiting.append(pending)
             self._streams[block.stream] = pending
         else:
+            self._exchanges.begins(part)
             pending.response = part
         if block.ends:
             self._done(side, block.stream, pending)
