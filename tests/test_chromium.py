@@ -40,9 +40,7 @@ def test_width_colours_and_script_are_as_asked(chromium: Browser, tmp_path: Path
         assert seen.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
 
 
-def test_a_browser_that_was_named_but_is_not_there_is_missing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_browser_that_was_named_but_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LINTAS_CHROMIUM", str(tmp_path / "nothing"))
     assert module.chromium_path() is None
     with pytest.raises(FileNotFoundError, match="make test"), module.browser():

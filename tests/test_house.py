@@ -61,9 +61,7 @@ def test_every_module_of_analysis_has_its_place_in_the_rule() -> None:
 )
 def test_the_rule_is_not_blind(tmp_path: Path, module: str, line: str, contract: str) -> None:
     for package in LINTER["root_packages"]:
-        shutil.copytree(
-            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.xz", "__pycache__")
-        )
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.xz", "__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / module).open("a", encoding="utf-8") as file:
         file.write(f"\n{line}\n")

@@ -18,6 +18,7 @@ from analysis.reference import Reference
 from lintas.show import find
 from tests.road import DEMO, REAL, SAMPLES, check_conservation, real_files
 
+PERSONA = DEMO.parent / "personas" / "jakarta-buyer.yaml"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no captures of real apps at {REAL}")
 
 
@@ -89,7 +90,7 @@ def test_no_value_of_the_persona_leaves_the_capture(tmp_path: Path, capfd: pytes
     out = tmp_path / "audit"
     result = CliRunner().invoke(app, ["audit", str(DEMO), "--out", str(out)])
     assert result.exit_code == 0, result.output
-    persona = load_persona(DEMO.parent / "personas" / "jakarta-buyer.yaml", Reference.load().data_type_aliases())
+    persona = load_persona(PERSONA, Reference.load().data_type_aliases())
     made, _ = tables.read(out)
     text = [result.output, *(str(p) for p in out.rglob("*"))]
     text += [json.dumps(t.to_pylist(), default=str, ensure_ascii=False) for t in made.values()]
@@ -193,24 +194,40 @@ def _grow(whole: Path, folder: Path, share: float) -> None:
         (folder / name).write_bytes(data)
 
 
+def _look(folder: Path, persona: Path, seen: int) -> int:
+    """The folder while it is written: no torn tail is a loss, and nothing that was told is taken back."""
+    made, _ = run(folder, AuditOptions(sealed=False, persona=persona))
+    assert not {"file_torn", "file_truncated"} & set(made["losses"]["kind"].to_pylist())
+    assert made["exchanges"].num_rows >= seen
+    check_conservation(made)
+    return made["exchanges"].num_rows
+
+
 def test_a_folder_that_grows_ends_in_the_same_tables(tmp_path: Path) -> None:
-    """Looked at again and again while it is written, no torn tail is a loss, nothing that was told is taken back,
-    and in the end the tables are those of the finished folder."""
     folder = tmp_path / "demo"
-    persona = DEMO.parent / "personas" / "jakarta-buyer.yaml"
     seen = 0
     for share in (0.0005, 0.003, 0.05, 0.21, 0.37, 0.5, 0.77, 0.93, 0.99):
         _grow(DEMO, folder, share)
-        made, _ = run(folder, AuditOptions(sealed=False, persona=persona))
-        kinds = made["losses"]["kind"].to_pylist()
-        assert not {"file_torn", "file_truncated"} & set(kinds), share
-        assert made["exchanges"].num_rows >= seen
-        seen = made["exchanges"].num_rows
-        check_conservation(made)
+        seen = _look(folder, PERSONA, seen)
     _grow(DEMO, folder, 1.0)
-    last, _ = run(folder, AuditOptions(sealed=False, persona=persona))
-    sealed, _ = run(folder, AuditOptions(persona=persona))
+    last, _ = run(folder, AuditOptions(sealed=False, persona=PERSONA))
+    sealed, _ = run(folder, AuditOptions(persona=PERSONA))
     assert last == sealed
+
+
+@pytest.mark.slow
+def test_a_dump_and_its_packets_fed_in_small_steps_end_in_the_same_tables(tmp_path: Path) -> None:
+    """Both files of one capture grow side by side, so that each is often in the middle of what the other has."""
+    lab = DEMO.parent / "lab"
+    whole = {name: (lab / name).read_bytes() for name in ("flows.mitm", "packets.pcap")}
+    shutil.copy(lab / "capture.yaml", tmp_path)
+    steps, seen = 149, 0
+    for step in range(1, steps + 1):
+        for name, data in whole.items():
+            (tmp_path / name).write_bytes(data[: len(data) * step // steps])
+        seen = _look(tmp_path, PERSONA, seen)
+    assert seen > 0
+    assert run(tmp_path, AuditOptions(sealed=False, persona=PERSONA))[0] == run(lab, AuditOptions(persona=PERSONA))[0]
 
 
 def test_a_dump_fed_byte_by_byte_only_gains(tmp_path: Path) -> None:

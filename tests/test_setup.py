@@ -43,9 +43,7 @@ def test_a_lock_pins_version_and_hash_of_everything(lock: Path) -> None:
     entries = lock.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     assert entries
     for entry in entries:
-        assert re.fullmatch(r"[a-z0-9-]+==[^ ]+( ;[^#]*?)?( +--hash=sha256:[0-9a-f]{64})+ *", entry), entry[
-            :80
-        ]
+        assert re.fullmatch(r"[a-z0-9-]+==[^ ]+( ;[^#]*?)?( +--hash=sha256:[0-9a-f]{64})+ *", entry), entry[:80]
 
 
 def test_the_locks_hold_what_the_project_asks_for() -> None:
@@ -239,10 +237,7 @@ def test_where_no_python_fits_the_message_says_what_to_do(machine: Machine) -> N
     assert done.returncode == 1
     assert "could not fetch one" in done.stderr
     assert "make PYTHON=" in done.stderr
-    assert (
-        machine.setup(PYTHON=str(machine.bin / "python3")).stderr.count("is not a whole Python 3.12 or 3.13")
-        == 1
-    )
+    assert machine.setup(PYTHON=str(machine.bin / "python3")).stderr.count("is not a whole Python 3.12 or 3.13") == 1
 
 
 # --- the wheel
@@ -345,9 +340,7 @@ HAR = {
 
 
 @pytest.mark.slow
-def test_the_wheel_works_in_an_environment_of_its_own_from_another_folder(
-    wheel: Path, tmp_path: Path
-) -> None:
+def test_the_wheel_works_in_an_environment_of_its_own_from_another_folder(wheel: Path, tmp_path: Path) -> None:
     uv, venv = find_uv(), tmp_path / "venv"
     run(uv, "venv", "-q", "--no-project", "--python", sys.executable, venv, cwd=tmp_path)
     install = (uv, "pip", "install", "-q", "--python", venv)

@@ -243,39 +243,13 @@ class Detector:
         whole = hit.end - hit.start == len(bare.strip(b" \t\r\n\"'=")) and not hit.inside
         if hit.weak and not (whole and hit.value.data_type in self._keys.types(node)):
             return
-        out.append(
-            Found(
-                layer,
-                number,
-                hit.start,
-                hit.end,
-                hit.value.data_type,
-                "planted",
-                "high",
-                same=hit.value.same,
-                whole=whole,
-                via=hit.via,
-            )
-        )
+        out.append(_planted(layer, number, hit, whole))
 
     def _raw_hit(self, layer: Layer, hit: Hit, out: list[Found]) -> None:
         """A value in bytes that are no leaf: an unknown format, a key, what lies beyond a limit."""
         if hit.value.data_type in ("mac_address", "wifi_bssid") and hit.end - hit.start <= 6:
             return
-        out.append(
-            Found(
-                layer,
-                None,
-                hit.start,
-                hit.end,
-                hit.value.data_type,
-                "planted",
-                "high",
-                same=hit.value.same,
-                whole=False,
-                via=hit.via,
-            )
-        )
+        out.append(_planted(layer, None, hit, False))
 
     def _places(self, walked: Walked, moved: dict[int, set[int]], out: list[Found]) -> None:
         """Planted coordinates, by number. A number with three decimals or more counts under a key that fits or beside
@@ -584,6 +558,11 @@ _GROUPED = re.compile(rb"[+(]{0,2}\d[\d \-().+/]*[ \-().+/][\d \-().+/]*\d\Z")
 """A number of 8 digits and more with separators among them."""
 _TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_-%")
 _SEPARATORS = frozenset(b"/.?&=;,:[]()<>\"' \t")
+
+
+def _planted(layer: Layer, number: int | None, hit: Hit, whole: bool) -> Found:
+    kind, same = hit.value.data_type, hit.value.same
+    return Found(layer, number, hit.start, hit.end, kind, "planted", "high", same=same, whole=whole, via=hit.via)
 
 
 def _is_part(raw: bytes, start: int, end: int) -> bool:

@@ -200,9 +200,7 @@ def test_zstd_window_is_bounded_by_http_and_by_the_limit() -> None:
 
 
 def test_zstd_with_a_dictionary_is_named() -> None:
-    words = zstandard.train_dictionary(
-        2000, [b'{"imei":"%d","model":"X%d"}' % (i, i % 7) for i in range(2000)]
-    )
+    words = zstandard.train_dictionary(2000, [b'{"imei":"%d","model":"X%d"}' % (i, i % 7) for i in range(2000)])
     found = decode("zstd", zstandard.ZstdCompressor(dict_data=words).compress(TEXT), LIMIT)
     assert "dictionary" in (found.error or "")
 

@@ -162,9 +162,7 @@ def test_nothing_is_twice_and_nothing_shows_itself(value: str) -> None:
 # ------------------------------------------------------------------------------------- forms, by type
 
 
-@pytest.mark.parametrize(
-    "written", ["+62 812-5550-1234", "0812 5550 1234", "6281255501234", "0062 81255501234"]
-)
+@pytest.mark.parametrize("written", ["+62 812-5550-1234", "0812 5550 1234", "6281255501234", "0062 81255501234"])
 def test_a_telephone_number_in_all_its_forms(written: str) -> None:
     found = texts(written, "phone_number", "ID")
     assert {"+6281255501234", "6281255501234", "081255501234", "81255501234", "006281255501234"} <= found

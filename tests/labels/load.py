@@ -217,9 +217,7 @@ def _negative(record: Mapping[str, Any], reasons: Mapping[str, str]) -> Negative
 
 def personas() -> dict[str, dict[str, str | list[str]]]:
     """Every persona of this folder by its file's name."""
-    return {
-        p.stem: yaml.safe_load(p.read_text("utf-8")) for p in sorted((FOLDER / "personas").glob("*.yaml"))
-    }
+    return {p.stem: yaml.safe_load(p.read_text("utf-8")) for p in sorted((FOLDER / "personas").glob("*.yaml"))}
 
 
 def raw_cases() -> Iterator[tuple[str, dict[str, Any]]]:

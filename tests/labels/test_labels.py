@@ -152,9 +152,7 @@ def _start(case: Case, label: Label) -> tuple[list[Leaf], tuple[str, ...]]:
     if first == "query":
         return list(_pairs("request.query", url.query.encode())), rest
     if first == "path":
-        return [
-            (f"request.path[{i}]", unquote(s).encode()) for i, s in enumerate(url.path[1:].split("/"))
-        ], rest
+        return [(f"request.path[{i}]", unquote(s).encode()) for i, s in enumerate(url.path[1:].split("/"))], rest
     if first == "header":
         return [(f"{side}.header.{name.lower()}", value.encode()) for name, value in headers], rest
     if first in ("cookie", "set-cookie"):
@@ -182,9 +180,7 @@ def _undo(case: Case, label: Label) -> list[Leaf]:
 
 
 def _texts(case: Case) -> list[str]:
-    return [
-        text for value in case.values.values() for text in (value if isinstance(value, list) else [value])
-    ]
+    return [text for value in case.values.values() for text in (value if isinstance(value, list) else [value])]
 
 
 def _squeezed(text: str) -> str:
@@ -200,9 +196,7 @@ def test_the_value_stands_where_the_label_says(case: Case, label: Label) -> None
 DIGESTED = [(c, x) for c, x in LABELS if x.via[-1] in DIGESTS]
 
 
-@pytest.mark.parametrize(
-    ("case", "label"), DIGESTED, ids=[f"{c.id}-{n}" for n, (c, _) in enumerate(DIGESTED)]
-)
+@pytest.mark.parametrize(("case", "label"), DIGESTED, ids=[f"{c.id}-{n}" for n, (c, _) in enumerate(DIGESTED)])
 def test_a_digest_is_of_a_value_of_the_persona(case: Case, label: Label) -> None:
     digest = label.value
     if len(digest) not in (32, 40, 64, 128):
@@ -349,9 +343,7 @@ def test_a_negative_stands_in_its_case() -> None:
     """Each negative's field is there: the reader could fall for it."""
     missing = []
     for case in CASES:
-        whole = " ".join(
-            [unquote_plus(case.url), str(case.headers).lower(), str(case.response_headers).lower()]
-        )
+        whole = " ".join([unquote_plus(case.url), str(case.headers).lower(), str(case.response_headers).lower()])
         for raw in (case.body, case.response_body):
             for undo in (WHOLE["gzip"], WHOLE["br"], WHOLE["zstd"], _inflate, WHOLE["text"]):
                 try:

@@ -30,6 +30,19 @@ def test_no_message_no_request_no_sideways_scroll(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_a_table_says_is_read_on_a_phone_without_moving_it(
+    chromium: Browser, built: dict[str, Path], name: str
+) -> None:
+    """A sentence cut at the screen's edge reads as a shorter, other sentence."""
+    outside = """[...document.querySelectorAll("table:not(.long):not(.heat) td")]
+        .filter(cell => cell.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+        .map(cell => cell.outerHTML.slice(0, 120))"""
+    with opened(chromium, built[name] / "report.html", width=390) as seen:
+        seen.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert seen.page.evaluate(outside) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (390, False)])
 def test_no_violation_of_accessibility(
     chromium: Browser, built: dict[str, Path], name: str, width: int, dark: bool
