@@ -18,6 +18,7 @@ from tests.packets.shakes import shake
 from tests.packets.talk import Talk
 
 SMALL = [p for p in CAPTURES if p.stat().st_size < 250_000]
+SMALL_PCAP = [p for p in SMALL if p.suffix == ".pcap"]
 needs_real = pytest.mark.skipif(not SMALL, reason=f"no captures of real apps at {REAL}")
 
 
@@ -30,6 +31,17 @@ def survives(path: Path, octets: bytes) -> Reading | None:
         return None
     check(found)
     return found
+
+
+def _records(octets: bytes) -> list[bytes]:
+    """The packet records of a pcap, each with its header."""
+    order = "<" if octets[:1] == b"\xd4" else ">"
+    records, at = [], 24
+    while at + 16 <= len(octets):
+        size = struct.unpack_from(order + "I", octets, at + 8)[0]
+        records.append(octets[at : at + 16 + size])
+        at += 16 + size
+    return records
 
 
 @needs_real
@@ -56,15 +68,10 @@ def test_octets_that_changed_at_random(path: Path, tmp_path: Path) -> None:
 
 
 @needs_real
-@pytest.mark.parametrize("path", [p for p in SMALL if p.suffix == ".pcap"], ids=lambda p: p.name)
+@pytest.mark.parametrize("path", SMALL_PCAP, ids=lambda p: p.name)
 def test_packets_that_are_lost_doubled_or_out_of_order(path: Path, tmp_path: Path) -> None:
     octets = path.read_bytes()
-    order = "<" if octets[:1] == b"\xd4" else ">"
-    records, at = [], 24
-    while at + 16 <= len(octets):
-        size = struct.unpack_from(order + "I", octets, at + 8)[0]
-        records.append(octets[at : at + 16 + size])
-        at += 16 + size
+    records = _records(octets)
     chance = random.Random(path.name)
     for _ in range(3):
         some = [r for r in records for _ in range(chance.choice((0, 1, 1, 1, 1, 1, 2)))]
@@ -77,18 +84,11 @@ def test_packets_that_are_lost_doubled_or_out_of_order(path: Path, tmp_path: Pat
 
 
 @needs_real
-@pytest.mark.parametrize("path", SMALL[::3], ids=lambda p: p.name)
+@pytest.mark.parametrize("path", SMALL_PCAP[::3], ids=lambda p: p.name)
 def test_lost_packets_of_a_pcap_never_join_octets_that_did_not_stand_together(path: Path, tmp_path: Path) -> None:
     """What a message holds, the whole capture holds in one message too."""
-    if path.suffix != ".pcap":
-        pytest.skip("made from records of pcap")
     octets = path.read_bytes()
-    order = "<" if octets[:1] == b"\xd4" else ">"
-    records, at = [], 24
-    while at + 16 <= len(octets):
-        size = struct.unpack_from(order + "I", octets, at + 8)[0]
-        records.append(octets[at : at + 16 + size])
-        at += 16 + size
+    records = _records(octets)
     bodies = [m.body for m in read(path).messages if m.kind in ("request", "response")]
     chance = random.Random(1)
     made = tmp_path / "holes.pcap"
