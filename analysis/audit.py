@@ -89,7 +89,8 @@ def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> 
     key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, hashed.private)
     assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
     for loss in (*capture.losses, *hashed.losses):
-        assembler.lose(loss)
+        if options.sealed or loss.kind != "not_sealed":
+            assembler.lose(loss)
     events = _read_all(opened, assembler, detector, options, tell, total)
     raw = assembler.tables(_source_table(capture, hashed, opened))
     tell("conclude", 0, 1)

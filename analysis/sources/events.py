@@ -8,12 +8,12 @@ what a signal means, ``conclude`` says.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.folder import CHAIN_START, chain_hash
 from analysis.model import InputError, Micros, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.beside import peer
@@ -21,9 +21,6 @@ from analysis.sources.lines import Line, layer_line, lines
 from analysis.sources.rows import Batches, Losses, Names, address, plausible, tls_version, valid
 
 KIND = "events"
-FIRST = "0" * 64
-"""What the first line carries in place of a hash."""
-
 UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
 
 
@@ -53,11 +50,6 @@ def layer_bytes(path: Path, origin: Origin) -> bytes:
     raise InputError(f"{path} has no layer {origin.layer}: events carry no messages.")
 
 
-def chain_hash(line: bytes) -> str:
-    """What the line after this one carries as ``prev``: SHA-256 of the line's octets without its end, in hex."""
-    return hashlib.sha256(line).hexdigest()
-
-
 @dataclass(slots=True)
 class _Reader:
     source: str
@@ -72,7 +64,7 @@ class _Reader:
 
     def batches(self, path: Path) -> Iterator[Batch]:
         batches = Batches(self.options)
-        expected, understood, done = FIRST, 0, 0
+        expected, understood, done = CHAIN_START, 0, 0
         for line in lines(path):
             done = line.done
             if line.torn and not self.options.sealed:
@@ -116,10 +108,23 @@ class _Reader:
         if kind == "dns":
             self._dns(value)
             return
+        if kind == "lost":
+            self._lost(value)
+        elif kind == "clock" and isinstance(value.get("step"), int):
+            where = f"the clock was set by {value['step'] / 1e6:+.1f} s: times before and after do not fit"
+            self.losses.add("clock_set", where)
         if kind in ("refusal", "connection"):
             batches.flow(self._flow(line, value, str(kind)))
         value.pop("prev", None)
         self.events.append(value)
+
+    def _lost(self, value: dict[str, Any]) -> None:
+        """What the recorder could not write, by its own count."""
+        cause = valid(value["cause"])[:80] if isinstance(value.get("cause"), str) else "not_stated"
+        count = sum(_count(value.get(kind)) for kind in ("flows", "messages", "events"))
+        self.losses.add(
+            "not_recorded", f"could not be written while recording ({cause})", _count(value.get("bytes")), count
+        )
 
     def _dns(self, value: dict[str, Any]) -> None:
         """An answer: each address for the name asked for, and for each alias on the way."""

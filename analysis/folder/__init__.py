@@ -103,6 +103,10 @@ class Manifest(_Struct, kw_only=True):
     salt: str | None = None
     app_only: bool = False
     """Nothing but the app under test entered the capture (it alone was in the tunnel)."""
+    started: datetime | None = None
+    """When Lintas itself began to record this folder; a folder that says so and has no ``sealed`` ended abruptly."""
+    sealed: datetime | None = None
+    """When the recording was ended and its files were hashed."""
     files: list[File] = []
 
 
@@ -191,11 +195,20 @@ def _open_folder(path: Path) -> Capture:
         ]
     if not files:
         raise InputError(f"{path} holds none of the files that its {MANIFEST} names; look for them beside it.")
+    if manifest.started is not None and manifest.sealed is None:
+        losses.append(Loss(MANIFEST, "not_sealed", 1, 0, "the recording was not ended: its files carry no hash"))
     persona = None
     if manifest.persona is not None:
         persona = path / manifest.persona
     reference = path / "reference"
     return Capture(path, manifest, files, persona, reference if reference.is_dir() else None, losses)
+
+
+def capture_files(path: Path) -> list[CaptureFile]:
+    """The files of a folder that may hold a capture, whatever its manifest names. Raises OSError."""
+    manifest = path / MANIFEST
+    persona = read_manifest(manifest).persona if manifest.exists() else None
+    return [CaptureFile(p.name, p, None, None) for p in _candidates(path, {persona} if persona else set())]
 
 
 def _inside(folder: Path, name: str) -> Path | None:
@@ -313,6 +326,15 @@ def salt_key(manifest: Manifest, private: list[bytes]) -> bytes:
     if manifest.salt is not None:
         return hashlib.sha256(_LABEL + manifest.salt.encode()).digest()
     return hashlib.sha256(_LABEL + b"".join(private)).digest()
+
+
+CHAIN_START = "0" * 64
+"""What the first line of ``events.jsonl`` carries in place of a hash."""
+
+
+def chain_hash(line: bytes) -> str:
+    """What the line after this one carries as ``prev``: SHA-256 of the line's octets without its end, in hex."""
+    return hashlib.sha256(line).hexdigest()
 
 
 def new_salt() -> str:

@@ -1,0 +1,446 @@
+"""A capture folder that is being written: the dump, the journal, the events and the manifest, by one process.
+
+Each write goes to the file at once and whole or not at all, so that what was handed over survives the process. A disk
+that is full, or a folder that somebody removes, stops nobody who calls: what could not be written is counted, told,
+and stands as an event once there is room again. Private things of a capture (its certificate authority, the tunnel's
+keys) lie in ``.private``, which is never read as a capture.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec.structs import replace
+
+from analysis.folder import (
+    CHAIN_START,
+    FORMAT,
+    MANIFEST,
+    File,
+    Manifest,
+    capture_files,
+    chain_hash,
+    digests,
+    new_salt,
+    read_manifest,
+)
+from analysis.model import InputError, Micros
+
+OPTION = "lintas_folder"
+"""The option that all addons share: each registers it where none has yet."""
+OPTION_HELP = "The capture folder to write: new or empty. Without it a new folder is made, named by the time."
+DUMP, JOURNAL, EVENTS = "flows.mitm", "messages.jsonl", "events.jsonl"
+PRIVATE = ".private"
+
+_LOOK = 1.0
+"""Seconds between two looks at whether the folder is still there and the clock was not set."""
+_STEP = 500_000
+"""Microseconds that the clock may move against the monotonic one between two looks."""
+_COPY = 1 << 20
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was written, and what could not be. ``trouble``: why nothing can be written just now."""
+
+    flows: int = 0
+    messages: int = 0
+    events: int = 0
+    bytes: int = 0
+    lost_flows: int = 0
+    lost_messages: int = 0
+    lost_events: int = 0
+    lost_bytes: int = 0
+    trouble: str | None = None
+
+
+class Writing:
+    """The writer of a capture folder, shared by all who write to it in this process; see :func:`writing`.
+
+    Its methods may be called from any thread, and none but the constructor raises."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.counts = Counts()
+        self._lock = threading.RLock()
+        self._told: list[Callable[[str], None]] = []
+        self._users = 0
+        self._lost: dict[str, int] = {}
+        self._lost_from = self._lost_to = 0
+        self._lost_cause = ""
+        self._clock = _Clock()
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            held = sorted(p.name for p in path.iterdir() if p.name in (DUMP, JOURNAL, EVENTS))
+            if held:
+                raise InputError(f"{path} holds a recording already ({held[0]}); name a new folder.")
+            place = path / MANIFEST
+            self.manifest = read_manifest(place) if place.exists() else Manifest()
+            self._files = {name: _File(path / name) for name in (DUMP, JOURNAL, EVENTS)}
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
+        try:
+            fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{path} is being written by another process; name another folder.") from error
+        self._prev = CHAIN_START
+        salt = self.manifest.salt or new_salt()
+        self.describe(salt=salt, started=datetime.now(UTC).replace(microsecond=0))
+        if self.counts.trouble is not None:
+            raise InputError(f"{path} cannot be written ({self.counts.trouble}); name another folder.")
+        self.event("clock", monotonic=self._clock.monotonic())
+
+    # ------------------------------------------------------------------------------------------- what comes
+
+    def flow(self, octets: bytes) -> bool:
+        """Append one flow, serialised whole, to the dump; False where it could not be written."""
+        with self._lock:
+            if not self._write(DUMP, octets):
+                self.counts.lost_flows += 1
+                return False
+            self.counts.flows += 1
+            return True
+
+    def line(self, **keys: Any) -> bool:
+        """Append one line to the journal; False where it could not be written. Keys without value are left out."""
+        raw = _encoded({k: v for k, v in keys.items() if v is not None})
+        with self._lock:
+            if not self._write(JOURNAL, raw + b"\n"):
+                self.counts.lost_messages += keys.get("type", "message") == "message"
+                return False
+            self.counts.messages += keys.get("type", "message") == "message"
+            return True
+
+    def event(self, type: str, at: Micros | None = None, **keys: Any) -> bool:  # noqa: A002 - the key's own name
+        """Append one line to the events, chained to the line before; False where it could not be written. ``at``:
+        microseconds since 1970, now where it is left out. Keys without value are left out."""
+        given = {k: v for k, v in keys.items() if v is not None}
+        with self._lock:
+            head = {"type": type, "at": _now() if at is None else at}
+            raw = _encoded({**head, **given, "prev": self._prev})
+            if not self._write(EVENTS, raw + b"\n"):
+                self.counts.lost_events += 1
+                return False
+            self._prev = chain_hash(raw)
+            self.counts.events += 1
+            return True
+
+    def describe(self, **changes: Any) -> None:
+        """Change fields of the manifest, inner ones by dotted names (``**{"app.version": "5.1"}``), and write it."""
+        with self._lock:
+            for name, value in changes.items():
+                outer, _, inner = name.partition(".")
+                if inner:
+                    value = replace(getattr(self.manifest, outer), **{inner: value})
+                self.manifest = replace(self.manifest, **{outer: value})
+            self._write_manifest()
+
+    def on_trouble(self, call: Callable[[str], None]) -> None:
+        """Have ``call`` told, once each time, that nothing can be written, that it can be again, and what else an
+        auditor must know of the recording: in one sentence."""
+        with self._lock:
+            self._told.append(call)
+
+    def private(self) -> Path:
+        """The folder for keys, which only this user may enter. Raises InputError when it cannot be made."""
+        place = self.path / PRIVATE
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{place} cannot be made ({error.strerror}).") from error
+        return place
+
+    # ------------------------------------------------------------------------------------------- its end
+
+    def acquire(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """One of those who write has ended. With the last, the folder is sealed: every file's SHA-256 is in the
+        manifest, those of files that are no capture in events."""
+        with self._lock:
+            self._users -= 1
+            if self._users > 0:
+                return
+            _open.pop(self.path, None)
+            self._seal()
+
+    def _seal(self) -> None:
+        self._look(True)
+        ours = {DUMP, JOURNAL, EVENTS, MANIFEST}
+        named: list[File] = []
+        try:
+            captures = {f.name for f in capture_files(self.path)} - ours
+            for entry in sorted(self.path.iterdir(), key=lambda p: p.name):
+                if entry.name in ours or entry.name.startswith(".") or not entry.is_file():
+                    continue
+                sha256, _, size = digests(entry)
+                if entry.name in captures:
+                    named.append(File(name=entry.name, sha256=sha256))
+                else:
+                    self.event("file", name=entry.name, sha256=sha256, bytes=size)
+        except OSError as error:
+            self._trouble(error)
+        for name, file in self._files.items():
+            if file.size:
+                named.append(File(name=name, sha256=file.hash.hexdigest()))
+            else:
+                file.remove()
+        self.describe(files=sorted(named, key=lambda f: f.name), sealed=datetime.now(UTC).replace(microsecond=0))
+        for file in self._files.values():
+            file.close()
+
+    # ------------------------------------------------------------------------------------------- writing
+
+    def _write(self, name: str, octets: bytes) -> bool:
+        """Append to a file; where that fails, count it and say so once."""
+        self._look()
+        try:
+            self._files[name].append(octets)
+        except OSError as error:
+            self._lose(name, len(octets), error)
+            return False
+        self.counts.bytes += len(octets)
+        if self._lost:
+            self._tell_lost()
+        elif self.counts.trouble is not None:
+            self.counts.trouble = None
+            self._write_manifest()
+        return True
+
+    def _lose(self, name: str, octets: int, error: OSError) -> None:
+        kind = {DUMP: "flows", JOURNAL: "messages", EVENTS: "events"}[name]
+        self._lost[kind] = self._lost.get(kind, 0) + 1
+        self._lost["bytes"] = self._lost.get("bytes", 0) + octets
+        self._lost_to = _now()
+        self._lost_from = self._lost_from or self._lost_to
+        self._lost_cause = _CAUSES.get(error.errno or 0, "write_failed")
+        self.counts.lost_bytes += octets
+        self._trouble(error)
+
+    def _tell_lost(self) -> None:
+        """There is room again: what was lost stands in the events, where it is a loss of the audit."""
+        lost, self._lost = self._lost, {}
+        began, self._lost_from = self._lost_from, 0
+        if not self.event("lost", at=began, end=self._lost_to, cause=self._lost_cause, **lost):
+            for kind, count in lost.items():
+                self._lost[kind] = self._lost.get(kind, 0) + count
+            self._lost_from = began
+            return
+        self.counts.trouble = None
+        self._write_manifest()
+        self._tell(f"{self.path} can be written again; what was lost is counted in {EVENTS}.")
+
+    def _trouble(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        if self.counts.trouble is None:
+            self._tell(
+                f"{self.path} cannot be written ({reason}): traffic goes on, and what is not recorded is counted."
+            )
+        self.counts.trouble = reason
+
+    def _tell(self, text: str) -> None:
+        for call in self._told:
+            call(text)
+
+    def _look(self, now: bool = False) -> None:
+        """Once a second: is the folder still there, and was the clock set?"""
+        moved = self._clock.look(now)
+        if moved is None:
+            return
+        if abs(moved) > _STEP:
+            direction = "forward" if moved > 0 else "back"
+            self._tell(f"The clock was set {direction} by {abs(moved) / 1e6:.1f} s: times before and after do not fit.")
+            self.event("clock", monotonic=self._clock.monotonic(), step=moved)
+        gone = [file for file in self._files.values() if not file.is_there()]
+        if not gone:
+            return
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for file in gone:
+                file.restore()
+            fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._write_manifest()
+        except OSError as error:
+            self._trouble(error)
+            return
+        self._tell(f"{self.path} was removed while it was written; it was made again with all that was recorded.")
+        self.event("restored", files=len(gone))
+
+    def _write_manifest(self) -> None:
+        """``capture.yaml``, replaced as a whole. Fails into ``trouble``."""
+        text = yaml.safe_dump(
+            {"format": FORMAT, **msgspec.to_builtins(self.manifest)}, allow_unicode=True, sort_keys=False, width=110
+        )
+        made = None
+        try:
+            number, made = tempfile.mkstemp(prefix=f".{MANIFEST}.", dir=self.path)
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(number)
+            os.replace(made, self.path / MANIFEST)
+        except OSError as error:
+            if made is not None and os.path.exists(made):
+                os.unlink(made)
+            self._trouble(error)
+
+
+_CAUSES = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EFBIG: "disk_full",
+    errno.EIO: "disk_failed",
+    errno.EROFS: "read_only",
+}
+
+
+class _File:
+    """A file that only grows, each time by a whole piece. Its hash goes along, so that sealing costs nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.hash = hashlib.sha256()
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._node = _node(os.fstat(self.fd))
+
+    def append(self, octets: bytes) -> None:
+        """Raises OSError where it cannot be written; then nothing of it is in the file."""
+        done, left = 0, memoryview(octets)
+        try:
+            while done < len(left):
+                done += os.pwrite(self.fd, left[done:], self.size + done)
+        except OSError:
+            os.ftruncate(self.fd, self.size)
+            raise
+        self.size += done
+        self.hash.update(octets)
+
+    def is_there(self) -> bool:
+        try:
+            return _node(os.stat(self.path)) == self._node
+        except OSError:
+            return False
+
+    def restore(self) -> None:
+        """Write the file again at its place from what is still open. Raises OSError where that is not possible."""
+        fresh = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            at = 0
+            while at < self.size:
+                piece = os.pread(self.fd, min(_COPY, self.size - at), at)
+                at += os.pwrite(fresh, piece, at)
+        except OSError:
+            os.close(fresh)
+            raise
+        os.close(self.fd)
+        self.fd, self._node = fresh, _node(os.fstat(fresh))
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def _node(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+class _Clock:
+    """The wall clock beside one that nobody sets, in microseconds. Asleep, the second goes on where the system can
+    (Linux)."""
+
+    def __init__(self) -> None:
+        self._number = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+        self._looked = time.monotonic()
+        self._offset = _now() - self.monotonic()
+
+    def monotonic(self) -> Micros:
+        return time.clock_gettime_ns(self._number) // 1000
+
+    def look(self, now: bool) -> int | None:
+        """How far the wall clock moved against the other since the last look; None where that was just now."""
+        at = time.monotonic()
+        if not now and at - self._looked < _LOOK:
+            return None
+        self._looked = at
+        offset = _now() - self.monotonic()
+        moved, self._offset = offset - self._offset, offset
+        return moved
+
+
+def _now() -> Micros:
+    return time.time_ns() // 1000
+
+
+def _encoded(value: dict[str, Any]) -> bytes:
+    """One line of JSON. Text that is no Unicode (half a surrogate pair) is written with replacement signs."""
+    try:
+        return msgspec.json.encode(value)
+    except (UnicodeEncodeError, TypeError):
+        return msgspec.json.encode(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value if isinstance(value, (int, float, bool, type(None))) else str(value)
+
+
+# ------------------------------------------------------------------------------------- one for each process
+
+_open: dict[Path, Writing] = {}
+_opening = threading.Lock()
+_unnamed: Path | None = None
+
+
+def writing(path: str | Path | None) -> Writing:
+    """This process's writer for the capture folder ``path``; whoever asks must :meth:`Writing.release` it at its end.
+
+    Without a path it is a new folder ``capture-<time>``, in ``captures/`` where there is such a folder here: the same
+    for all who ask. Raises InputError when the folder holds a recording, is written by another process, or cannot be
+    made."""
+    global _unnamed
+    with _opening:
+        if path in (None, ""):
+            if _unnamed is None or _unnamed not in _open:
+                stamp = time.strftime("capture-%Y%m%d-%H%M%S")
+                home = Path("captures") if Path("captures").is_dir() else Path()
+                _unnamed = _free((home / stamp).absolute())
+            place = _unnamed
+        else:
+            place = Path(path).expanduser().absolute()
+        found = _open.get(place)
+        if found is None:
+            found = _open[place] = Writing(place)
+        found.acquire()
+        return found
+
+
+def _free(place: Path) -> Path:
+    """``place``, or with a number behind it where two recordings begin in the same second."""
+    found, number = place, 1
+    while found.exists():
+        number += 1
+        found = place.with_name(f"{place.name}-{number}")
+    return found
