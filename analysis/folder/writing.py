@@ -112,6 +112,7 @@ class Writing:
                 self.counts.lost_flows += 1
                 return False
             self.counts.flows += 1
+            self._recover()
             return True
 
     def line(self, **keys: Any) -> bool:
@@ -122,6 +123,7 @@ class Writing:
                 self.counts.lost_messages += keys.get("type", "message") == "message"
                 return False
             self.counts.messages += keys.get("type", "message") == "message"
+            self._recover()
             return True
 
     def event(self, type: str, at: Micros | None = None, **keys: Any) -> bool:  # noqa: A002 - the key's own name
@@ -136,6 +138,7 @@ class Writing:
                 return False
             self._prev = chain_hash(raw)
             self.counts.events += 1
+            self._recover()
             return True
 
     def describe(self, **changes: Any) -> None:
@@ -215,12 +218,15 @@ class Writing:
             self._lose(name, len(octets), error)
             return False
         self.counts.bytes += len(octets)
+        return True
+
+    def _recover(self) -> None:
+        """After a write that went through: what could not be written before is told, and stands in the events."""
         if self._lost:
             self._tell_lost()
         elif self.counts.trouble is not None:
             self.counts.trouble = None
             self._write_manifest()
-        return True
 
     def _lose(self, name: str, octets: int, error: OSError) -> None:
         kind = {DUMP: "flows", JOURNAL: "messages", EVENTS: "events"}[name]

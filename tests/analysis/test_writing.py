@@ -1,0 +1,256 @@
+"""A capture folder while it is written: nothing half, nothing lost uncounted, and what comes out is read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.audit import AuditOptions, run
+from analysis.folder import CHAIN_START, chain_hash, read_manifest
+from analysis.folder import writing as module
+from analysis.folder.writing import DUMP, EVENTS, JOURNAL, Writing, writing
+from analysis.model import InputError
+from tests.road import DEMO, check_conservation
+
+
+@contextmanager
+def room_for(octets: int) -> Iterator[None]:
+    """No file may grow beyond that, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def losses(folder: Path, sealed: bool = True) -> dict[str, tuple[int, int]]:
+    made, _ = run(folder, AuditOptions(sealed=sealed))
+    return {r["kind"]: (r["count"], r["bytes"]) for r in made["losses"].to_pylist()}
+
+
+def test_what_was_written_is_there_at_once_and_the_seal_names_its_hashes(tmp_path: Path) -> None:
+    place = tmp_path / "shop"
+    out = writing(place)
+    dump = (DEMO / DUMP).read_bytes()
+    assert out.flow(dump)
+    assert (place / DUMP).read_bytes() == dump
+    out.event("phase", phase="login")
+    out.line(flow="a", type="flow", kind="tcp", client=["10.0.0.2", 1], server=["192.0.2.1", 2], at=1)
+    out.line(flow="a", direction="sent", index=0, kind="tcp", size=2, data="aGk=", at=1_700_000_000_000_000)
+    (place / "notes.txt").write_text("of the auditor")
+    (place / "wire.pcap").write_bytes(b"\xd4\xc3\xb2\xa1\x02\0\x04\0" + bytes(12) + b"\1\0\0\0")
+    assert "not_sealed" not in losses(place, sealed=False)
+    out.release()
+    sealed = read_manifest(place / "capture.yaml")
+    assert sealed.sealed is not None
+    named = {f.name: f.sha256 for f in sealed.files}
+    assert set(named) == {DUMP, EVENTS, JOURNAL, "wire.pcap"}
+    for name, sha256 in named.items():
+        assert sha256 == hashlib.sha256((place / name).read_bytes()).hexdigest()
+    note = next(e for e in lines(place / EVENTS) if e["type"] == "file")
+    assert (note["name"], note["sha256"]) == ("notes.txt", hashlib.sha256(b"of the auditor").hexdigest())
+    made, _ = run(place, AuditOptions())
+    check_conservation(made)
+    assert made["exchanges"].num_rows == run(DEMO, AuditOptions())[0]["exchanges"].num_rows
+    assert {"not_sealed", "file_changed", "chain_broken"} & set(made["losses"]["kind"].to_pylist()) == set()
+    assert os.stat(place).st_mode & 0o077 == 0
+    assert os.stat(place / DUMP).st_mode & 0o077 == 0
+
+
+_words = st.dictionaries(
+    st.text(max_size=8).filter(lambda k: k not in ("type", "at", "prev", "self")),
+    st.one_of(st.integers(-(2**40), 2**40), st.text(), st.lists(st.text(max_size=4)), st.booleans()),
+    max_size=4,
+)
+
+
+@given(events=st.lists(_words, max_size=6))
+def test_every_line_carries_the_hash_of_the_line_before(
+    events: list[dict[str, object]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("chain") / "c"
+    out = writing(place)
+    for keys in events:
+        assert out.event("mark", **keys)
+    out.release()
+    prev = CHAIN_START
+    found = (place / EVENTS).read_bytes().split(b"\n")
+    assert found.pop() == b""
+    for line in found:
+        assert json.loads(line)["prev"] == prev
+        prev = chain_hash(line)
+    assert len(found) == len(events) + 1
+
+
+def test_many_threads_write_whole_lines_in_one_chain(tmp_path: Path) -> None:
+    out = writing(tmp_path / "c")
+    threads = [threading.Thread(target=lambda n=n: [out.event("mark", n=n, k=k) for k in range(50)]) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    out.release()
+    assert "chain_broken" not in losses_of_events(tmp_path / "c")
+    assert len(lines(tmp_path / "c" / EVENTS)) == 401
+
+
+def losses_of_events(folder: Path) -> set[str]:
+    from analysis.sources import Options, events
+
+    return {loss.kind for batch in events.read(folder / EVENTS, EVENTS, Options()) for loss in batch.losses}
+
+
+def test_a_full_disk_loses_whole_pieces_counts_them_and_goes_on(tmp_path: Path) -> None:
+    place = tmp_path / "full"
+    out = writing(place)
+    told: list[str] = []
+    out.on_trouble(told.append)
+    dump = (DEMO / DUMP).read_bytes()
+    with room_for(len(dump) + 100):
+        assert out.flow(dump)
+        assert not out.flow(dump)
+        assert not out.flow(dump)
+        assert len(told) == 1
+        assert "cannot be written" in told[0]
+        assert (place / DUMP).read_bytes() == dump
+        assert (out.counts.lost_flows, out.counts.lost_bytes) == (2, 2 * len(dump))
+        assert out.counts.trouble is not None
+    assert out.flow(dump)
+    assert out.counts.trouble is None
+    assert len(told) == 2
+    out.release()
+    assert (place / DUMP).read_bytes() == dump + dump
+    assert losses(place)["not_recorded"] == (2, 2 * len(dump))
+
+
+def test_events_that_were_lost_leave_the_chain_whole(tmp_path: Path) -> None:
+    out = writing(tmp_path / "c")
+    with room_for((tmp_path / "c" / EVENTS).stat().st_size + 20):
+        assert not out.event("phase", phase="login")
+        assert not out.event("phase", phase="browse")
+    assert out.event("phase", phase="buy")
+    out.release()
+    found = lines(tmp_path / "c" / EVENTS)
+    assert [e["type"] for e in found] == ["clock", "phase", "lost"]
+    assert (found[2]["events"], found[2]["cause"]) == (2, "disk_full")
+    assert losses_of_events(tmp_path / "c") == {"not_recorded"}
+
+
+def test_a_folder_that_is_removed_is_made_again_with_all_that_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+    place = tmp_path / "gone"
+    out = writing(place)
+    told: list[str] = []
+    out.on_trouble(told.append)
+    out.flow(b"first")
+    shutil.rmtree(place)
+    out.flow(b"second")
+    assert (place / DUMP).read_bytes() == b"firstsecond"
+    assert [t for t in told if "was removed" in t]
+    out.release()
+    assert {f.name for f in read_manifest(place / "capture.yaml").files} == {DUMP, EVENTS}
+    assert "chain_broken" not in losses_of_events(place)
+
+
+def test_a_clock_that_is_set_is_told_and_a_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+    out = writing(tmp_path / "c")
+    told: list[str] = []
+    out.on_trouble(told.append)
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() - 3_600_000_000_000)
+    out.event("phase", phase="login")
+    monkeypatch.undo()
+    out.release()
+    assert "set back by 3600" in told[0]
+    assert "clock_set" in losses_of_events(tmp_path / "c")
+
+
+def test_one_process_one_writer(tmp_path: Path) -> None:
+    out = writing(tmp_path / "c")
+    assert writing(tmp_path / "c") is out
+    out.release()
+    assert read_manifest(tmp_path / "c" / "capture.yaml").sealed is None
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys; from analysis.folder.writing import writing; writing(sys.argv[1])",
+         str(tmp_path / "c")],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert "holds a recording already" in told.stderr
+    out.release()
+    assert read_manifest(tmp_path / "c" / "capture.yaml").sealed is not None
+    with pytest.raises(InputError, match="holds a recording already"):
+        writing(tmp_path / "c")
+
+
+def test_what_cannot_be_a_capture_folder_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be written"):
+        writing(tmp_path / "file")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "capture.yaml").write_text("format: 99\n")
+    with pytest.raises(InputError, match="format 99"):
+        writing(tmp_path / "odd")
+
+
+def test_a_manifest_that_was_prepared_is_kept_and_changed_by_name(tmp_path: Path) -> None:
+    (tmp_path / "capture.yaml").write_text("format: 1\nuser_country: id\napp: {id: com.example.shop}\n")
+    out = writing(tmp_path)
+    out.describe(**{"app.version": "5.1", "opened_by": "user_certificate"})
+    found = read_manifest(tmp_path / "capture.yaml")
+    assert (found.user_country, found.app.id, found.app.version) == ("ID", "com.example.shop", "5.1")
+    assert found.salt
+    out.release()
+
+
+def test_without_a_name_all_share_one_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "captures").mkdir()
+    one, two = writing(None), writing("")
+    assert one is two
+    assert one.path.parent == tmp_path / "captures"
+    one.release()
+    two.release()
+    three = writing(None)
+    assert three.path != one.path
+    three.release()
+
+
+def test_a_writer_that_was_killed_leaves_a_folder_that_is_audited_as_it_is(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from analysis.folder.writing import writing; w = writing(sys.argv[1]);"
+        "w.flow(pathlib.Path(sys.argv[2]).read_bytes()); w.event('phase', phase='login'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "c"), str(DEMO / DUMP)], check=False, timeout=60)
+    found = losses(tmp_path / "c")
+    assert found["not_sealed"] == (1, 0)
+    assert "file_torn" not in found
+
+
+def test_the_private_folder_is_for_this_user_and_no_capture(tmp_path: Path) -> None:
+    out: Writing = writing(tmp_path / "c")
+    (out.private() / "key.pem").write_text("secret")
+    assert os.stat(out.private()).st_mode & 0o077 == 0
+    out.release()
+    assert all("key" not in str(e.get("name")) for e in lines(tmp_path / "c" / EVENTS))
