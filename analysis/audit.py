@@ -32,7 +32,7 @@ from analysis.reference import Reference
 from analysis.sources import Batch, Options
 
 if TYPE_CHECKING:
-    from analysis.read import Detector
+    from analysis.read import Detector, Spec
 
 POOL_FROM = 6 << 20
 """Octets of bodies from which on all cores read: below, starting them costs more than they save."""
@@ -67,16 +67,40 @@ class AuditOptions:
     """Processes that read; None: one for each core, once there is enough to read."""
 
 
+class Memory:
+    """What an audit knows of the same capture from before. This one knows nothing and keeps nothing."""
+
+    def begin(self, spec: Spec) -> None:
+        """An audit begins whose detector is built from ``spec``: what another one read counts no more."""
+
+    def digests(self, path: Path, end: int, progress: Callable[[int], None]) -> folder.Digests:
+        """The digests of the first ``end`` octets of a file. Raises OSError."""
+        return folder.digests(path, progress, end)
+
+    def recall(self, message: Message) -> tuple[bytes, Reading | None]:
+        """A name for the message, and what ``read`` understood of it, where that is known."""
+        return b"", None
+
+    def keep(self, name: bytes, reading: Reading) -> None:
+        """Take in what ``read`` understood of the message of that name."""
+
+    def met(self, source: str, batch: Batch) -> None:
+        """A batch of the source of that name came."""
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> tuple[tables.Tables, dict[str, Any]]:
+def run(
+    path: Path, options: AuditOptions, progress: Progress | None = None, memory: Memory | None = None
+) -> tuple[tables.Tables, dict[str, Any]]:
     """Audit the capture at ``path``: its tables and the content of ``audit.json``.
 
+    ``memory``: of earlier audits of this capture; with any of them the result is the same.
     Raises InputError when the capture, or anything that the options name, cannot be used at all. What can be read
     in part is read in part, and the rest counted in the table ``losses``."""
-    tell = progress or _silent
+    tell, memory = progress or _silent, memory or Memory()
     capture = folder.open_capture(path)
     manifest = _with_options(capture.manifest, options)
     reference = Reference.load(_overlays(capture, options))
@@ -84,14 +108,17 @@ def run(path: Path, options: AuditOptions, progress: Progress | None = None) -> 
     from analysis.read import Detector
 
     detector = Detector(persona, reference, manifest.user_country)
-    total = sum(f.path.stat().st_size for f in capture.files)
-    hashed, opened = _open_files(capture, options, manifest, tell, total)
+    memory.begin(detector.spec())
+    ends = _ends(capture)
+    total = sum(ends.values())
+    hashed, opened = _open_files(capture, options, manifest, ends, memory, tell)
     key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, hashed.private)
     assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
     for loss in (*capture.losses, *hashed.losses):
         if options.sealed or loss.kind != "not_sealed":
             assembler.lose(loss)
-    events = _read_all(opened, assembler, detector, options, tell, total)
+    readers = _Readers(detector, options.workers, memory)
+    events = _read_all(opened, assembler, readers, tell, total)
     raw = assembler.tables(_source_table(capture, hashed, opened))
     tell("conclude", 0, 1)
     day, day_from = _capture_date(raw, manifest, options, reference)
@@ -150,13 +177,20 @@ def audit(path: Path, out: Path, options: AuditOptions, progress: Progress | Non
         raise InputError(f"{out} is the capture itself; name another folder with --out.")
     check_out(out)
     made, about = run(path, options, progress)
+    save(path, out, made, about)
+    return about
+
+
+def save(path: Path, out: Path, made: tables.Tables, about: dict[str, Any]) -> None:
+    """Write what :func:`run` made of the capture at ``path`` into the folder ``out``.
+
+    Raises InputError as :func:`check_out` does, and where it cannot be written."""
     clear_out(out)
     try:
         tables.write(out, made, about)
         (out / _REMEMBERED).write_text(str(path.resolve()), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}); free space or name another folder.") from error
-    return about
 
 
 _REMEMBERED = ".capture-path"
@@ -225,12 +259,22 @@ class _Opened:
     batches: Iterator[Batch]
 
 
+def _ends(capture: folder.Capture) -> dict[Path, int]:
+    """How much of each file is read: what it held when the audit began. The journal's lines are written before the
+    flow that they belong to, so it is asked after the dump. Raises InputError where a file is gone."""
+    try:
+        return {f.path: f.path.stat().st_size for f in sorted(capture.files, key=lambda f: f.name.endswith(".jsonl"))}
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}).") from error
+
+
 def _open_files(
     capture: folder.Capture,
     options: AuditOptions,
     manifest: folder.Manifest,
+    ends: dict[Path, int],
+    memory: Memory,
     tell: Progress,
-    total: int,
 ) -> tuple[_Hashed, list[_Opened]]:
     """Hash every file and tell what it is. A file of a folder that cannot be read is a loss; where none can, or
     the only one cannot, that is said."""
@@ -239,7 +283,7 @@ def _open_files(
     hashed = _Hashed([], [], [], [])
     opened: list[_Opened] = []
     refusals: list[InputError] = []
-    done = 0
+    done, total = 0, sum(ends.values())
     for file in capture.files:
 
         def advance(octets: int) -> None:
@@ -248,7 +292,7 @@ def _open_files(
             tell("hash", done, total)
 
         try:
-            sha256, private, size = folder.digests(file.path, advance)
+            sha256, private, size = memory.digests(file.path, ends[file.path], advance)
         except OSError as error:
             raise InputError(f"{file.path} cannot be read ({error.strerror}).") from error
         hashed.sha256.append(sha256)
@@ -258,8 +302,16 @@ def _open_files(
             where = "its SHA-256 is not the one that the manifest names: it was changed after the manifest was written"
             hashed.losses.append(Loss(file.name, "file_changed", 1, size, where))
         beside = tuple((f.name, f.path) for f in capture.files if f is not file)
+        if not size and not options.sealed:
+            opened.append(_Opened(file.name, "other", file.leg, iter(())))
+            continue
         told = Options(
-            batch=options.batch, leg=file.leg, device=manifest.device.address, beside=beside, sealed=options.sealed
+            batch=options.batch,
+            leg=file.leg,
+            device=manifest.device.address,
+            beside=beside,
+            sealed=options.sealed,
+            ends=ends,
         )
         try:
             kind, batches = open_source(file.path, file.name, told)
@@ -343,11 +395,23 @@ def _ctrl_c_waits() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-class _Readers:
-    """Reads messages here, or, once there is enough to read, on all cores. Answers come in the order asked."""
+@dataclass(slots=True)
+class _Asked:
+    """Messages that were handed to the readers: what was known of each, and what is awaited of the rest."""
 
-    def __init__(self, detector: Detector, workers: int | None) -> None:
+    names: list[bytes]
+    known: list[Reading | None]
+    new: list[Message]
+    future: Future[list[Reading]]
+
+
+class _Readers:
+    """Reads messages here, or, once there is enough to read, on all cores. Answers come in the order asked. What
+    ``memory`` knows is not read again."""
+
+    def __init__(self, detector: Detector, workers: int | None, memory: Memory) -> None:
         self._detector = detector
+        self.memory = memory
         self._workers = workers or os.cpu_count() or 1
         self._octets = 0
         self._pool: ProcessPoolExecutor | None = None
@@ -356,7 +420,28 @@ class _Readers:
     def window(self) -> int:
         return self._workers * _WINDOW if self._pool is not None else 0
 
-    def submit(self, messages: list[Message]) -> Future[list[Reading]]:
+    def ask(self, messages: list[Message]) -> _Asked:
+        asked = _Asked([], [], [], Future())
+        for message in messages:
+            name, known = self.memory.recall(message)
+            asked.names.append(name)
+            asked.known.append(known)
+            if known is None:
+                asked.new.append(message)
+        asked.future = self._submit(asked.new)
+        return asked
+
+    def answer(self, asked: _Asked) -> list[Reading]:
+        new = iter(self._result(asked.new, asked.future))
+        readings = []
+        for name, known in zip(asked.names, asked.known, strict=True):
+            if known is None:
+                known = next(new)
+                self.memory.keep(name, known)
+            readings.append(known)
+        return readings
+
+    def _submit(self, messages: list[Message]) -> Future[list[Reading]]:
         self._octets += sum(len(m.body) for m in messages)
         if self._pool is None and self._workers > 1 and self._octets > POOL_FROM:
             self._start()
@@ -383,7 +468,7 @@ class _Readers:
             for _ in range(self._workers):
                 self._pool.submit(_nothing)
 
-    def result(self, messages: list[Message], future: Future[list[Reading]]) -> list[Reading]:
+    def _result(self, messages: list[Message], future: Future[list[Reading]]) -> list[Reading]:
         try:
             return future.result()
         except BrokenProcessPool:
@@ -400,26 +485,25 @@ class _Readers:
 def _read_all(
     opened: list[_Opened],
     assembler: Assembler,
-    detector: Detector,
-    options: AuditOptions,
+    readers: _Readers,
     tell: Progress,
     total: int,
 ) -> list[dict[str, Any]]:
-    readers = _Readers(detector, options.workers)
-    waiting: deque[tuple[Batch, Future[list[Reading]]]] = deque()
+    waiting: deque[tuple[Batch, _Asked]] = deque()
     events: list[dict[str, Any]] = []
     done = 0
 
     def take() -> None:
-        batch, future = waiting.popleft()
-        assembler.add(batch, readers.result(batch.messages, future))
+        batch, asked = waiting.popleft()
+        assembler.add(batch, readers.answer(asked))
 
     try:
         for one in opened:
             reached = 0
             for batch in one.batches:
                 events += batch.events
-                waiting.append((batch, readers.submit(batch.messages)))
+                readers.memory.met(one.name, batch)
+                waiting.append((batch, readers.ask(batch.messages)))
                 while len(waiting) > readers.window:
                     take()
                 reached = max(reached, batch.done)

@@ -7,12 +7,13 @@ does not say stays unknown; nothing here guesses.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -287,25 +288,48 @@ def micros(time: datetime, zone: ZoneInfo | None) -> Micros:
 # --------------------------------------------------------------------------------------------- hashes
 
 
-def digests(path: Path, progress: Callable[[int], None] | None = None) -> tuple[str, bytes, int]:
-    """A file's SHA-256 (hex), its private digest and its size in octets, in one pass.
+Digests = tuple[str, bytes, int]
+"""A file's SHA-256 (hex), its private digest and its size in octets.
 
-    The private digest is SHA-256 over a label and then the file: it keys the hashes of values for a capture that
-    has no salt, and cannot be had from the file's published hash."""
-    public, private, size = hashlib.sha256(), hashlib.sha256(_LABEL), 0
-    with path.open("rb") as file:
-        for chunk in _chunks(file):
-            public.update(chunk)
-            private.update(chunk)
-            size += len(chunk)
-            if progress is not None:
-                progress(len(chunk))
-    return public.hexdigest(), private.digest(), size
+The private digest is SHA-256 over a label and then the file: it keys the hashes of values for a capture that has no
+salt, and cannot be had from the file's published hash."""
 
 
-def _chunks(file: Any) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
+def digests(path: Path, progress: Callable[[int], None] | None = None, end: int | None = None) -> Digests:
+    """The digests of a file, or of its first ``end`` octets, in one pass. Raises OSError."""
+    return Hashing().upto(path, progress, end)
+
+
+class Hashing:
+    """The digests of a file that grows: each time they go on where they stood.
+
+    Octets that were hashed are not looked at again, unless another file lies there or it became shorter."""
+
+    def __init__(self) -> None:
+        self._node: tuple[int, int] | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._public, self._private, self._size = hashlib.sha256(), hashlib.sha256(_LABEL), 0
+
+    def upto(self, path: Path, progress: Callable[[int], None] | None = None, end: int | None = None) -> Digests:
+        """The digests of all of ``path``, or of its first ``end`` octets. Raises OSError."""
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            node = (found.st_dev, found.st_ino)
+            if node != self._node or self._size > min(found.st_size, found.st_size if end is None else end):
+                self._begin()
+                self._node = node
+            file.seek(self._size)
+            if progress is not None and self._size:
+                progress(self._size)
+            while chunk := file.read(_CHUNK if end is None else min(_CHUNK, end - self._size)):
+                self._public.update(chunk)
+                self._private.update(chunk)
+                self._size += len(chunk)
+                if progress is not None:
+                    progress(len(chunk))
+        return self._public.hexdigest(), self._private.digest(), self._size
 
 
 def study_key(path: Path) -> bytes:

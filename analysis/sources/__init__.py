@@ -6,7 +6,7 @@ with the capture. Flow ordinals count first packets (or first entries); a flow's
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +52,8 @@ class Batch:
     """Bytes of the file read so far, for progress."""
     events: list[dict[str, Any]] = field(default_factory=list)
     """Lines of ``events.jsonl`` other than DNS answers: phase marks, refusals, the app in front."""
+    ids: list[tuple[int, str]] = field(default_factory=list)
+    """The proxy's own id of the flow that a unit of this source (as in origins) is of, where it has such ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ class Options:
     messages tell of the same connection, each must know what the other holds."""
     sealed: bool = True
     """The file is finished: a torn tail is a loss. False while it still grows: a torn tail is not yet there."""
+    ends: Mapping[Path, int] = field(default_factory=dict)
+    """Octets of each file that are read, this one and those beside it: what a file grows by while an audit reads it
+    is neither in its hash nor in its tables."""
 
 
 class Source(Protocol):

@@ -87,7 +87,7 @@ def journaled(options: Options) -> dict[str, Journaled]:
 
     found: dict[str, Journaled] = {}
     for _, path in _of_kind(options, "messages"):
-        messages.survey(path, found)
+        messages.survey(path, found, options.ends.get(path))
     return found
 
 
@@ -97,7 +97,7 @@ def passed_through(options: Options) -> set[str]:
 
     found: set[str] = set()
     for _, path in _of_kind(options, "events"):
-        found |= events.connections(path)
+        found |= events.connections(path, options.ends.get(path))
     return found
 
 

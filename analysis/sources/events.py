@@ -29,10 +29,10 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     yield from _Reader(source, options).batches(path)
 
 
-def connections(path: Path) -> set[str]:
+def connections(path: Path, end: int | None = None) -> set[str]:
     """Ids of the client connections that lines of type ``connection`` or ``refusal`` tell of."""
     found = set()
-    for line in lines(path):
+    for line in lines(path, end):
         value = line.value or {}
         if value.get("type") in ("connection", "refusal") and isinstance(value.get("connection"), str):
             found.add(value["connection"])
@@ -65,7 +65,7 @@ class _Reader:
     def batches(self, path: Path) -> Iterator[Batch]:
         batches = Batches(self.options)
         expected, understood, done = CHAIN_START, 0, 0
-        for line in lines(path):
+        for line in lines(path, self.options.ends.get(path)):
             done = line.done
             if line.torn and not self.options.sealed:
                 break

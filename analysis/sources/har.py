@@ -43,7 +43,7 @@ _NOT_SENT = (
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of a HAR. Raises InputError when it holds no ``log.entries``."""
-    with Octets(path) as octets:
+    with Octets(path, options.ends.get(path)) as octets:
         yield from _Reader(source, options).batches(Text(octets), path)
 
 

@@ -30,9 +30,9 @@ class Line:
     torn: bool = False
 
 
-def lines(path: Path) -> Iterator[Line]:
-    """The lines of a file in order; empty ones count, and have no object."""
-    with Octets(path) as octets:
+def lines(path: Path, end: int | None = None) -> Iterator[Line]:
+    """The lines of a file, or of its first ``end`` octets, in order; empty ones count, and have no object."""
+    with Octets(path, end) as octets:
         buffer = bytearray()
         number = start = skipped = 0
         while True:

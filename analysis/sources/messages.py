@@ -31,9 +31,9 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     yield from _Reader(source, options).batches(path)
 
 
-def survey(path: Path, found: dict[str, Journaled]) -> None:
+def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> None:
     """Note which messages of which flows a journal holds, by the proxy's flow id."""
-    for line in lines(path):
+    for line in lines(path, end):
         value = line.value
         if value is None or not isinstance(value.get("flow"), str):
             continue
@@ -133,12 +133,15 @@ class _Reader:
         self.dump = dumped(self.options)
         batches = Batches(self.options)
         number = understood = done = 0
-        for line in lines(path):
+        for line in lines(path, self.options.ends.get(path)):
             done = line.done
             if line.torn and not self.options.sealed:
                 break
             message = self._line(line, number)
             understood += line.value is not None
+            flow = (line.value or {}).get("flow")
+            if isinstance(flow, str):
+                batches.name(line.number, flow)
             if message is not None:
                 number += 1
                 batches.add(None, [message])

@@ -46,7 +46,7 @@ _NAMES_MOST = 16
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of a dump. Raises InputError when no flow in it can be read."""
-    with Octets(path) as octets:
+    with Octets(path, options.ends.get(path)) as octets:
         yield from _Reader(source, options).batches(path, octets)
 
 
@@ -61,7 +61,7 @@ def survey(
     reader = _Reader(source, options)
     reader.sealed_away = passed_through(options)
     exchanges = 0
-    with Octets(path) as octets:
+    with Octets(path, options.ends.get(path)) as octets:
         for number, record in enumerate(r for r in records(path, octets) if isinstance(r, Record)):
             exchange = None
             if record.kind in _HTTP:
@@ -155,6 +155,7 @@ class _Reader:
                 self._gap(record, octets)
                 continue
             made = self.record(record, number, messages)
+            batches.name(number, _text(_mapping(record.state).get("id")))
             number += 1
             messages += len(made.messages)
             understood += record.state is not None

@@ -70,7 +70,7 @@ class _Framer:
         self._buffer = bytearray()
         self._base = 0
         self._ended = False
-        self._size = None if octets.compressed else path.stat().st_size
+        self._size = None if octets.compressed else octets.size
         self._path = path
         self._memory: Memory = {}
 

@@ -6,6 +6,7 @@ Everything streams. A file that breaks off gives what came before the break, and
 from __future__ import annotations
 
 import codecs
+import os
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -28,16 +29,20 @@ _WIDE = (
 class Octets:
     """A file read from its beginning by the chunk.
 
-    ``done``: octets of the file itself that were read, for progress. ``torn``: None, or in words why the
-    stream ended before its end."""
+    ``size``: octets of the file itself. ``done``: those of them that were read, for progress. ``torn``: None, or in
+    words why the stream ended before its end."""
 
-    def __init__(self, path: Path) -> None:
-        """Open ``path``. Raises InputError when it cannot be opened."""
+    def __init__(self, path: Path, end: int | None = None) -> None:
+        """Open ``path``, of which ``end`` octets are read, all where it is None. Raises InputError when it cannot
+        be opened."""
         try:
             self._file: BinaryIO = path.open("rb")
-            self._ahead = self._file.read(_COMPRESSED)
+            size = os.fstat(self._file.fileno()).st_size
+            self.size = size if end is None else min(size, end)
+            self._ahead = self._file.read(_COMPRESSED if end is None else min(_COMPRESSED, end))
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+        self._end = end
         self.done = 0
         self.torn: str | None = None
         self.compressed = self._ahead.startswith(_GZIP)
@@ -66,7 +71,7 @@ class Octets:
         if self._ahead:
             chunk, self._ahead = self._ahead, b""
         else:
-            chunk = self._file.read(most)
+            chunk = self._file.read(most if self._end is None else min(most, self._end - self.done))
         self.done += len(chunk)
         return chunk
 

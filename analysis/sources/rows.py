@@ -7,6 +7,7 @@ import functools
 import ipaddress
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -204,6 +205,7 @@ class Batches:
         self._exchanges: list[Exchange] = []
         self._messages: list[Message] = []
         self._clues: list[Clue] = []
+        self._ids: list[tuple[int, str]] = []
         self._octets = 0
 
     def add(self, exchange: Exchange | None, messages: Iterable[Message], clues: Iterable[Clue] = ()) -> None:
@@ -218,6 +220,11 @@ class Batches:
     def flow(self, row: Mapping[str, Any]) -> None:
         self._flows.append(row)
 
+    def name(self, unit: int, flow: str) -> None:
+        """The proxy's own id of the flow that a unit is of."""
+        if flow:
+            self._ids.append((unit, sys.intern(flow)))
+
     @property
     def full(self) -> bool:
         return (
@@ -229,8 +236,9 @@ class Batches:
     def take(self, done: int) -> Batch:
         """What was gathered, as a batch; gathering begins anew."""
         flows = pa.RecordBatch.from_pylist(self._flows, schema=FLOW_SCHEMA) if self._flows else None
-        batch = Batch(flows, self._exchanges, self._messages, clues=self._clues, done=done)
+        batch = Batch(flows, self._exchanges, self._messages, clues=self._clues, done=done, ids=self._ids)
         self._flows, self._exchanges, self._messages, self._clues, self._octets = [], [], [], [], 0
+        self._ids = []
         return batch
 
     def rows(self, rows: Iterable[Mapping[str, Any]], done: int) -> Iterator[Batch]:

@@ -41,7 +41,7 @@ MOST_OPEN = 1 << 16
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of a packet capture. Raises InputError when it holds no packet that can be read at all."""
-    with Octets(path) as octets:
+    with Octets(path, options.ends.get(path)) as octets:
         yield from _Reader(source, options, "text" if octets.compressed else "file").run(octets, path)
 
 
@@ -63,7 +63,7 @@ class _Reader:
 
     def run(self, octets: Octets, path: Path) -> Iterator[Batch]:
         told = Told()
-        told.apps = apps(path)
+        told.apps = apps(path, self._options.ends.get(path))
         last = 0
         for packet in packets(octets, told):
             self._packet(packet, told)

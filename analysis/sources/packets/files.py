@@ -110,10 +110,11 @@ def packets(octets: Octets, told: Told) -> Iterator[Packet]:
         told.torn, told.growing = octets.torn, True
 
 
-def apps(path: Path) -> dict[int, str] | None:
-    """UID -> package name of a whole pcapng, since they may stand behind the packets; None where it tells of none."""
+def apps(path: Path, end: int | None = None) -> dict[int, str] | None:
+    """UID -> package name of a whole pcapng, or of its first ``end`` octets, since they may stand behind the packets;
+    None where it tells of none."""
     told = Told()
-    with Octets(path) as octets:
+    with Octets(path, end) as octets:
         reader = _Reader(octets)
         if reader.take(4) == SECTION:
             for _ in _pcapng(reader, told, False):
