@@ -1,0 +1,67 @@
+"""How a stream of server-sent events falls into messages of the journal: one rule for who writes it and for who reads
+the dump's copy beside it.
+
+A message is the octets of one event with the empty line that ends it (WHATWG HTML section 9.2.5: a line ends in CR LF,
+LF or CR), so that the messages of a stream together are its octets. A comment that stands alone ends the same way and
+is a message too; empty lines before an event are part of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+MOST = 1 << 20
+"""Octets of a message at most: a longer event is several messages."""
+
+_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+
+
+class Splitter:
+    """Octets in, whole events out, the same however the octets come in pieces. Holds no more than ``most`` octets."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._held = bytearray()
+        self._looked = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that are whole with these octets, in order."""
+        self._held += data
+        whole: list[bytes] = []
+        start, at = 0, self._looked
+        while (found := _END.search(self._held, at)) is not None:
+            at = found.end()
+            if at == len(self._held) and self._held[-1:] == b"\r":
+                # The first half of a CR LF, perhaps.
+                at = found.start()
+                break
+            if self._held[start:at].strip(b"\r\n"):
+                whole += self._cut(start, at)
+                start = at
+        else:
+            at = max(len(self._held) - 2, start)
+        if len(self._held) - start > self._most:
+            *full, last = self._cut(start, len(self._held))
+            whole += full
+            start = len(self._held) - len(last)
+        del self._held[:start]
+        self._looked = max(at - start, 0)
+        return whole
+
+    def _cut(self, start: int, end: int) -> list[bytes]:
+        return [bytes(self._held[n : min(n + self._most, end)]) for n in range(start, end, self._most)]
+
+    def rest(self) -> bytes:
+        """What is left at the stream's end: an event that broke off, or nothing."""
+        rest = bytes(self._held)
+        self._held.clear()
+        self._looked = 0
+        return rest
+
+
+def messages(data: bytes, most: int = MOST) -> list[bytes]:
+    """The messages of a stream that is there whole, or up to where it was cut."""
+    splitter = Splitter(most)
+    found = splitter.feed(data)
+    rest = splitter.rest()
+    return [*found, rest] if rest else found
