@@ -1,0 +1,240 @@
+"""What Lintas itself adds inside of the proxy: who may come in, where nobody is led, and what is not the phone's.
+
+Runs in mitmproxy, before the addons that record. ``Doors`` lets devices in and keeps the proxy from being led to this
+machine's own services or to itself; it brings ``http://mitm.it`` to the page that hands out the certificate. ``Hidden``
+stands before the recording addons and keeps from them what Lintas itself asked for: its proof and that page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mitmproxy import connection, dns, exceptions, http, tls
+from mitmproxy.net import tls as net_tls
+from mitmproxy.net.dns import types
+from mitmproxy.proxy import mode_specs
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from OpenSSL import SSL
+
+CERTIFICATE_HOST = "mitm.it"
+"""The name under which phones ask for the certificate, as they do with mitmproxy itself."""
+_TUNNEL_DNS = "10.0.0.53"
+"""The name server inside of the tunnel: an address that surely leads into the proxy."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def ip(text: str) -> Address:
+    """An address without its zone; IPv4 in IPv6 as IPv4. Raises ValueError when it is none."""
+    found = ipaddress.ip_address(text.rsplit("%", 1)[0])
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        return found.ipv4_mapped
+    return found
+
+
+def is_here(address: Address) -> bool:
+    """Is it an address of this machine? The system itself is asked: only its own can be bound."""
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+@dataclass
+class Seen:
+    """What came through, counted for the live view."""
+
+    connections: int = 0
+    requests: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    refused: int = 0
+    """TLS handshakes that a device broke off."""
+    strangers: int = 0
+    """Connections from addresses that are not let in."""
+    kept_out: int = 0
+    """Connections that would have led to this machine itself."""
+
+
+@dataclass
+class Doors:
+    """Who may come in, and where nobody is led.
+
+    ``allowed``: networks whose devices are let in beside the private ones. ``tell``: takes a line for the front."""
+
+    tell: Callable[..., None]
+    allowed: tuple[Network, ...] = ()
+    certificate_at: tuple[str, int] | None = None
+    proof: str | None = None
+    """The mode through which the front proves that decryption works; its traffic is nobody's."""
+    seen: Seen = field(default_factory=Seen)
+    listening: set[tuple[str, int]] = field(default_factory=set)
+    """Transport and port of each listener."""
+    _known: set[str] = field(default_factory=set)
+    _turned_away: set[str] = field(default_factory=set)
+
+    name = "lintasdoors"
+
+    def own(self, client: connection.Client) -> bool:
+        return self.proof is not None and client.proxy_mode.full_spec == self.proof
+
+    def ours(self, flow: http.HTTPFlow) -> bool:
+        """The proof, or the page that hands out the certificate."""
+        return (
+            self.own(flow.client_conn)
+            or flow.request.pretty_host == CERTIFICATE_HOST
+            or (self.certificate_at is not None and flow.server_conn.address == self.certificate_at)
+        )
+
+    def client_connected(self, client: connection.Client) -> None:
+        if self.own(client):
+            return
+        mode = client.proxy_mode
+        device = client.peername[0]
+        # Into the tunnel comes only who has its key; a local capture is of this machine's own programs.
+        keyed = isinstance(mode, (mode_specs.WireGuardMode, mode_specs.LocalMode, mode_specs.TunMode))
+        if not keyed and not self._let_in(ip(device)):
+            client.error = "not let in"
+            self.seen.strangers += 1
+            if device not in self._turned_away and len(self._turned_away) < 1000:
+                self._turned_away.add(device)
+                self.tell("stranger", client=device)
+            return
+        self.seen.connections += 1
+        if device not in self._known and len(self._known) < 1000:
+            self._known.add(device)
+            self.tell("device", client=device, mode=mode.type_name)
+
+    def _let_in(self, device: Address) -> bool:
+        return not device.is_global or any(device in network for network in self.allowed)
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        if not self.own(client) and client.error != "not let in":
+            self.seen.connections -= 1
+
+    def dns_request(self, flow: dns.DNSFlow) -> None:
+        """The certificate's page has a name wherever the phone asks through the tunnel."""
+        question = flow.request.question
+        if self.certificate_at is None or question is None or question.name.rstrip(".").lower() != CERTIFICATE_HOST:
+            return
+        answers = []
+        if question.type == types.A:
+            answers = [dns.ResourceRecord.A(question.name, ipaddress.IPv4Address(_TUNNEL_DNS), ttl=10)]
+        flow.response = flow.request.succeed(answers)
+
+    async def server_connect(self, data: ServerConnectionHookData) -> None:
+        server, client = data.server, data.client
+        if server.address is None or self.own(client):
+            return
+        host, port = server.address[0], server.address[1]
+        if port == 80 and host in (CERTIFICATE_HOST, _TUNNEL_DNS) and self.certificate_at is not None:
+            server.address = self.certificate_at
+            return
+        if (host, port) == self.certificate_at:
+            return
+        addresses = await _addresses(host, port, (server.transport_protocol, port) in self.listening)
+        here = [a for a in addresses if is_here(a)]
+        if (server.transport_protocol, port) in self.listening and here:
+            server.error = "this is the proxy itself"
+        elif any(a.is_loopback or a.is_unspecified for a in here) and not is_here(ip(client.peername[0])):
+            # Its loopback is the phone's own; this machine's services there are none of its business.
+            server.error = "this machine's loopback is not the phone's"
+        if server.error:
+            self.seen.kept_out += 1
+
+    def tls_start_server(self, data: tls.TlsData) -> None:
+        """The proof's server has a certificate that nobody signed, and is asked for nothing but an echo."""
+        if not self.own(data.context.client):
+            return
+        context = net_tls.create_proxy_server_context(
+            method=net_tls.Method.TLS_CLIENT_METHOD,
+            min_version=net_tls.Version.TLS1_2,
+            max_version=net_tls.Version.UNBOUNDED,
+            cipher_list=None,
+            ecdh_curve=None,
+            verify=net_tls.Verify.VERIFY_NONE,
+            ca_path=None,
+            ca_pemfile=None,
+            client_cert=None,
+            legacy_server_connect=False,
+        )
+        data.ssl_conn = SSL.Connection(context)
+        data.ssl_conn.set_connect_state()
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        if not self.own(data.context.client):
+            self.seen.refused += 1
+
+
+async def _addresses(host: str, port: int, resolve: bool) -> list[Address]:
+    """The addresses that a host stands for; names are looked up only where it matters."""
+    try:
+        return [ip(host)]
+    except ValueError:
+        pass
+    if host.rstrip(".").lower() == "localhost" or host.rstrip(".").lower().endswith(".localhost"):
+        return [ipaddress.IPv4Address("127.0.0.1")]
+    if not resolve:
+        return []
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [ip(str(entry[4][0])) for entry in found]
+
+
+class Hidden:
+    """Stands before the addons that record, and ends a hook there for what is Lintas' own. Counts the rest."""
+
+    name = "lintashidden"
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._first: set[str] = set()
+
+    def client_connected(self, client: connection.Client) -> None:
+        if self._doors.own(client):
+            raise exceptions.AddonHalt
+
+    def _hide(self, flow: http.HTTPFlow) -> None:
+        if self._doors.ours(flow):
+            raise exceptions.AddonHalt
+
+    http_connect = http_connected = requestheaders = request = responseheaders = _hide
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        self._hide(flow)
+        seen = self._doors.seen
+        seen.requests += 1
+        seen.bytes_out += len(flow.request.raw_content or b"")
+        seen.bytes_in += len(flow.response.raw_content or b"") if flow.response is not None else 0
+        device = flow.client_conn.peername[0]
+        if flow.client_conn.tls_established and device not in self._first and len(self._first) < 1000:
+            self._first.add(device)
+            self._doors.tell("first", client=device, host=flow.request.pretty_host)
+
+    def error(self, flow: Any) -> None:
+        if isinstance(flow, http.HTTPFlow):
+            self._hide(flow)
+
+    def dns_request(self, flow: dns.DNSFlow) -> None:
+        if _names(flow, (CERTIFICATE_HOST,)):
+            raise exceptions.AddonHalt
+
+    dns_response = dns_request
+
+
+def _names(flow: dns.DNSFlow, hosts: Iterable[str]) -> bool:
+    question = flow.request.question
+    return question is not None and question.name.rstrip(".").lower() in hosts
