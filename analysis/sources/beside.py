@@ -39,6 +39,9 @@ class Indexes:
     def __contains__(self, index: int) -> bool:
         return index < self._upto or index in self._more
 
+    def __len__(self) -> int:
+        return self._upto + len(self._more)
+
 
 @dataclass(slots=True)
 class Journaled:

@@ -114,6 +114,8 @@ class _Flow:
     seen: dict[str, Indexes] = field(default_factory=lambda: {"sent": Indexes(), "received": Indexes()})
     missing: int = 0
     missing_count: int = 0
+    octets: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    streamed: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
 
 
 @dataclass(slots=True)
@@ -169,6 +171,8 @@ class _Reader:
         if kind == "flow":
             self._flow(value, line)
             return None
+        if kind == "progress" and value.get("direction") in _DIRECTIONS:
+            self._progress(self._flow(value, line), value)
         if kind != "message":
             return None
         found = _message(value)
@@ -181,6 +185,13 @@ class _Reader:
             return None
         return self._made(flow, found, value, line, number)
 
+    def _progress(self, flow: _Flow, value: dict[str, Any]) -> None:
+        """How far a streamed body had come. It counts where the flow stands in no dump: the proxy was killed."""
+        so_far = _count(value.get("bytes"))
+        flow.streamed[value["direction"]] = max(flow.streamed[value["direction"]], so_far)
+        if flow.row is not None:
+            flow.row["last"] = later(flow.row["last"], _time(value.get("at")))
+
     def _made(self, flow: _Flow, found: _Read, value: dict[str, Any], line: Line, number: int) -> Message:
         at = _time(value.get("at"))
         body = found.data[: self.options.max_body]
@@ -191,6 +202,7 @@ class _Reader:
             over = len(found.data) > len(body)
             where = "messages larger than is held" if over else "messages that the journal does not hold whole"
             self.losses.add("body_limit" if over else "body_missing", where, missing)
+        flow.octets[found.direction] += found.size
         if flow.row is not None:
             flow.row["bytes_out" if found.direction == "sent" else "bytes_in"] += found.size
             flow.row["first"] = earlier(flow.row["first"], at)
@@ -270,6 +282,12 @@ class _Reader:
         shared = [f for f in self.flows.values() if f.row is flow.row]
         missing, count = sum(f.missing for f in shared), sum(f.missing_count for f in shared)
         row = flow.row
+        for direction, column in (("sent", "bytes_out"), ("received", "bytes_in")):
+            for one in shared:
+                unkept = max(one.streamed[direction] - one.octets[direction], 0)
+                row[column] += unkept
+                missing += unkept
+                count += unkept > 0
         row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - missing
         if count:
             row["unread"] = [{"kind": "truncated", "cause": "body_not_kept", "bytes": missing, "count": count}]

@@ -11,12 +11,13 @@ proxy notes the end of the whole TLS handshake, never the ServerHello.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from analysis.folder import sse
+from analysis.folder.ciphertext import ciphertext
 from analysis.model import Clue, Exchange, Headers, InputError, Key, Message, Micros, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.beside import Journaled, conversation, journaled, passed_through, peer
@@ -200,7 +201,7 @@ class _Reader:
         if kind == "http":
             made = self._http(record, state, known, number)
         elif kind in ("tcp", "udp"):
-            made = self._raw(record, state, known, number, kind)
+            made = self._raw(record, state, known, number, "tcp" if kind == "tcp" else "udp")
         elif kind == "dns":
             made = self._dns(state, known)
         else:
@@ -300,9 +301,13 @@ class _Reader:
         """Octets of flows that only the journal knows and that went over connections that the dump knows."""
         for flow, held in self.journal.items():
             known = None if flow in self.done else self.conversations.get(held.conversation or ("?",))
-            if known is not None:
-                known.row["bytes_out"] += held.octets["sent"]
-                known.row["bytes_in"] += held.octets["received"]
+            if known is None:
+                continue
+            for direction, column in (("sent", "bytes_out"), ("received", "bytes_in")):
+                missing = max(held.streamed[direction] - held.octets[direction], 0)
+                known.row[column] += held.octets[direction] + missing
+                known.missing += missing
+                known.missing_count += missing > 0
 
     def _row(self, known: _Conversation) -> dict[str, Any]:
         row = known.row
@@ -375,10 +380,16 @@ class _Reader:
         if request and self._counts(state, "request", done.request, record):
             done.request = True
             made.messages.append(self._count(known, sent))
+        websocket = _mapping(state.get("websocket"))
         if response and self._counts(state, "response", done.response, record):
             done.response = True
-            made.messages.append(self._count(known, received))
-        websocket = _mapping(state.get("websocket"))
+            held = self.journal.get(_text(state.get("id")))
+            if held is not None and held.octets["received"] and not websocket:
+                # Its events are messages of the journal, and only those that are not there are read here.
+                made.messages.append(self._count(known, replace(received, body=b"", size=0, cut=False)))
+                made.messages += self._events(known, received, held, state)
+            else:
+                made.messages.append(self._count(known, received))
         frames = _sequence(websocket.get("messages"))
         made.messages += self._messages(record, frames, _frame, known, number, done, common | {"kind": "websocket"})
         self._seen(known, micros(websocket.get("timestamp_end")))
@@ -468,9 +479,40 @@ class _Reader:
             self.losses.add(kind, f"{message.kind} bodies {where}", missing)
         return message
 
+    def _events(self, known: _Conversation, received: Message, held: Journaled, state: State) -> list[Message]:
+        """Server-sent events that the journal lacks (the disk was full), from the dump's copy of the stream."""
+        stated = _mapping(state.get("metadata")).get("lintas_response_events")
+        lacking = stated - len(held.indexes["received"]) if isinstance(stated, int) else 0
+        coded = any(name.lower() == "content-encoding" for name, _ in received.headers)
+        made: list[Message] = []
+        start = 0
+        for index, piece in enumerate(() if coded or lacking <= 0 else sse.messages(received.body)):
+            if index not in held.indexes["received"]:
+                origin = replace(received.origin, offset=start, length=len(piece))
+                made.append(
+                    replace(
+                        received,
+                        kind="sse",
+                        index=index,
+                        at=None,
+                        body=piece,
+                        size=len(piece),
+                        cut=False,
+                        origin=origin,
+                    )
+                )
+                known.row["bytes_in"] += len(piece)
+            start += len(piece)
+        if lacking > len(made):
+            where = "server-sent events that neither the journal nor the dump holds"
+            self.losses.add("body_missing", where, 0, lacking - len(made))
+        return made
+
     # -------------------------------------------------------------------------------- messages outside of HTTP
 
-    def _raw(self, record: Record, state: State, known: _Conversation, number: int, kind: str) -> _Made:
+    def _raw(
+        self, record: Record, state: State, known: _Conversation, number: int, kind: Literal["tcp", "udp"]
+    ) -> _Made:
         messages = _sequence(state.get("messages"))
         self._seen(known, micros(_mapping(state.get("error")).get("timestamp")))
         flow_id = _text(state.get("id"))
@@ -705,25 +747,13 @@ def _piece(message: object) -> tuple[bool, bytes, Micros | None]:
     return bool(parts[0]), _octets(parts[1]), micros(parts[2])
 
 
-_TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]", re.DOTALL)
-
-
-def _encrypted(messages: list[Any], kind: str) -> str | None:
-    """Why a connection that the proxy passed on unopened cannot be read: it begins as TLS (RFC 8446 section 5.1) or
-    as QUIC (RFC 9000 section 17.2)."""
+def _encrypted(messages: list[Any], kind: Literal["tcp", "udp"]) -> str | None:
+    """Why a connection that the proxy passed on unopened cannot be read, by its first octets."""
     for message in messages:
         from_client, content, _ = _piece(message)
-        if not content:
-            continue
-        if kind == "tcp" and from_client and _TLS_RECORD.match(content):
-            return "passed_through"
-        if kind == "udp" and len(content) > 5 and content[0] & 0xC0 == 0xC0 and content[1:5] in _QUIC_VERSIONS:
-            return "quic"
-        return None
+        if content:
+            return ciphertext(kind, from_client, content)
     return None
-
-
-_QUIC_VERSIONS = {b"\0\0\0\1", b"\x6b\x33\x43\xcf", *(b"\xff\0\0" + bytes([n]) for n in range(20, 35))}
 
 
 def _answered(kind: object, data: bytes) -> str | None:
