@@ -292,13 +292,36 @@ TABLES: dict[str, Table] = {
             "opaque",
             "What could not be opened, and why.",
             ("flow", INT, "flow, or null"),
-            ("kind", TEXT, "ca_refused, pinned, encrypted, sealed, non_http, relayed, truncated, unread"),
+            (
+                "kind",
+                TEXT,
+                (
+                    "ca_refused, pinned, probable_pin, encrypted, sealed, non_http, relayed, truncated, unread; "
+                    "unused, unreachable, fell_back (nothing was said)"
+                ),
+            ),
             ("cause", TEXT, "the signal that says so"),
             ("host", TEXT, "name, where known"),
             ("destination", INT, "destination"),
             ("bytes", INT, "octets, both directions"),
             ("count", INT, "occurrences"),
             ("origin", TEXT, "the bytes"),
+        ),
+        _table(
+            "readable",
+            "How much of each app could be read, and by which means: of the flows that count and said something.",
+            ("app", TEXT, "as in flows; null: not known"),
+            ("app_from", TEXT, "as in flows"),
+            ("opened_by", TEXT, "what opened what was encrypted, as the manifest states it; null: not stated"),
+            ("hosts", INT, "hosts that it spoke with"),
+            ("hosts_read", INT, "of them, those read in full"),
+            ("hosts_part", INT, "of them, those read in part"),
+            ("connections", INT, "flows"),
+            ("connections_clear", INT, "of them, those that were in the clear"),
+            ("connections_opened", INT, "of them, those that were encrypted and opened"),
+            ("bytes", INT, "octets, both directions"),
+            ("bytes_clear", INT, "of them, those that were in the clear and understood"),
+            ("bytes_opened", INT, "of them, those that were encrypted, opened and understood"),
         ),
         _table(
             "evidence",

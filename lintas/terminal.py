@@ -20,12 +20,16 @@ INTERRUPTED = 130
 UNREAD = {
     "ca_refused": "certificate refused",
     "pinned": "pinned",
+    "probable_pin": "probably pinned",
     "encrypted": "encrypted",
     "sealed": "sealed by the app",
     "non_http": "not HTTP",
     "relayed": "passed on unopened",
     "truncated": "cut by the capture",
     "unread": "not understood",
+    "unused": "connections never used",
+    "unreachable": "servers not reached",
+    "fell_back": "QUIC that gave way to TCP",
 }
 """What could not be opened, in a few words."""
 _SHOW_AFTER = 2.0

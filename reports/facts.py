@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 READINGS = ("full", "part", "refused", "encrypted", "non_http", "silent")
 """How far something could be read: in full; opened but with a closed part; and the reasons for not at all. The last
 is a conversation in which no octet passed."""
-_READING_OF = {"ca_refused": "refused", "pinned": "refused", "encrypted": "encrypted", "relayed": "encrypted"}
+_READING_OF = {
+    **dict.fromkeys(("ca_refused", "pinned"), "refused"),
+    **dict.fromkeys(("encrypted", "relayed", "probable_pin"), "encrypted"),
+    **dict.fromkeys(("unused", "unreachable", "fell_back"), "silent"),
+}
 _INSIDE = frozenset({"sealed", "truncated", "unread"})
 """Kinds of a closed part within what was opened."""
 METHODS = ("planted", "endpoint", "key", "value", "memory")

@@ -49,6 +49,7 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     made["destinations"] = destinations.describe(made, manifest, reference, settings)
     made = attribute.apps(made, manifest, reference)
     made["opaque"] = opaque.gather(made, manifest)
+    made["readable"] = opaque.readable(made, manifest)
     made["links"] = link.identifiers(made, manifest, reference)
     made["evidence"] = judge.keep_evidence(made)
     made["findings"] = judge.findings(made, manifest, reference, settings)

@@ -1,42 +1,188 @@
-"""Opaque: what could not be opened, and what a signal of it means."""
+"""Opaque: what could not be opened, what a signal of it means, and how much of each app could be read.
+
+A source or an addon says what was seen (``flows.unread``: kind and cause). What follows from it needs the whole
+capture: whether the same host was opened elsewhere, whether the same app took the certificate of another host, whether
+it happened again. No signal is made more of than it shows: ``docs/design.md`` has the rules.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
 
+_NOT_TRUSTED = frozenset({"certificate_not_trusted", "unknown_ca", "bad_certificate", "certificate_unknown"})
+"""Causes of ``ca_refused`` that say that a certificate's issuer, or the certificate as such, is not accepted. The
+others say why (expired, revoked, no proof of transparency), and that is no pin."""
+_HANDSHAKE = frozenset(
+    "closed_during_handshake reset_during_handshake stall tls_failed server_tls_failed server_certificate".split()
+)
+"""Causes of an encrypted connection that came to nothing."""
+_UNUSED = frozenset({"unused", "client_abort", "recording_ended"})
+"""Causes of a connection on which nothing was said, so that nothing of it was withheld."""
+NOTHING_SAID = frozenset({"unused", "unreachable", "fell_back"})
+"""Kinds of connections on which nothing was said that could have been read."""
+_PROXY = frozenset({"mitmproxy", "messages", "events"})
+"""Kinds of sources that a proxy writes: its certificate is what was taken or refused."""
+_AGAIN = 2
+"""Connections closed behind the handshake from which on it is a probable pin: one may be a connection in reserve."""
+_STRENGTH = ("pinned", "ca_refused", "probable_pin")
+
+
+@dataclass(slots=True)
+class _Opened:
+    """Where a host was opened: by which app, from which address of the phone, since when, over which transport."""
+
+    app: str | None
+    src: str | None
+    first: int | None
+    transport: str | None
+
+
+@dataclass(slots=True)
+class _Capture:
+    """What the flows that count show of the whole capture."""
+
+    opened: dict[str, list[_Opened]] = field(default_factory=lambda: defaultdict(list))
+    """By host: encrypted connections that were opened."""
+    took: dict[str, int] = field(default_factory=dict)
+    """By app, where it is stated: when it first took the proxy's certificate."""
+    closed: dict[tuple[str | None, str | None, str | None], int] = field(default_factory=lambda: defaultdict(int))
+    """By app, address of the phone and host: connections closed behind the handshake."""
+
+    def was_opened(self, row: Mapping[str, Any], transport: str | None = None) -> bool:
+        """The same app, from the same phone, had this host opened; what is not known could be the same."""
+        return any(
+            (transport is None or o.transport == transport)
+            and _could_be(o.app, row["app"])
+            and _could_be(o.src, row["src"])
+            for o in self.opened.get(row["host"] or "", ())
+        )
+
 
 def gather(tables: Tables, manifest: Manifest) -> pa.Table:
     """A row for each flow that counts and each kind of octets in it that no reader understood.
 
     A refused certificate is ``pinned`` only where the manifest proves that a certificate of the system's store was
-    offered; an app that refuses a user's certificate did what every app does by default since Android 7."""
-    flows = tables["flows"]
+    offered, or where the same app (stated, not inferred) had taken the proxy's certificate for another host before and
+    never did for this one. An app that refuses a user's certificate did what every app does by default since Android
+    7. A connection closed behind the handshake is a ``probable_pin`` where it happened again and the host was never
+    opened. QUIC is never a refusal of the host."""
+    rows = _flows(tables)
+    capture = _look(rows, tables, manifest)
     proven = manifest.opened_by == "system_certificate" or manifest.device.by_system is True
-    rows = []
-    wanted = ("flow", "same_as", "host", "destination", "origin", "unread")
-    for flow, same_as, host, destination, origin, unread in zip(*(flows[c].to_pylist() for c in wanted), strict=True):
-        if same_as is not None:
-            continue
-        for part in unread or ():
-            kind = "pinned" if part["kind"] == "ca_refused" and proven else part["kind"]
-            rows.append(
-                {
-                    "flow": flow,
-                    "kind": kind,
-                    "cause": part["cause"],
-                    "host": host,
-                    "destination": destination,
-                    "bytes": part["bytes"] or 0,
-                    "count": part["count"] or 1,
-                    "origin": origin,
-                }
-            )
-    return TABLES["opaque"].from_rows(rows)
+    made = []
+    kinds: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
+    for row in rows:
+        for part in row["unread"] or ():
+            kind = _kind(row, part, capture, proven)
+            if kind in _STRENGTH:
+                kinds[row["host"] or ""].append((kind, row))
+            made.append((row, part, kind))
+    return TABLES["opaque"].from_rows(
+        {
+            "flow": row["flow"],
+            "kind": _behind(row, part, kind, kinds),
+            "cause": part["cause"],
+            "host": row["host"],
+            "destination": row["destination"],
+            "bytes": part["bytes"] or 0,
+            "count": part["count"] or 1,
+            "origin": row["origin"],
+        }
+        for row, part, kind in made
+    )
+
+
+def _flows(tables: Tables) -> list[dict[str, Any]]:
+    """The flows that count, with what is needed here. Times are microseconds."""
+    wanted = (
+        *("flow", "source", "same_as", "app", "app_from", "transport", "src", "dst", "host", "first", "tls"),
+        *("decrypted", "unread", "destination", "origin", "bytes_out", "bytes_in", "bytes_read"),
+    )
+    flows = tables["flows"].select(wanted)
+    index = flows.schema.get_field_index("first")
+    flows = flows.set_column(index, "first", flows["first"].cast(pa.int64()))
+    return [row for row in flows.to_pylist() if row["same_as"] is None]
+
+
+def _look(rows: Iterable[dict[str, Any]], tables: Tables, manifest: Manifest) -> _Capture:
+    made = _Capture()
+    proxied = {
+        n
+        for n, kind in zip(*(tables["sources"][c].to_pylist() for c in ("source", "kind")), strict=True)
+        if kind in _PROXY
+    }
+    offered = manifest.opened_by not in ("hooks", "keys", "none")
+    for row in rows:
+        if row["decrypted"] and row["tls"] is not None and row["host"]:
+            made.opened[row["host"]].append(_Opened(row["app"], row["src"], row["first"], row["transport"]))
+            stated = row["app"] is not None and row["app_from"] == "stated"
+            if stated and offered and row["source"] in proxied and row["first"] is not None:
+                made.took[row["app"]] = min(made.took.get(row["app"], row["first"]), row["first"])
+        for part in row["unread"] or ():
+            if part["cause"] == "closed_after_handshake":
+                made.closed[_who(row)] += part["count"] or 1
+    return made
+
+
+def _who(row: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    return row["app"], row["src"], row["host"]
+
+
+def _could_be(one: str | None, other: str | None) -> bool:
+    return one is None or other is None or one == other
+
+
+def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture, proven: bool) -> str:
+    """What a part's signal means, before what was passed through for it."""
+    kind, cause = str(part["kind"]), part["cause"]
+    if kind == "ca_refused":
+        return "pinned" if cause in _NOT_TRUSTED and (proven or _took_another(row, capture)) else kind
+    if kind != "unread":
+        return kind
+    if cause == "closed_after_handshake":
+        if capture.was_opened(row):
+            return "unused"
+        return "probable_pin" if capture.closed[_who(row)] >= _AGAIN else "encrypted"
+    if cause == "quic":
+        return "fell_back" if capture.was_opened(row, "tcp") else "encrypted"
+    if cause in _UNUSED:
+        return "unused"
+    if cause == "server_unreachable":
+        return "unreachable"
+    return "encrypted" if cause in _HANDSHAKE else kind
+
+
+def _took_another(row: Mapping[str, Any], capture: _Capture) -> bool:
+    """The app, which is stated, had taken the proxy's certificate elsewhere before it refused it here."""
+    if row["app"] is None or row["app_from"] != "stated" or row["first"] is None or capture.was_opened(row):
+        return False
+    since = capture.took.get(row["app"])
+    return since is not None and since <= row["first"]
+
+
+def _behind(
+    row: Mapping[str, Any],
+    part: Mapping[str, Any],
+    kind: str,
+    kinds: Mapping[str, list[tuple[str, Mapping[str, Any]]]],
+) -> str:
+    """What was passed through because the host had refused stayed closed for that reason."""
+    if kind not in ("relayed", "sealed") or part["cause"] != "passed_through":
+        return kind
+    refused = {
+        k
+        for k, r in kinds.get(row["host"] or "", ())
+        if _could_be(r["app"], row["app"]) and _could_be(r["src"], row["src"])
+    }
+    return next((k for k in _STRENGTH if k in refused), "relayed")
 
 
 def octets_by_kind(opaque: pa.Table) -> dict[str, int]:
@@ -45,3 +191,82 @@ def octets_by_kind(opaque: pa.Table) -> dict[str, int]:
     for kind, octets in zip(opaque["kind"].to_pylist(), opaque["bytes"].to_pylist(), strict=True):
         totals[kind] += octets
     return dict(totals)
+
+
+# --------------------------------------------------------------------------------------------- how much was read
+
+
+@dataclass(slots=True)
+class _Share:
+    hosts: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+    connections: int = 0
+    connections_clear: int = 0
+    connections_opened: int = 0
+    octets: int = 0
+    octets_clear: int = 0
+    octets_opened: int = 0
+
+
+def readable(tables: Tables, manifest: Manifest) -> pa.Table:
+    """How much of each app could be read, and by which means: of the hosts, connections and octets of the flows that
+    count, those that were in the clear and those that were opened. ``tables["opaque"]`` is that of :func:`gather`.
+
+    A connection on which nothing was said counts nowhere. The share that was not read is the rest."""
+    nothing = _nothing_said(tables)
+    exchanges = tables["exchanges"]
+    secure, spoke = set(), set()
+    for flow, scheme in zip(exchanges["flow"].to_pylist(), exchanges["scheme"].to_pylist(), strict=True):
+        spoke.add(flow)
+        if scheme == "https":
+            secure.add(flow)
+    shares: dict[tuple[str | None, str | None], _Share] = defaultdict(_Share)
+    for row in _flows(tables):
+        octets = (row["bytes_out"] or 0) + (row["bytes_in"] or 0)
+        if row["flow"] in nothing or not (octets or row["flow"] in spoke):
+            continue
+        share = shares[row["app"], row["app_from"]]
+        host = row["host"] or row["dst"] or ""
+        share.hosts.add(host)
+        share.connections += 1
+        share.octets += octets
+        if not row["decrypted"]:
+            share.closed.add(host)
+            continue
+        share.read.add(host)
+        read = row["bytes_read"] or 0
+        if row["tls"] is not None or row["flow"] in secure:
+            share.connections_opened += 1
+            share.octets_opened += read
+        else:
+            share.connections_clear += 1
+            share.octets_clear += read
+        if read < octets:
+            share.closed.add(host)
+    return TABLES["readable"].from_rows(
+        {
+            "app": app,
+            "app_from": app_from,
+            "opened_by": manifest.opened_by,
+            "hosts": len(share.hosts),
+            "hosts_read": len(share.read - share.closed),
+            "hosts_part": len(share.read & share.closed),
+            "connections": share.connections,
+            "connections_clear": share.connections_clear,
+            "connections_opened": share.connections_opened,
+            "bytes": share.octets,
+            "bytes_clear": share.octets_clear,
+            "bytes_opened": share.octets_opened,
+        }
+        for (app, app_from), share in sorted(shares.items(), key=lambda s: (s[0][0] or "", s[0][1] or ""))
+    )
+
+
+def _nothing_said(tables: Tables) -> set[int]:
+    """Flows of which every part is a connection on which nothing was said."""
+    kinds: dict[int, set[str]] = defaultdict(set)
+    opaque = tables["opaque"]
+    for flow, kind in zip(opaque["flow"].to_pylist(), opaque["kind"].to_pylist(), strict=True):
+        kinds[flow].add(kind)
+    return {flow for flow, found in kinds.items() if found <= NOTHING_SAID}

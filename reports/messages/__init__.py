@@ -35,7 +35,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     ),
     "reading": ("full", "part", "refused", "encrypted", "non_http", "silent"),
     "reading.short": ("full", "part", "refused", "encrypted", "non_http", "silent"),
-    "opaque": ("ca_refused", "pinned", "encrypted", "sealed", "non_http", "relayed", "truncated", "unread"),
+    "opaque": (
+        *"ca_refused pinned probable_pin encrypted sealed non_http relayed truncated unread".split(),
+        *"unused unreachable fell_back".split(),
+    ),
     "method": ("planted", "endpoint", "key", "value", "memory"),
     "method.how": ("planted", "endpoint", "key", "value", "memory"),
     "method.short": ("planted", "endpoint", "key", "value", "memory"),

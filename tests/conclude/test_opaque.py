@@ -1,0 +1,251 @@
+"""Opaque: what a signal means once the whole capture is seen, and how much of each app could be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from analysis.conclude import opaque
+from analysis.folder import Device, Manifest
+from analysis.tables import Tables
+from tests.conclude.made import exchange, flow, rows, source, tables
+
+APP, OTHER = "com.example.shop", "com.example.bank"
+
+
+def events() -> list[dict[str, Any]]:
+    """A proxy's folder: the dump is source 0, the events are source 1, packets source 2."""
+    return [source(0), source(1, "events"), source(2, "pcap")]
+
+
+def signal(number: int, cause: str, kind: str = "unread", host: str = "pay.example", **more: Any) -> dict[str, Any]:
+    """A connection that events tell of."""
+    part = {"kind": kind, "cause": cause, "bytes": more.pop("octets", 500), "count": more.pop("count", 1)}
+    more = {"bytes_out": 200, "bytes_in": 300, "src": "10.0.0.2", **more}
+    return flow(number, source=1, host=host, decrypted=False, bytes_read=0, unread=[part], **more)
+
+
+def opened(number: int, host: str = "pay.example", **more: Any) -> dict[str, Any]:
+    """A TLS connection of the dump whose content was read."""
+    return flow(number, host=host, tls="TLSv1.3", src="10.0.0.2", bytes_read=30, **more)
+
+
+def kinds(*flows: dict[str, Any], manifest: Manifest | None = None) -> list[Any]:
+    made = opaque.gather(tables(sources=events(), flows=list(flows)), manifest or Manifest())
+    return rows(made, "flow", "kind")
+
+
+# ------------------------------------------------------------------------------------------------------ pinned
+
+
+@pytest.mark.parametrize("cause", ["certificate_not_trusted", "unknown_ca", "bad_certificate", "certificate_unknown"])
+def test_a_refusal_behind_one_that_the_same_app_took_is_a_pin(cause: str) -> None:
+    took = opened(0, "www.example", app=APP, app_from="stated")
+    assert kinds(took, signal(1, cause, "ca_refused", app=APP, app_from="stated")) == [(1, "pinned")]
+
+
+@pytest.mark.parametrize("cause", ["certificate_expired", "certificate_revoked", "certificate_transparency"])
+def test_an_alert_with_another_reason_is_no_pin(cause: str) -> None:
+    took = opened(0, "www.example", app=APP, app_from="stated")
+    refused = signal(1, cause, "ca_refused", app=APP, app_from="stated")
+    proven = Manifest(opened_by="system_certificate")
+    assert kinds(took, refused) == kinds(took, refused, manifest=proven) == [(1, "ca_refused")]
+
+
+@pytest.mark.parametrize(
+    ("took", "refused"),
+    [
+        ({"app_from": "inferred"}, {}),
+        ({}, {"app_from": "inferred"}),
+        ({}, {"app_from": "joined"}),
+        ({"app": OTHER}, {}),
+        ({"app": None, "app_from": None}, {"app": None, "app_from": None}),
+        ({"tls": None}, {}),
+        ({"decrypted": False}, {}),
+        ({"source": 2}, {}),
+        ({"first": 900_000_000_000_000}, {}),
+        ({"first": None}, {}),
+        ({}, {"first": None}),
+        ({"same_as": 7}, {}),
+    ],
+    ids=str,
+)
+def test_what_does_not_prove_a_pin(took: dict[str, Any], refused: dict[str, Any]) -> None:
+    known = {"app": APP, "app_from": "stated"}
+    flows = [opened(0, "www.example") | known | took, signal(1, "unknown_ca", "ca_refused") | known | refused]
+    assert kinds(*flows) == [(1, "ca_refused")]
+
+
+@pytest.mark.parametrize("means", ["hooks", "keys", "none"])
+def test_a_certificate_that_nobody_checked_proves_no_pin(means: Any) -> None:
+    known = {"app": APP, "app_from": "stated"}
+    flows = [opened(0, "www.example") | known, signal(1, "unknown_ca", "ca_refused") | known]
+    assert kinds(*flows, manifest=Manifest(opened_by=means)) == [(1, "ca_refused")]
+
+
+def test_a_host_that_was_opened_for_the_app_before_is_not_pinned_by_a_later_refusal() -> None:
+    known = {"app": APP, "app_from": "stated"}
+    flows = [opened(0, "www.example") | known, opened(1) | known, signal(2, "unknown_ca", "ca_refused") | known]
+    assert kinds(*flows) == [(2, "ca_refused")]
+
+
+# ------------------------------------------------------------------------------------------------ probable pins
+
+
+def test_closed_behind_the_handshake_again_and_again_is_probably_a_pin() -> None:
+    again = [signal(n, "closed_after_handshake") for n in range(2)]
+    assert kinds(*again) == [(0, "probable_pin"), (1, "probable_pin")]
+    proven = Manifest(opened_by="system_certificate", device=Device(by_system=True))
+    assert {kind for _, kind in kinds(*again, manifest=proven)} == {"probable_pin"}
+
+
+def test_once_is_only_said_as_what_it_is() -> None:
+    assert kinds(signal(0, "closed_after_handshake")) == [(0, "encrypted")]
+    assert kinds(signal(0, "closed_after_handshake", count=2)) == [(0, "probable_pin")]
+    elsewhere = signal(1, "closed_after_handshake", host="other.example")
+    assert kinds(signal(0, "closed_after_handshake"), elsewhere) == [(0, "encrypted"), (1, "encrypted")]
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, "unused"),
+        ({"src": "10.0.0.3"}, "probable_pin"),
+        ({"src": None}, "unused"),
+        ({"app": OTHER}, "probable_pin"),
+        ({"app": None}, "unused"),
+        ({"tls": None}, "probable_pin"),
+        ({"host": "www.example"}, "probable_pin"),
+    ],
+    ids=str,
+)
+def test_a_host_that_was_opened_was_not_refused(other: dict[str, Any], expected: str) -> None:
+    """Before or after: a connection in reserve looks the same as a pin. What is not known could be the same."""
+    again = [signal(n, "closed_after_handshake", app=APP) for n in range(2)]
+    assert {k for _, k in kinds(*again, opened(2, app=APP) | other)} == {expected}
+    assert {k for _, k in kinds(opened(2, app=APP) | other, *again)} == {expected}
+
+
+# ------------------------------------------------------------------------------------------- what refuses nothing
+
+
+def test_quic_is_never_a_refusal_of_the_host() -> None:
+    proven = Manifest(opened_by="system_certificate")
+    quic = signal(0, "quic", transport="udp")
+    assert kinds(quic, manifest=proven) == [(0, "encrypted")]
+    assert kinds(quic, opened(1), manifest=proven) == [(0, "fell_back")]
+    assert kinds(quic, opened(1, transport="udp")) == [(0, "encrypted")]
+    assert kinds(quic, opened(1, "www.example")) == [(0, "encrypted")]
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        ("stall", "encrypted"),
+        ("closed_during_handshake", "encrypted"),
+        ("reset_during_handshake", "encrypted"),
+        ("tls_failed", "encrypted"),
+        ("server_tls_failed", "encrypted"),
+        ("server_certificate", "encrypted"),
+        ("client_abort", "unused"),
+        ("unused", "unused"),
+        ("recording_ended", "unused"),
+        ("server_unreachable", "unreachable"),
+        ("http_damaged", "unread"),
+        ("not_stated", "unread"),
+    ],
+)
+def test_other_signals_are_no_pins_however_often_and_whatever_is_proven(cause: str, kind: str) -> None:
+    took = opened(9, "www.example", app=APP, app_from="stated")
+    again = [signal(n, cause, app=APP, app_from="stated", first=10**15 + n) for n in range(3)]
+    made = kinds(took, *again, manifest=Manifest(opened_by="system_certificate"))
+    assert made == [(n, kind) for n in range(3)]
+
+
+# -------------------------------------------------------------------------------------------------- passed through
+
+
+@pytest.mark.parametrize("told", ["relayed", "sealed"])
+@pytest.mark.parametrize(
+    ("cause", "kind", "expected"),
+    [
+        ("unknown_ca", "ca_refused", "ca_refused"),
+        ("closed_after_handshake", "unread", "probable_pin"),
+        ("stall", "unread", "relayed"),
+    ],
+)
+def test_what_was_passed_through_stayed_closed_for_the_hosts_own_reason(
+    told: str, cause: str, kind: str, expected: str
+) -> None:
+    refused = [signal(n, cause, kind) for n in range(2)]
+    made = kinds(*refused, signal(2, "passed_through", told, octets=9000))
+    assert made[-1] == (2, expected)
+    assert kinds(*refused, signal(2, "passed_through", told, host="other.example"))[-1] == (2, "relayed")
+    assert kinds(*refused, signal(2, "passed_through", told, src="10.0.0.3"))[-1] == (2, "relayed")
+    assert kinds(*refused, signal(2, "not_stated", told))[-1] == (2, told)
+
+
+# ------------------------------------------------------------------------------------------------ how much was read
+
+
+def shares(made: Tables, manifest: Manifest | None = None) -> list[dict[str, Any]]:
+    manifest = manifest or Manifest()
+    made = dict(made)
+    made["opaque"] = opaque.gather(made, manifest)
+    found: list[dict[str, Any]] = opaque.readable(made, manifest).to_pylist()
+    return found
+
+
+def test_how_much_of_each_app_could_be_read_and_by_which_means() -> None:
+    known = {"app": APP, "app_from": "stated"}
+    flows = [
+        opened(0, "a.example", **known),
+        flow(1, host="b.example", bytes_read=30, **known),
+        signal(2, "passed_through", "relayed", host="c.example", **known),
+        opened(3, "c.example", **known) | {"bytes_read": 10, "unread": [_part("truncated", 20)]},
+        opened(4, "a.example", app=OTHER, app_from="inferred"),
+        signal(5, "unused", host="d.example", **known),
+        opened(6, "a.example", same_as=0, **known),
+        flow(7, host="e.example", bytes_out=0, bytes_in=0, **known),
+    ]
+    other, app = shares(tables(sources=events(), flows=flows), Manifest(opened_by="user_certificate"))
+    assert (other["app"], other["app_from"], other["hosts"], other["bytes_opened"]) == (OTHER, "inferred", 1, 30)
+    assert app == {
+        "app": APP,
+        "app_from": "stated",
+        "opened_by": "user_certificate",
+        "hosts": 3,
+        "hosts_read": 2,
+        "hosts_part": 1,
+        "connections": 4,
+        "connections_clear": 1,
+        "connections_opened": 2,
+        "bytes": 30 + 30 + 500 + 30,
+        "bytes_clear": 30,
+        "bytes_opened": 40,
+    }
+
+
+def _part(kind: str, octets: int) -> dict[str, Any]:
+    return {"kind": kind, "cause": "body_not_kept", "bytes": octets, "count": 1}
+
+
+def test_a_browsers_record_says_by_its_scheme_that_it_was_encrypted() -> None:
+    made = tables(
+        flows=[flow(0, host="a.example", bytes_read=30), flow(1, host="b.example", bytes_read=30)],
+        exchanges=[exchange(0, 0, "a.example", scheme="https"), exchange(1, 1, "b.example", scheme="http")],
+    )
+    (share,) = shares(made)
+    assert (share["connections_opened"], share["connections_clear"]) == (1, 1)
+    assert share["opened_by"] is None
+
+
+def test_a_request_without_octets_counts_and_silence_does_not() -> None:
+    empty = {"bytes_out": 0, "bytes_in": 0, "bytes_read": 0}
+    made = tables(
+        flows=[flow(0, host="a.example") | empty, flow(1, host="b.example") | empty],
+        exchanges=[exchange(0, 0, "a.example", scheme="http")],
+    )
+    (share,) = shares(made)
+    assert (share["hosts"], share["hosts_read"], share["connections"], share["bytes"]) == (1, 1, 1, 0)
