@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import importlib.metadata
+import ipaddress
 import os
 import signal
 import threading
@@ -38,6 +39,8 @@ POOL_FROM = 6 << 20
 """Octets of bodies from which on all cores read: below, starting them costs more than they save."""
 _WINDOW = 4
 """Batches in flight for each core."""
+_LONGEST_NOTE = 300
+"""Characters of an auditor's mark."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (``hash``, ``read``, ``conclude``), what is done of it and how much there is, in octets."""
@@ -131,6 +134,11 @@ def run(
     concluded = conclude(raw, manifest, reference, settings)
     tell("conclude", 1, 1)
     about = _about(capture, manifest, persona, reference, options, concluded, hashed, (day, day_from), events)
+    about["marks"] = [
+        {"at": _moment(e["at"]), "note": detector.scrub(str(e["note"])[:_LONGEST_NOTE])}
+        for e in events
+        if e.get("type") == "mark" and e.get("at") is not None and e.get("note")
+    ]
     return concluded, about
 
 
@@ -206,6 +214,52 @@ def remembered_capture(out: Path) -> Path | None:
 
 
 # --------------------------------------------------------------------------------------------- what was asked
+
+
+def asked_country(text: str, option: str) -> str:
+    """A country of ISO 3166 in the form that tables have. Raises InputError that names the option."""
+    known = folder.country_code(text, option)
+    if known not in Reference.load().countries:
+        raise InputError(f"{option} {text!r} is no country of ISO 3166; write its two letters, like ID.")
+    return known
+
+
+def asked_address(text: str, option: str) -> str:
+    """An IP address in its canonical form. Raises InputError that names the option."""
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError as error:
+        raise InputError(
+            f"{option} {text!r} is no address of a phone; write one like 10.0.0.2, as lintas info shows it."
+        ) from error
+
+
+def asked_day(text: str, option: str) -> datetime.date:
+    """A day. Raises InputError that names the option."""
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text!r} is no day; write it as 2026-11-24.") from error
+
+
+def asked_vantage(text: str, option: str) -> folder.Vantage:
+    """``LAT,LON[,COUNTRY[,vpn]]`` as a manifest's vantage. Raises InputError that names the option."""
+    parts = [p.strip() for p in text.split(",")]
+    try:
+        latitude, longitude = float(parts[0]), float(parts[1])
+        if not (-90 <= latitude <= 90 and -180 <= longitude <= 180) or len(parts) > 4:
+            raise ValueError
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"{option} {text!r} is no place; write latitude and longitude in degrees, like -6.2,106.8,ID."
+        ) from error
+    line = parts[3] if len(parts) == 4 else "direct"
+    if line not in ("vpn", "direct"):
+        raise InputError(f"{option} {text!r}: the line is direct or vpn.")
+    country = asked_country(parts[2], option) if len(parts) > 2 and parts[2] else None
+    return folder.Vantage(
+        latitude=latitude, longitude=longitude, country=country, line="vpn" if line == "vpn" else "direct"
+    )
 
 
 def _with_options(manifest: folder.Manifest, options: AuditOptions) -> folder.Manifest:

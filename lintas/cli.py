@@ -6,9 +6,8 @@ Exit codes: 0 done, also with losses or findings; 2 refused, with one line that 
 from __future__ import annotations
 
 import sys
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -99,7 +98,7 @@ def audit(
 ) -> None:
     """Audit a capture: tables, findings and one HTML report. The last line printed is the report's path."""
     with guarded():
-        from analysis.audit import AuditOptions, check_out
+        from analysis.audit import AuditOptions, asked_address, asked_country, asked_day, asked_vantage, check_out
         from analysis.audit import audit as run
         from analysis.folder import open_capture
         from lintas.summary import show
@@ -116,11 +115,11 @@ def audit(
             persona=persona,
             app=app_id,
             vendor=vendor,
-            device=_address(device),
-            user_country=_country(user_country, "--user-country"),
-            vantage=_vantage(vantage),
+            device=None if device is None else asked_address(device, "--device"),
+            user_country=None if user_country is None else asked_country(user_country, "--user-country"),
+            vantage=None if vantage is None else asked_vantage(vantage, "--vantage"),
             timezone=timezone,
-            date=_day(day),
+            date=None if day is None else asked_day(day, "--date"),
             study_key=study_key,
             reveal=reveal,
             reference=reference,
@@ -194,66 +193,12 @@ def _report(folder: Path, out: Path | None = None) -> Path:
 # ------------------------------------------------------------------------------------------------ options
 
 
-def _country(code: str | None, option: str) -> str | None:
-    if code is None:
-        return None
-    from analysis.folder import country_code
-    from analysis.reference import Reference
-
-    known = country_code(code, option)
-    if known not in Reference.load().countries:
-        fail(f"{option} {code!r} is no country of ISO 3166; write its two letters, like ID.")
-    return known
-
-
-def _address(text: str | None) -> str | None:
-    if text is None:
-        return None
-    import ipaddress
-
-    try:
-        return str(ipaddress.ip_address(text.strip()))
-    except ValueError:
-        fail(f"--device {text!r} is no address of a phone; write one like 10.0.0.2, as lintas info shows it.")
-
-
 def _databases(country: list[Path], asn: list[Path]) -> None:
     """Open the user's databases once, so that one that cannot be used is told before the capture is read."""
     if country or asn:
         from analysis.reference.geo import Geo
 
         Geo(tuple(country), tuple(asn))
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        fail(f"--date {text!r} is no day; write it as 2026-11-24.")
-
-
-def _vantage(text: str | None) -> Any:
-    """``LAT,LON[,COUNTRY[,vpn]]`` as a manifest's vantage."""
-    if text is None:
-        return None
-    from analysis.folder import Vantage
-
-    parts = [p.strip() for p in text.split(",")]
-    try:
-        latitude, longitude = float(parts[0]), float(parts[1])
-        if not (-90 <= latitude <= 90 and -180 <= longitude <= 180) or len(parts) > 4:
-            raise ValueError
-    except (ValueError, IndexError):
-        fail(f"--vantage {text!r} is no place; write latitude and longitude in degrees, like -6.2,106.8,ID.")
-    line = "direct"
-    if len(parts) == 4:
-        if parts[3] not in ("vpn", "direct"):
-            fail(f"--vantage {text!r}: the line is direct or vpn.")
-        line = parts[3]
-    country = _country(parts[2], "--vantage") if len(parts) > 2 and parts[2] else None
-    return Vantage(latitude=latitude, longitude=longitude, country=country, line="vpn" if line == "vpn" else "direct")
 
 
 def main() -> None:

@@ -1,0 +1,269 @@
+"""What a follower tells of a look: a comment for each of the proxy's flows, and a summary by place, operator and data
+type. Both are drawn from the tables alone and hold no value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from analysis.model import METHODS, Origin
+from analysis.tables import Tables
+
+if TYPE_CHECKING:
+    from analysis.reference import Reference
+
+MOST_SENSITIVE = 4
+"""Sensitivity of the data types for which a flow is marked."""
+MOST_ROWS = 200
+"""Rows of one list of a summary; ``left_out`` says how many more there are."""
+_SHOWN_LEVEL = 2
+"""Location evidence from which a country stands without a question mark."""
+_CERTAINTIES = ("high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What a flow's line in the proxy's list says. ``marked``: a data type of the most sensitive class was sent,
+    on more than a guess."""
+
+    text: str
+    marked: bool
+
+
+def place(row: Mapping[str, Any]) -> str:
+    """Where a destination stands, in a word: a country's code, with ``?`` where one weak source says so; ``local``,
+    ``anycast``, or ``?``."""
+    if row["country"] is not None:
+        return str(row["country"]) if row["level"] >= _SHOWN_LEVEL else f"{row['country']}?"
+    if row["reason"] == "reserved":
+        return "local"
+    return "anycast" if row["anycast"] else "?"
+
+
+def operator(row: Mapping[str, Any]) -> str:
+    """Who operates a destination, with ``?`` where that is from memory; ``?`` alone where it is not known."""
+    if row["operator_name"] is None:
+        return "?"
+    name = str(row["operator_name"])
+    return name if row["operator_confidence"] == "verified" else f"{name}?"
+
+
+# ------------------------------------------------------------------------------------------------- comments
+
+
+@dataclass(slots=True)
+class _Flow:
+    """What the tables say of one of the proxy's flows."""
+
+    destinations: dict[int, None] = field(default_factory=dict)
+    types: dict[str, dict[str, str]] = field(default_factory=lambda: {"sent": {}, "received": {}})
+    opaque: dict[str, None] = field(default_factory=dict)
+
+
+def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Reference) -> dict[str, Comment]:
+    """The comment of each flow, by the proxy's id. ``ids``: of the units of each source.
+
+    ``ID · PT X · email, advertising_id · ← session_token``: places, operators, data types that were sent, those that
+    came back behind an arrow; ``?`` behind a type where all its finds are of low certainty."""
+    flows: dict[str, _Flow] = defaultdict(_Flow)
+    sources = {str(Origin(name, (0,), "file", 0, 0)).partition("#")[0]: name for name in ids}
+
+    def of(origin: str) -> str | None:
+        source, _, units = origin.partition("!")[0].rpartition("#")
+        known = ids.get(sources.get(source, ""))
+        return None if known is None else known.get(int(units.partition(",")[0]))
+
+    for origin, destination in _rows(made["exchanges"], "origin", "destination"):
+        flow = of(origin)
+        if flow is not None and destination is not None:
+            flows[flow].destinations.setdefault(destination)
+    of_number = {}
+    for number, origin, destination in _rows(made["flows"], "flow", "origin", "destination"):
+        flow = of(origin)
+        if flow is None:
+            continue
+        of_number[number] = flow
+        if destination is not None and not flows[flow].destinations:
+            flows[flow].destinations.setdefault(destination)
+    columns = ("origin", "direction", "data_type", "certainty")
+    for origin, direction, data_type, certainty in _rows(made["transmissions"], *columns):
+        flow = of(origin)
+        if flow is not None:
+            found = flows[flow].types[direction]
+            found[data_type] = _surer(found.get(data_type), certainty)
+    for number, kind, cause in _rows(made["opaque"], "flow", "kind", "cause"):
+        if number in of_number and kind != "truncated":
+            flows[of_number[number]].opaque.setdefault(cause or kind)
+    places = {row["destination"]: row for row in made["destinations"].to_pylist()}
+    sensitive = {t.id for t in reference.data_types.values() if t.sensitivity >= MOST_SENSITIVE}
+    return {flow: _comment(told, places, sensitive) for flow, told in flows.items()}
+
+
+def _comment(told: _Flow, places: Mapping[int, Mapping[str, Any]], sensitive: set[str]) -> Comment:
+    to = [places[d] for d in told.destinations if d in places]
+    sent, received = told.types["sent"], told.types["received"]
+    parts = [
+        ", ".join(dict.fromkeys(map(place, to))),
+        ", ".join(dict.fromkeys(map(operator, to))),
+        ", ".join(_doubted(sent)),
+        "← " + ", ".join(_doubted(received)) if received else "",
+        "not opened: " + ", ".join(told.opaque) if told.opaque else "",
+    ]
+    marked = any(sent.get(t, "low") != "low" for t in sensitive & sent.keys())
+    return Comment(" · ".join(p for p in parts if p), marked)
+
+
+def _doubted(types: Mapping[str, str]) -> list[str]:
+    return [t if types[t] != "low" else f"{t}?" for t in sorted(types)]
+
+
+def _surer(known: str | None, said: str) -> str:
+    return said if known is None else min(known, said, key=_CERTAINTIES.index)
+
+
+def _rows(table: Any, *names: str) -> Iterable[tuple[Any, ...]]:
+    return zip(*(table[n].to_pylist() for n in names), strict=True)
+
+
+# -------------------------------------------------------------------------------------------------- summary
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Destinations put together. Octets and flows count once, on the leg that counts."""
+
+    flows: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+    destinations: set[int] = field(default_factory=set)
+    data_types: dict[str, str] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "flows": self.flows,
+            "bytes_out": self.bytes_out,
+            "bytes_in": self.bytes_in,
+            "destinations": len(self.destinations),
+            "data_types": _doubted(self.data_types),
+        }
+
+
+def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dict[str, Any]:
+    """The capture so far: totals, and lists by place and operator, by data type, of what could not be opened, of
+    phases and marks, of losses and findings. Each list is cut at ``MOST_ROWS``, largest first."""
+    rows = made["destinations"].to_pylist()
+    sent: dict[int, dict[str, str]] = defaultdict(dict)
+    types: dict[str, dict[str, Any]] = {}
+    by_number = {row["destination"]: row for row in rows}
+    columns = ("destination", "direction", "data_type", "method", "certainty")
+    for destination, direction, data_type, method, certainty in _rows(made["transmissions"], *columns):
+        if direction != "sent":
+            continue
+        if destination is not None:
+            sent[destination][data_type] = _surer(sent[destination].get(data_type), certainty)
+        told = types.setdefault(data_type, {"count": 0, "to": set(), "method": method, "certainty": certainty})
+        told["count"] += 1
+        told["to"].add(destination)
+        told["method"] = min(told["method"], method, key=METHODS.index)
+        told["certainty"] = _surer(told["certainty"], certainty)
+    return {
+        "flows": sum(r["flows"] for r in rows),
+        "exchanges": made["exchanges"].num_rows,
+        "messages": made["messages"].num_rows,
+        "transmissions": made["transmissions"].num_rows,
+        "bytes_out": sum(r["bytes_out"] for r in rows),
+        "bytes_in": sum(r["bytes_in"] for r in rows),
+        **_listed("destinations", _grouped(rows, sent)),
+        **_listed("data_types", _types(types, by_number, reference)),
+        **_listed("opaque", _opaque(made)),
+        "refused": sum(n for kind, n in _rows(made["opaque"], "kind", "count") if kind in ("ca_refused", "pinned")),
+        **_listed("findings", _findings(made)),
+        **_listed("losses", _losses(made)),
+        "phases": about["manifest"]["phases"][-MOST_ROWS:],
+        "marks": about["marks"][-MOST_ROWS:],
+    }
+
+
+def _listed(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    left = len(rows) - MOST_ROWS
+    return {name: rows[:MOST_ROWS], **({f"{name}_left_out": left} if left > 0 else {})}
+
+
+def _grouped(rows: list[dict[str, Any]], sent: Mapping[int, Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Destinations by place, operator and class of system noise, which is shown apart."""
+    sums: dict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
+    first: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (place(row), row["operator"], operator(row), row["system_noise"])
+        first.setdefault(key, row)
+        total = sums[key]
+        total.flows += row["flows"]
+        total.bytes_out += row["bytes_out"]
+        total.bytes_in += row["bytes_in"]
+        total.destinations.add(row["destination"])
+        for data_type, certainty in sent.get(row["destination"], {}).items():
+            total.data_types[data_type] = _surer(total.data_types.get(data_type), certainty)
+    made = []
+    for key, total in sums.items():
+        row = first[key]
+        made.append(
+            {
+                "place": key[0],
+                "country": row["country"],
+                "operator": key[1],
+                "operator_name": row["operator_name"],
+                "operator_confidence": row["operator_confidence"],
+                "parent_name": row["parent_name"],
+                "system_noise": key[3],
+                **total.told(),
+            }
+        )
+    return sorted(made, key=lambda r: (-r["bytes_out"], r["place"], r["operator_name"] or ""))
+
+
+def _types(
+    types: Mapping[str, Mapping[str, Any]], rows: Mapping[int, Mapping[str, Any]], reference: Reference
+) -> list[dict[str, Any]]:
+    made = []
+    for data_type, told in types.items():
+        to = [rows[d] for d in sorted(d for d in told["to"] if d in rows)]
+        known = reference.data_types.get(data_type)
+        made.append(
+            {
+                "data_type": data_type,
+                "sensitivity": None if known is None else known.sensitivity,
+                "transmissions": told["count"],
+                "method": told["method"],
+                "certainty": told["certainty"],
+                "places": sorted({place(r) for r in to}),
+                "operators": sorted({operator(r) for r in to}),
+            }
+        )
+    return sorted(made, key=lambda r: (-(r["sensitivity"] or 0), -r["transmissions"], r["data_type"]))
+
+
+def _opaque(made: Tables) -> list[dict[str, Any]]:
+    sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    for kind, cause, host, count, octets in _rows(made["opaque"], "kind", "cause", "host", "count", "bytes"):
+        total = sums[(kind, cause, host)]
+        total[0] += count or 0
+        total[1] += octets or 0
+    told = [
+        {"kind": k, "cause": cause, "host": host, "count": n, "bytes": b} for (k, cause, host), (n, b) in sums.items()
+    ]
+    return sorted(told, key=lambda r: (-r["count"], r["kind"], r["host"] or ""))
+
+
+def _findings(made: Tables) -> list[dict[str, Any]]:
+    names = ("finding", "severity", "state", "wording", "level")
+    return [dict(zip(names, row, strict=True)) for row in _rows(made["findings"], *names)]
+
+
+def _losses(made: Tables) -> list[dict[str, Any]]:
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for kind, count, octets in _rows(made["losses"], "kind", "count", "bytes"):
+        sums[kind][0] += count
+        sums[kind][1] += octets
+    return [{"kind": k, "count": n, "bytes": b} for k, (n, b) in sorted(sums.items())]
