@@ -47,10 +47,11 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     made = attribute.phases(made, manifest, settings.events)
     made = destinations.gather(made, reference)
     made["destinations"] = destinations.describe(made, manifest, reference, settings)
-    made = attribute.apps(made, manifest, reference)
+    made = attribute.apps(made, manifest, reference, settings.events)
+    made["destinations"] = destinations.of_the_app(made)
     made["opaque"] = opaque.gather(made, manifest)
     made["readable"] = opaque.readable(made, manifest)
-    made["links"] = link.identifiers(made, manifest, reference)
+    made["links"] = link.identifiers(made, reference)
     made["evidence"] = judge.keep_evidence(made)
     made["findings"] = judge.findings(made, manifest, reference, settings)
     return made

@@ -102,29 +102,48 @@ def _set(table: pa.Table, name: str, values: list[int | None]) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.int64()))
 
 
-def _rows(tables: Tables, numbers: dict[_Pair, int], reference: Reference) -> pa.Table:
+def of_the_app(tables: Tables) -> pa.Table:
+    """The destinations with what of their flows and octets is the app's, as ``flows.whose`` and ``exchanges.whose``
+    say."""
+    destinations = tables["destinations"]
+    totals = _totals(tables, True)
+    for n, name in enumerate(("app_flows", "app_bytes_out", "app_bytes_in")):
+        values: list[int | None] = [totals[number][n] for number in destinations["destination"].to_pylist()]
+        destinations = _set(destinations, name, values)
+    return destinations
+
+
+def _totals(tables: Tables, app_only: bool = False) -> dict[int, list[int]]:
+    """Flows, octets sent and octets received of each destination, each conversation once."""
     totals: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
     flows, exchanges = tables["flows"], tables["exchanges"]
     counts = {}
-    columns = (flows[c].to_pylist() for c in ("flow", "destination", "same_as", "bytes_out", "bytes_in"))
-    for flow, destination, same_as, out, back in zip(*columns, strict=True):
-        counts[flow] = (same_as is None, destination)
-        if same_as is None:
+    names = ("flow", "destination", "same_as", "whose", "bytes_out", "bytes_in")
+    for flow, destination, same_as, whose, out, back in zip(*(flows[c].to_pylist() for c in names), strict=True):
+        if same_as is None and (not app_only or whose == "app"):
+            counts[flow] = destination
             total = totals[destination]
             total[0] += 1
             total[1] += out or 0
             total[2] += back or 0
-    paths: dict[int, set[str]] = defaultdict(set)
-    columns = (exchanges[c].to_pylist() for c in ("flow", "destination", "path", "request_bytes", "response_bytes"))
-    for flow, destination, path, out, back in zip(*columns, strict=True):
-        paths[destination].add(path or "")
-        counted, of_flow = counts.get(flow, (False, None))
-        if counted and of_flow is not None and of_flow != destination:
+    wanted = ("flow", "destination", "request_bytes", "response_bytes")
+    for flow, destination, out, back in zip(*(exchanges[c].to_pylist() for c in wanted), strict=True):
+        of_flow = counts.get(flow)
+        if of_flow is not None and of_flow != destination:
             # One connection served several names: the octets go with the request, not with the first name.
             for n, octets in ((1, out or 0), (2, back or 0)):
                 moved = min(octets, totals[of_flow][n])
                 totals[of_flow][n] -= moved
                 totals[destination][n] += moved
+    return totals
+
+
+def _rows(tables: Tables, numbers: dict[_Pair, int], reference: Reference) -> pa.Table:
+    totals = _totals(tables)
+    exchanges = tables["exchanges"]
+    paths: dict[int, set[str]] = defaultdict(set)
+    for destination, path in zip(exchanges["destination"].to_pylist(), exchanges["path"].to_pylist(), strict=True):
+        paths[destination].add(path or "")
     rows = []
     for (host, address), number in numbers.items():
         total = totals[number]

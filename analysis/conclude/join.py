@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from analysis.folder import Manifest
-
-if TYPE_CHECKING:
-    from analysis.reference import Reference
 
 _SLACK = 2_000_000
 """Microseconds that two views of one conversation may differ by: clocks of one laptop, written by two programs."""
@@ -64,37 +59,10 @@ def counted(flows: pa.Table) -> pa.Table:
     return flows.filter(pc.is_null(flows["same_as"]))
 
 
-def of_the_app(flows: pa.Table, manifest: Manifest, reference: Reference) -> set[int]:
-    """The flows that count and may be held against the app under test: those of another app, where the capture names
-    it, and of the phone's own system are not. Where nobody said which app is tested, every app's count.
-
-    A capture may call apps by names instead of ids. A name is another app's only where the capture calls the one
-    under test by a name that we know as its own."""
-    own = _spellings(manifest, reference)
+def of_the_app(flows: pa.Table) -> set[int]:
+    """The flows that count and may be held against the app under test, as ``whose`` says."""
     kept = counted(flows)
-    columns = [kept[c].to_pylist() for c in ("flow", "app", "app_from")]
-    mine = {app for app in set(columns[1]) if app is not None and _is_own(app, own)}
-    others = {app for app in set(columns[1]) - mine if app is not None and own and (mine or "." in app)}
-    return {flow for flow, app, app_from in zip(*columns, strict=True) if app_from != "system" and app not in others}
-
-
-_CUT = 19
-"""Octets that the shortest field for an app's name holds (PCAPdroid's trailer: 20 with the end)."""
-
-
-def _is_own(app: str, own: set[str]) -> bool:
-    app = app.lower()
-    return app in own or (len(app.encode()) >= _CUT and any(name.startswith(app) for name in own))
-
-
-def _spellings(manifest: Manifest, reference: Reference) -> set[str]:
-    """Ids and names of the app under test, lower case: captures call an app by either."""
-    if manifest.app.id is None:
-        return set()
-    known = reference.app(manifest.app.id, manifest.app.platform)
-    names = [manifest.app.id, manifest.app.name or ""]
-    names += [known.name, *known.android, *known.ios] if known is not None else []
-    return {name.lower() for name in names if name}
+    return set(kept.filter(pc.equal(kept["whose"], "app"))["flow"].to_pylist())
 
 
 def _root(flow: int, same: dict[int, int]) -> int | None:

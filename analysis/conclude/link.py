@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from analysis.conclude.join import of_the_app
-from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
 
 if TYPE_CHECKING:
@@ -23,10 +22,10 @@ _NOT_ALONE = frozenset({"gender", "nationality", "marital_status", "religion", "
 """Types of these groups that many people share."""
 
 
-def identifiers(tables: Tables, manifest: Manifest, reference: Reference) -> pa.Table:
+def identifiers(tables: Tables, reference: Reference) -> pa.Table:
     """A row for each identifier that at least two destinations received from the app under test: what the phone's
     system or another app sent is not its doing."""
-    flows = of_the_app(tables["flows"], manifest, reference)
+    flows = of_the_app(tables["flows"])
     at = dict(
         zip(
             tables["messages"]["message"].to_pylist(),
@@ -42,10 +41,18 @@ def identifiers(tables: Tables, manifest: Manifest, reference: Reference) -> pa.
         )
     )
     sent = tables["transmissions"]
-    wanted = ("value_key", "data_type", "destination", "flow", "direction", "message")
+    wanted = ("value_key", "data_type", "destination", "flow", "direction", "message", "whose")
     found: dict[tuple[str, str], tuple[set[int], list[int]]] = defaultdict(lambda: (set(), []))
-    for key, kind, destination, flow, direction, message in zip(*(sent[c].to_pylist() for c in wanted), strict=True):
-        if direction != "sent" or flow not in flows or destination is None or not _single(kind, reference):
+    for key, kind, destination, flow, direction, message, whose in zip(
+        *(sent[c].to_pylist() for c in wanted), strict=True
+    ):
+        if (
+            direction != "sent"
+            or whose != "app"
+            or flow not in flows
+            or destination is None
+            or not _single(kind, reference)
+        ):
             continue
         places, times = found[(key, kind)]
         places.add(destination)

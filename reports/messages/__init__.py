@@ -54,7 +54,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "finding.destination": ("level1", "level2", "level3", "level4"),
     "finding": ("reach", "reach_not_researched"),
     "finding.consent": ("before", "refused"),
-    "missing": ("statute", "second_database", "second_kind", "consent_text"),
+    "missing": ("statute", "second_database", "second_kind", "consent_text", "app_stated"),
     "cannot": ("demand", "parent_access", "behind_server", "storage", "legal_basis"),
     "opened_by": ("user_certificate", "system_certificate", "keys", "hooks", "none"),
     "party": ("first", "third", "unknown"),

@@ -45,6 +45,7 @@ def flow(number: int, **more: Any) -> dict[str, Any]:
         "bytes_out": 10,
         "bytes_in": 20,
         "decrypted": True,
+        "whose": "app",
         **more,
     }
 
@@ -58,6 +59,7 @@ def exchange(number: int, of: int, host: str | None, **more: Any) -> dict[str, A
         "path": "/",
         "request_bytes": 1,
         "response_bytes": 2,
+        "whose": "app",
         **more,
     }
 
@@ -78,6 +80,7 @@ def sent(number: int, of: int, data_type: str = "email", **more: Any) -> dict[st
         "also": [],
         "certainty": "high",
         "value_key": "k",
+        "whose": "app",
         **more,
     }
 

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from analysis.conclude.join import counted, of_the_app, same_traffic
-from analysis.folder import App, Manifest
-from analysis.reference import Reference
 from tests.conclude.made import PHONE, SECOND, exchange, flow, source, tables
 
 SERVER = "198.51.100.7"
@@ -156,34 +154,6 @@ def test_what_only_shares_a_host_is_two() -> None:
     assert same(flows) == [None, None]
 
 
-# -------------------------------------------------------------------------------------------- whose they are
-
-REFERENCE = Reference.load()
-
-
-def kept(app: App, *flows: dict[str, Any]) -> set[int]:
-    made = tables(flows=list(flows))
-    return of_the_app(made["flows"], Manifest(app=app), REFERENCE)
-
-
-def test_another_apps_traffic_is_not_the_app_under_tests() -> None:
-    flows = [
-        flow(0, app="com.example.shop"),
-        flow(1, app="com.example.bank"),
-        flow(2),
-        flow(3, app_from="system"),
-        flow(4, app="com.example.shop", same_as=0),
-    ]
-    assert kept(App(id="com.example.shop"), *flows) == {0, 2}
-    assert kept(App(id="COM.Example.Shop"), *flows) == {0, 2}
-    # Nobody said which app is tested: everything but the phone's own counts.
-    assert kept(App(), *flows) == {0, 1, 2}
-
-
-def test_apps_that_are_called_by_name() -> None:
-    flows = [flow(0, app="Toko Kirana Belanja O"), flow(1, app="Chrome")]
-    assert kept(App(id="com.example.shop", name="Toko Kirana Belanja Online"), *flows) == {0}
-    # What the capture calls the app under test is not known: no name can be told to be another's.
-    assert kept(App(id="com.example.shop"), *flows) == {0, 1}
-    known = next(a for a in REFERENCE.apps.values() if a.android)
-    assert kept(App(id=known.android[0]), flow(0, app=known.name), flow(1, app="Chrome")) == {0}
+def test_what_counts_and_is_the_apps() -> None:
+    flows = [flow(0), flow(1, whose="other"), flow(2, whose="system"), flow(3, same_as=0)]
+    assert of_the_app(tables(flows=flows)["flows"]) == {0}

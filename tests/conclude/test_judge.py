@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.conclude import Settings
+from analysis.conclude import Settings, attribute
 from analysis.conclude.judge import findings, keep_evidence
 from analysis.conclude.judge.evidence import KEPT
 from analysis.folder import App, Manifest
@@ -30,7 +30,8 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def judged(made: Rows, manifest: Manifest = USER, events: tuple[dict[str, Any], ...] = ()) -> dict[str, dict[str, Any]]:
-    table = findings(tables(**made), manifest, REFERENCE, Settings(date=DAY, events=events))
+    spoken = attribute.apps(tables(**made), manifest, REFERENCE, events)
+    table = findings(spoken, manifest, REFERENCE, Settings(date=DAY, events=events))
     return {f["finding"]: f for f in table.to_pylist()}
 
 
@@ -253,7 +254,7 @@ FIT = audit(link("SG"), country="SG", level=3)
         ("transmissions", {"data_type": NOT_PERSONAL}),
         ("transmissions", {"method": "endpoint", "endpoint": "no such field"}),
         ("flows", {"same_as": 7}),
-        ("flows", {"app_from": "system"}),
+        ("flows", {"app": "com.google.android.gms"}),
         ("flows", {"app": "com.example.bank"}),
         ("destinations", {"system_noise": "time"}),
     ],

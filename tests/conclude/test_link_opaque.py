@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.conclude import link, opaque
+from analysis.conclude import attribute, link, opaque
 from analysis.folder import App, Device, Manifest
 from analysis.reference import Reference
 from analysis.tables import Tables
@@ -22,7 +22,8 @@ def linked(*leaves: dict[str, Any], flows: list[dict[str, Any]] | None = None, *
         transmissions=list(leaves),
         destinations=[destination(n, operator=["warung", "iklan", None][n]) for n in range(3)],
     )
-    found: list[dict[str, Any]] = link.identifiers(made, Manifest(**manifest), REFERENCE).to_pylist()
+    made = attribute.apps(made, Manifest(**manifest), REFERENCE)
+    found: list[dict[str, Any]] = link.identifiers(made, REFERENCE).to_pylist()
     return found
 
 
@@ -62,7 +63,7 @@ def test_a_value_that_was_planted_under_a_name_of_its_own_links() -> None:
 
 
 def test_only_what_the_app_sent_and_what_counts() -> None:
-    for change in ({"same_as": 0}, {"app_from": "system"}, {"app": "com.example.bank"}):
+    for change in ({"same_as": 0}, {"app": "com.google.android.gms"}, {"app": "com.example.bank"}):
         flows = [flow(0, destination=0), flow(1, destination=1) | change]
         assert linked(leaf(0, 0), leaf(1, 1), flows=flows, app=App(id="com.example.shop")) == [], change
 

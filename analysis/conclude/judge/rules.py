@@ -41,55 +41,47 @@ class _Sent:
     phase: str | None
     sure: bool
     """Not only by a weak sign."""
+    app_from: str | None
+    """How it is known that the app sent it: stated, joined, inferred; None: nothing says that another did."""
 
 
 def findings(tables: Tables, manifest: Manifest, reference: Reference, settings: Settings) -> pa.Table:
     """What the rules say, sorted by rule and state."""
-    sent = _sent(tables, manifest, reference)
+    sent = _sent(tables, reference)
     destinations = {row["destination"]: row for row in tables["destinations"].to_pylist()}
     rows = [
         *_reach(sent, destinations, manifest, reference),
         *_placed(sent, destinations, manifest),
         *_consent(sent, manifest, settings),
     ]
+    if manifest.app.id is not None:
+        for row in rows:
+            _whose(row, sent)
     rows.sort(key=lambda r: r["finding"])
     return TABLES["findings"].from_rows(rows)
 
 
-def _sent(tables: Tables, manifest: Manifest, reference: Reference) -> list[_Sent]:
+def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
     """Transmissions that may carry a finding."""
-    flows = of_the_app(tables["flows"], manifest, reference)
-    apart = {
-        d
-        for d, noise in zip(
-            tables["destinations"]["destination"].to_pylist(),
-            tables["destinations"]["system_noise"].to_pylist(),
-            strict=True,
-        )
-        if noise is not None
-    }
+    flows = of_the_app(tables["flows"])
+    app_from = dict(zip(tables["flows"]["flow"].to_pylist(), tables["flows"]["app_from"].to_pylist(), strict=True))
     table = tables["transmissions"]
     wanted = (
-        "transmission",
-        "data_type",
-        "destination",
-        "phase",
-        "flow",
-        "direction",
-        "method",
-        "also",
-        "endpoint",
+        *("transmission", "data_type", "destination", "phase", "flow", "direction", "method", "also", "endpoint"),
+        *("certainty", "whose"),
     )
     found = []
-    columns = (table[c].to_pylist() for c in (*wanted, "certainty"))
-    for number, kind, place, phase, flow, direction, method, also, endpoint, certainty in zip(*columns, strict=True):
-        if direction != "sent" or flow not in flows or place is None or place in apart:
+    columns = (table[c].to_pylist() for c in wanted)
+    for number, kind, place, phase, flow, direction, method, also, endpoint, certainty, whose in zip(
+        *columns, strict=True
+    ):
+        if direction != "sent" or flow not in flows or place is None or whose != "app":
             continue
         if kind not in reference.personal_types and kind in reference.data_types:
             continue
         if method == "endpoint" and not also and not reference.endpoint_field_verified(endpoint):
             continue
-        found.append(_Sent(number, kind, place, phase, certainty != "low"))
+        found.append(_Sent(number, kind, place, phase, certainty != "low", app_from[flow]))
     return found
 
 
@@ -118,6 +110,25 @@ def _finding(
         "destinations": sorted({s.destination for s in sent}),
         **more,
     }
+
+
+def _whose(row: dict[str, Any], sent: list[_Sent]) -> None:
+    """How far a finding rests on the app under test having been the one that sent: types for which that is only
+    inferred, and types for which it is assumed, since nothing says that another app did."""
+    numbers = set(row["transmissions"])
+    grounds: dict[str, set[str | None]] = defaultdict(set)
+    for s in sent:
+        if s.number in numbers:
+            grounds[s.data_type].add(s.app_from)
+    weaker = {t: g for t, g in grounds.items() if not g & {"stated", "joined"}}
+    inferred = sorted(t for t, g in weaker.items() if "inferred" in g)
+    assumed = sorted(weaker.keys() - set(inferred))
+    row["args"] += [
+        {"name": "types_inferred", "value": ",".join(inferred)},
+        {"name": "types_assumed", "value": ",".join(assumed)},
+    ]
+    if weaker:
+        row["missing"] = [*(row["missing"] or ()), "missing.app_stated"]
 
 
 # ------------------------------------------------------------------------------------------- reach of law

@@ -1,19 +1,16 @@
-"""Attribute: in which phase of the session something was sent, and by which app."""
+"""In which phase of the session something was sent."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from analysis.folder import Manifest, micros
 from analysis.tables import TABLES, Tables
-
-if TYPE_CHECKING:
-    from analysis.reference import Reference
 
 
 def phase_marks(manifest: Manifest, events: Iterable[Mapping[str, Any]]) -> list[tuple[int, int | None, str]]:
@@ -66,37 +63,3 @@ def _phase_at(at: int, marks: list[tuple[int, int | None, str]], starts: list[in
         if at < end if end is not None else place == latest:
             return marks[place][2]
     return None
-
-
-def apps(tables: Tables, manifest: Manifest, reference: Reference) -> Tables:
-    """Tables whose ``app`` says who spoke: as the capture states it for a flow; else the app under test, where the
-    manifest states that nothing else entered the capture and the destination is not the phone's own system. A flow
-    of a package of the system is the system's, unless that is what is tested."""
-    made = dict(tables)
-    flows = made["flows"]
-    noise = dict(
-        zip(
-            made["destinations"]["destination"].to_pylist(),
-            made["destinations"]["system_noise"].to_pylist(),
-            strict=True,
-        )
-    )
-    app, app_from = flows["app"].to_pylist(), flows["app_from"].to_pylist()
-    for n, destination in enumerate(flows["destination"].to_pylist()):
-        if app[n] is not None:
-            if app[n] in reference.noise_packages and app[n] != manifest.app.id:
-                app_from[n] = "system"
-            continue
-        if noise.get(destination) is not None:
-            app_from[n] = "system"
-        elif manifest.app_only and manifest.app.id is not None:
-            app[n], app_from[n] = manifest.app.id, "stated"
-    for name, values in (("app", app), ("app_from", app_from)):
-        flows = flows.set_column(flows.schema.get_field_index(name), name, pa.array(values, pa.string()))
-    made["flows"] = flows
-    of_flow = dict(zip(flows["flow"].to_pylist(), app, strict=True))
-    exchanges = made["exchanges"]
-    spoke = [of_flow.get(f) for f in exchanges["flow"].to_pylist()]
-    index = exchanges.schema.get_field_index("app")
-    made["exchanges"] = exchanges.set_column(index, "app", pa.array(spoke, pa.string()))
-    return made

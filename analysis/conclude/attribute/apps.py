@@ -1,0 +1,208 @@
+"""Which app spoke in each flow, how that is known, and whether it may be held against the app under test."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from analysis.conclude.attribute.baseline import Baseline
+from analysis.conclude.attribute.joined import joined
+from analysis.conclude.attribute.phases import phase_marks
+from analysis.conclude.attribute.sockets import Sockets
+from analysis.conclude.attribute.speaker import FIRST_APP, PER_FLOW, Flow, Said, gather
+from analysis.folder import Manifest
+from analysis.tables import TABLES, Tables
+
+if TYPE_CHECKING:
+    from analysis.reference import Reference
+
+JOINED = frozenset({"both_ends", "phone_end", "server_end", "requests", "host_and_time"})
+
+_CUT = frozenset({15, 16, 19})
+"""Octets at which a field for a process or an app ends, so that a name of just this length may be a longer one's
+beginning: 15 on Linux (TASK_COMM_LEN), 16 on Darwin (MAXCOMLEN), 19 in PCAPdroid's trailer."""
+
+_Told = tuple[str | None, str | None, str | None, str]
+"""app, app_from, app_by, whose."""
+
+
+def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Iterable[Mapping[str, Any]] = ()) -> Tables:
+    """Tables that say who spoke (``app``, ``app_from``, ``app_by``) and whose it is (``whose``).
+
+    In this order: what the capture or the phone's sockets state of a flow; what another file states of the same
+    conversation; the list of what phones do by themselves; that the app was alone in the tunnel; the idle baseline.
+    A host on that list is the system's unless the flow itself is stated or joined to be an app's: then it is that
+    app's, since an app may call a push server itself. Where nobody said which app is tested, every app's traffic
+    counts, and only the system's stands apart."""
+    made = dict(tables)
+    events = list(events)
+    flows = gather(made["flows"])
+    own = Own(manifest, reference)
+    noise = _noise(made["destinations"])
+    said = _said(flows, events)
+    said = {**joined(flows, said), **said}
+    own.met(one.app for one in said.values() if one.app is not None)
+    told: dict[int, _Told] = {}
+    others: set[str] = set()
+    for flow in flows:
+        one = said.get(flow.number)
+        listed = noise.get(flow.destination) is not None
+        if one is not None and (one.by in PER_FLOW or not listed):
+            told[flow.number] = own.tell(one)
+            if told[flow.number][3] != "app":
+                others |= {n for n in (flow.host, flow.far[0] if flow.host is None else None) if n is not None}
+        elif listed:
+            told[flow.number] = (None, "system", "destination", "system")
+    alone = manifest.app.id if manifest.app_only else None
+    baseline = None
+    if alone is None and manifest.app.id is not None:
+        marks = phase_marks(manifest, events)
+        baseline = Baseline(marks, events, flows, made["names"], own.is_own)
+    for flow in flows:
+        known = told.get(flow.number)
+        if known is not None and (known[1] is not None or known[3] != "app"):
+            continue
+        if alone is not None:
+            told[flow.number] = (alone, "stated", "tunnel", "app")
+        elif known is None and baseline is not None and baseline.infers(flow, others):
+            told[flow.number] = (manifest.app.id, "inferred", "idle_baseline", "app")
+        else:
+            told[flow.number] = (None, None, None, "app")
+    return _written(made, flows, told, noise)
+
+
+def _noise(destinations: pa.Table) -> dict[int | None, str | None]:
+    return dict(zip(destinations["destination"].to_pylist(), destinations["system_noise"].to_pylist(), strict=True))
+
+
+def _said(flows: list[Flow], events: list[Mapping[str, Any]]) -> dict[int, Said]:
+    """What is said of single flows: by the file that they stand in, or by the phone's own sockets."""
+    sockets = Sockets(events, flows)
+    # Other systems number their users otherwise.
+    android = bool(sockets.packages) or any(f.uid is not None and f.uid >= FIRST_APP for f in flows)
+    found = {}
+    for flow in flows:
+        one = None
+        if flow.uid is not None and android:
+            one = sockets.said(flow.uid, frozenset(), "uid_map")
+            if one is not None and one.system and flow.app is not None:
+                one = Said(flow.app, "capture", one.packages, True)
+        if one is None and flow.app is not None:
+            one = Said(flow.app, "capture")
+        if one is None and sockets:
+            one = sockets.owner(flow)
+        if one is not None:
+            found[flow.number] = one
+    return found
+
+
+class Own:
+    """Tells the app under test from others. A capture may call apps by names instead of ids: a name is another app's
+    only where the capture calls the one under test by a name that we know as its own."""
+
+    def __init__(self, manifest: Manifest, reference: Reference) -> None:
+        self._id = manifest.app.id
+        self._system = reference.noise_packages
+        names: list[str] = []
+        if self._id is not None:
+            known = reference.app(self._id, manifest.app.platform)
+            names = [self._id, manifest.app.name or ""]
+            names += [known.name, *known.android, *known.ios] if known is not None else []
+        self._names = {name.lower() for name in names if name}
+        self._called = False
+
+    def met(self, names: Iterable[str]) -> None:
+        """The names that the capture uses."""
+        self._called = any(self.is_own(name) for name in names)
+
+    def is_own(self, app: str) -> bool:
+        app = app.lower()
+        return app in self._names or (
+            len(app.encode()) in _CUT and any(name.startswith(app) and len(name) > len(app) for name in self._names)
+        )
+
+    def tell(self, one: Said) -> _Told:
+        """What the tables say of a flow of which this is said."""
+        app_from = "joined" if one.by in JOINED else "stated"
+        if any(self.is_own(p) for p in one.packages):
+            return (None, None, None, "app")
+        app = one.app or ""
+        if self.is_own(app):
+            return (one.app, app_from, one.by, "app")
+        if one.system or app in self._system or (one.packages and one.packages <= self._system.keys()):
+            return (one.app, "system", one.by, "system")
+        if one.packages:
+            return (None, app_from, one.by, "other" if self._names else "app")
+        is_other = bool(self._names) and (self._called or "." in app)
+        return (one.app, app_from, one.by, "other" if is_other else "app")
+
+
+# ------------------------------------------------------------------------------------------------ the tables
+
+
+def _written(
+    made: Tables, flows: list[Flow], told: Mapping[int, _Told], noise: Mapping[int | None, str | None]
+) -> Tables:
+    rows = [told[f.number] for f in flows]
+    for place, name in enumerate(("app", "app_from", "app_by", "whose")):
+        made["flows"] = _set(made["flows"], name, [row[place] for row in rows])
+    of_flow = {f.number: row for f, row in zip(flows, rows, strict=True)}
+    nobody: _Told = (None, None, None, "app")
+    exchanges = made["exchanges"]
+    spoke = [of_flow.get(f, nobody) for f in exchanges["flow"].to_pylist()]
+    exchanges = _set(exchanges, "app", [row[0] for row in spoke])
+    made["exchanges"] = _set(exchanges, "whose", _whose(spoke, exchanges["destination"].to_pylist(), noise))
+    sent = made["transmissions"]
+    spoke = [of_flow.get(f, nobody) for f in sent["flow"].to_pylist()]
+    made["transmissions"] = _set(sent, "whose", _whose(spoke, sent["destination"].to_pylist(), noise))
+    made["apps"] = _totals(made["flows"])
+    return made
+
+
+def _whose(
+    spoke: Iterable[_Told], destinations: Iterable[int | None], noise: Mapping[int | None, str | None]
+) -> list[str]:
+    """A connection may serve several hosts, of which one is the system's."""
+    return [
+        "system" if whose == "app" and by not in PER_FLOW and noise.get(place) is not None else whose
+        for (_, _, by, whose), place in zip(spoke, destinations, strict=True)
+    ]
+
+
+def _totals(flows: pa.Table) -> pa.Table:
+    """The flows that count, by app and ground: the app under test first, then by octets."""
+    sums: dict[_Told, Counter[str]] = defaultdict(Counter)
+    places: dict[_Told, set[int]] = defaultdict(set)
+    names = ("app", "app_from", "app_by", "whose", "same_as", "destination", "bytes_out", "bytes_in")
+    for *key, same_as, place, out, back in zip(*(flows[c].to_pylist() for c in names), strict=True):
+        if same_as is None:
+            one: _Told = (key[0], key[1], key[2], key[3])
+            sums[one] += Counter(flows=1, bytes_out=out or 0, bytes_in=back or 0)
+            if place is not None:
+                places[one].add(place)
+    order = {"app": 0, "other": 1, "system": 2}
+    return TABLES["apps"].from_rows(
+        {
+            **dict(zip(("app", "app_from", "app_by", "whose"), key, strict=True)),
+            **{c: sums[key][c] for c in ("flows", "bytes_out", "bytes_in")},
+            "destinations": len(places[key]),
+        }
+        for key in sorted(
+            sums,
+            key=lambda k: (
+                order[k[3]],
+                k[0] is None,
+                -sums[k]["bytes_out"] - sums[k]["bytes_in"],
+                k[0] or "",
+                k[1] or "",
+                k[2] or "",
+            ),
+        )
+    )
+
+
+def _set(table: pa.Table, name: str, values: list[str | None] | list[str]) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.string()))

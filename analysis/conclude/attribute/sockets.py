@@ -1,0 +1,128 @@
+"""The phone's own table of sockets, as the events ``socket`` give it: which user id had which socket at which moment.
+
+A socket is known by the phone's address and port. Behind a WireGuard tunnel these are the tunnel's inner ones, and
+the far end is the server's; in the regular proxy mode the socket goes to the proxy, so the phone's end alone tells.
+Where a router translates the phone's address the two never meet, and nothing is said.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from analysis.conclude.attribute.speaker import FIRST_APP, USER, End, Flow, Said, is_system_uid
+
+SLACK = 2_000_000
+"""Microseconds by which the moment of a sample may be off: it is the laptop's, who asked the phone."""
+AFTER = 60_000_000
+"""Microseconds for which a socket that stands open behind its last octet is taken for the same: the system gives a
+port to another only later, and a connection that began between is seen."""
+_ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - read, never bound to
+"""What a socket that is bound to no address says (RFC 4291 section 2.5.2)."""
+
+_Owner = tuple[int | None, frozenset[str]]
+_Near = tuple[str, str | None, int | None]
+
+
+class Sockets:
+    """All samples of a capture. ``packages``: apps by user id, as the phone said."""
+
+    def __init__(self, events: Iterable[Mapping[str, Any]], flows: Iterable[Flow]) -> None:
+        self.packages: dict[int, set[str]] = defaultdict(set)
+        self._samples: dict[_Near, list[tuple[int, End, _Owner]]] = defaultdict(list)
+        phones: set[str] = set()
+        for event in events:
+            if event.get("type") == "socket":
+                self._take(event, phones)
+        self._begun: dict[_Near, list[int]] = defaultdict(list)
+        self._ends: dict[_Near, set[End]] = defaultdict(set)
+        if self._samples:
+            for flow in flows:
+                near = (flow.transport, *flow.near)
+                if flow.first is not None:
+                    self._begun[near].append(flow.first)
+                self._ends[near].add(flow.far)
+        for samples in self._samples.values():
+            samples.sort(key=lambda s: (s[0], repr(s[1]), s[2][0] or -1, sorted(s[2][1])))
+        for times in self._begun.values():
+            times.sort()
+        self._phones = phones
+
+    def _take(self, event: Mapping[str, Any], phones: set[str]) -> None:
+        uid, apps = event.get("uid"), frozenset(event.get("apps") or ())
+        if uid is not None:
+            self.packages[uid] |= apps
+        (address, port), at = event.get("src") or (None, None), event.get("at")
+        if address is None or port is None or at is None:
+            return
+        if address in _ANYWHERE:
+            address = None
+        else:
+            phones.add(address)
+        far = tuple(event.get("dst") or (None, None))
+        if far[0] in _ANYWHERE or not far[1]:
+            far = (None, None)
+        key = (str(event.get("transport") or "tcp"), address, port)
+        self._samples[key].append((at, (far[0], far[1]), (uid, apps)))
+
+    def __bool__(self) -> bool:
+        return bool(self._samples)
+
+    def owner(self, flow: Flow) -> Said | None:
+        """Who had the socket of this flow; None where the table does not say, or names two."""
+        if flow.first is None or flow.near[1] is None:
+            return None
+        samples = self._of(flow, (flow.transport, *flow.near))
+        if not samples and flow.near[0] in self._phones:
+            samples = self._of(flow, (flow.transport, None, flow.near[1]))
+        if not samples:
+            return None
+        same = [s for s in samples if s[1] == flow.far and flow.far[0] is not None]
+        by = "socket" if same else "socket_phone_end"
+        if not same:
+            elsewhere = self._ends[(flow.transport, *flow.near)] - {flow.far}
+            same = [s for s in samples if s[1] not in elsewhere]
+        owners = {owner for _, _, owner in same}
+        # A socket that is being closed is nobody's any more: Linux shows it as root's.
+        owners = {o for o in owners if o[1] or o[0]} or owners
+        return self.said(*owners.pop(), by) if len(owners) == 1 else None
+
+    def _of(self, flow: Flow, key: _Near) -> list[tuple[int, End, _Owner]]:
+        """The samples of a phone's end that are of this flow: those within it, else just about it, else those of a
+        socket that was still open later, with no other connection begun from it in between."""
+        samples = self._samples.get(key)
+        if not samples or flow.first is None or flow.last is None:
+            return []
+        for slack in (0, SLACK):
+            low = bisect_left(samples, flow.first - slack, key=lambda s: s[0])
+            high = bisect_right(samples, flow.last + slack, key=lambda s: s[0])
+            if low < high:
+                return samples[low:high]
+        low = bisect_right(samples, flow.last, key=lambda s: s[0])
+        if low == len(samples) or samples[low][0] > flow.last + AFTER:
+            return []
+        begun = self._begun[(flow.transport, *flow.near)]
+        after = bisect_right(begun, flow.last)
+        if after < len(begun) and begun[after] <= samples[low][0] + SLACK:
+            return []
+        return [samples[low]]
+
+    def said(self, uid: int | None, apps: frozenset[str], by: str) -> Said | None:
+        """What the phone says of a user id: one app, several that share it, or its own system."""
+        known = apps | self._known(uid)
+        system = uid is not None and is_system_uid(uid)
+        if len(known) == 1:
+            return Said(next(iter(known)), by, system=system)
+        return Said(None, by, known, system) if known or system else None
+
+    def _known(self, uid: int | None) -> frozenset[str]:
+        """The apps of a user id; an app's SDK sandbox has one of its own, 10,000 above (AID_SDK_SANDBOX_PROCESS_START
+        of ``android_filesystem_config.h``)."""
+        if uid is None:
+            return frozenset()
+        known = self.packages.get(uid)
+        if not known and 2 * FIRST_APP <= uid % USER < 3 * FIRST_APP:
+            known = self.packages.get(uid - FIRST_APP)
+        return frozenset(known or ())

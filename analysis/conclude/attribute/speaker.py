@@ -1,0 +1,91 @@
+"""A flow as attribution sees it, and what is said of who spoke in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+End = tuple[str | None, int | None]
+
+FIRST_APP = 10_000
+"""The least user id that Android gives an app; below stand the system's own (``android_filesystem_config.h``,
+AID_APP_START). Each user and work profile of a phone has a range of 100,000 of its own (AID_USER_OFFSET)."""
+USER = 100_000
+
+PER_FLOW = frozenset("capture uid_map socket socket_phone_end both_ends phone_end server_end".split())
+"""Grounds that speak of one conversation. The others speak of all of a capture, of a host or of a time."""
+
+
+@dataclass(slots=True)
+class Flow:
+    """A row of ``flows``, times in microseconds. ``near`` is the phone's end of the leg that was seen."""
+
+    number: int
+    source: int
+    same_as: int | None
+    transport: str
+    near: End
+    far: End
+    host: str | None
+    first: int | None
+    last: int | None
+    upstream: int | None
+    """When a proxy began its own leg to the server."""
+    phase: str | None
+    destination: int | None
+    uid: int | None
+    app: str | None
+    """As the source says; None where an earlier run of ``conclude`` said it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who spoke. ``by``: what that rests on, a word of ``flows.app_by``."""
+
+    app: str | None
+    by: str
+    packages: frozenset[str] = frozenset()
+    """Several apps that share one user id: which of them spoke is not known."""
+    system: bool = False
+    """No app, but the phone's system."""
+
+    @property
+    def who(self) -> tuple[object, ...]:
+        """Equal where the same is said, whatever it rests on."""
+        return (self.app, self.packages, self.system)
+
+
+def is_system_uid(uid: int) -> bool:
+    """True for a user id that Android gives to no app."""
+    return uid >= 0 and uid % USER < FIRST_APP
+
+
+def gather(flows: pa.Table) -> list[Flow]:
+    """The rows, with what an earlier run concluded taken back."""
+    names = "flow source same_as transport src sport dst dport host host_from phase destination uid app app_by".split()
+    columns = [flows[c].to_pylist() for c in names]
+    times = [flows[c].cast(pa.int64()).to_pylist() for c in ("first", "last", "handshake_at")]
+    made = []
+    for row in zip(*columns, *times, strict=True):
+        number, source, same_as, transport, src, sport, dst, dport, host, host_from = row[:10]
+        phase, destination, uid, app, app_by, first, last, upstream = row[10:]
+        made.append(
+            Flow(
+                number,
+                source,
+                same_as,
+                transport or "",
+                (src, sport),
+                (dst, dport),
+                host if host_from != "address" else None,
+                first,
+                last if last is not None else first,
+                upstream,
+                phase,
+                destination,
+                uid if uid is not None and uid >= 0 else None,
+                app if app_by in (None, "capture") else None,
+            )
+        )
+    return made
