@@ -156,42 +156,46 @@ def follow(follower: Follower, say: Say, wait: Wait, interval: float = INTERVAL,
     ``trouble`` (a look failed; the next is tried), ``end``. ``wait`` is given seconds. ``out``: where the tables of
     the last look are written. Raises InputError where the last look or its writing fails."""
     waiting: str | None = None
-    was_there = False
+    trouble: str | None = None
+    state: State = "missing"
+    was_there = last = False
     seen, began = 0, time.monotonic()
+
+    def wait_for(what: str) -> None:
+        nonlocal waiting
+        if waiting != what:
+            say({"type": "waiting", "state": what, "text": f"{follower.path}: {_WHY[what]}"})
+        waiting = what
+
     while True:
         rest = interval
         try:
             state = follower.state()
-        except InputError as error:
-            state = "empty"
-            say({"type": "trouble", "text": str(error)})
-        if state in ("missing", "empty"):
-            why = "removed" if state == "missing" and was_there else state
-            if waiting != why:
-                say({"type": "waiting", "state": why, "text": f"{follower.path}: {_WHY[why]}"})
-            waiting = why
-        else:
-            was_there = True
             last = state in ("left", "sealed")
-            if follower.changed() or last:
+            if state in ("missing", "empty"):
+                wait_for("removed" if state == "missing" and was_there else state)
+            elif last or follower.changed():
+                was_there = True
                 say({"type": "behind", **_behind(follower.size() - seen, began)})
-                try:
-                    found = follower.look(last)
-                    if last and out is not None:
-                        audit.save(follower.path, out, found.made, found.about)
-                    seen, began = found.bytes, found.began
-                    rest = max(interval, (DUTY - 1) * found.cost)
-                    _tell(follower, found, say, rest)
-                    if not found.made["flows"].num_rows and not last and waiting != "no_flows":
-                        waiting = "no_flows"
-                        say({"type": "waiting", "state": waiting, "text": f"{follower.path}: {_WHY[waiting]}"})
-                except InputError as error:
-                    if last:
-                        raise
-                    say({"type": "trouble", "text": str(error)})
+                found = follower.look(last)
+                seen, began = found.bytes, found.began
+                rest = max(interval, (DUTY - 1) * found.cost)
+                _tell(follower, found, say, rest)
+                if last and out is not None:
+                    audit.save(follower.path, out, found.made, found.about)
+                if not last and not found.made["flows"].num_rows:
+                    wait_for("no_flows")
+            else:
+                began = time.monotonic()
+        except InputError as error:
             if last:
-                say({"type": "end", "sealed": state == "sealed", "tables": None if out is None else str(out)})
-                return state == "sealed"
+                raise
+            if str(error) != trouble:
+                say({"type": "trouble", "text": str(error)})
+            trouble = str(error)
+        if last:
+            say({"type": "end", "sealed": state == "sealed", "tables": None if out is None else str(out)})
+            return state == "sealed"
         wait(rest)
 
 

@@ -33,6 +33,12 @@ def main() -> int:
 
     # What Arrow would do beside, it would do on the core that the proxy needs.
     pa.set_cpu_count(1)
+
+    def say(line: dict[str, Any]) -> None:
+        if words.no_summary:
+            line.pop("summary", None)
+        _say(line)
+
     try:
         if words.tables is not None:
             check_out(words.tables)
@@ -50,7 +56,7 @@ def main() -> int:
             geo_country=tuple(words.geo_country),
             geo_asn=tuple(words.geo_asn),
         )
-        follow(Follower(words.folder, options), _say, _wait, words.interval, words.tables)
+        follow(Follower(words.folder, options), say, _wait, words.interval, words.tables)
     except InputError as error:
         return _fail(str(error))
     except BrokenPipeError:
@@ -91,6 +97,7 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--reference", type=Path, help="folder with operators and endpoints of your own")
     parser.add_argument("--geo-country", type=Path, action="append", default=[], help="your own country database")
     parser.add_argument("--geo-asn", type=Path, action="append", default=[], help="your own network database")
+    parser.add_argument("--no-summary", action="store_true", help="leave the summary out of the lines")
     return parser.parse_args()
 
 
