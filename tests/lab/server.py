@@ -59,9 +59,13 @@ def certificates(folder: Path) -> None:
         )
 
     ca = build(name, ca_key.public_key()).add_extension(x509.BasicConstraints(True, None), True)
+    ca = ca.add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
+    signs = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    ca = ca.add_extension(signs, True)
     leaf_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "*.lab.example")])
     names = x509.SubjectAlternativeName([x509.DNSName("*.lab.example")])
     leaf = build(leaf_name, key.public_key()).add_extension(names, False)
+    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
     (folder / "server.pem").write_bytes(leaf.sign(ca_key, hashes.SHA256()).public_bytes(pem))

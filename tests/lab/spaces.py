@@ -91,7 +91,9 @@ class Space:
         conf = folder / f"resolv.{name}.conf"
         conf.write_text(f"nameserver {resolver}\noptions timeout:2 attempts:2\n")
         self._conf = conf
-        hold = f"mount --bind {conf} /etc/resolv.conf && ip link set lo up && echo held && exec cat"
+        # WireGuard's sockets lie by the device's name: each phone has a place of its own for them.
+        hold = f"mount --bind {conf} /etc/resolv.conf && mkdir -p /run/wireguard && mount -t tmpfs lab /run/wireguard"
+        hold += " && ip link set lo up && echo held && exec cat"
         self._holder = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "private"]
             + ["sh", "-c", hold],

@@ -1,0 +1,235 @@
+"""The ways in which the lab's phone is sent through the proxy: each of mitmproxy's modes, set up as docs/modes.md says,
+with the real ``mitmdump`` and our addons in the laptop's namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.lab.services import UPSTREAM_PORT, Services, address
+from tests.lab.spaces import (
+    LAPTOP,
+    LAPTOP6,
+    RESOLVER,
+    ROOT,
+    Net,
+    Space,
+)
+
+PORT, DNS_PORT = 8080, 5353
+TUNNEL, TUNNEL6, TUNNEL_RESOLVER = "10.0.0.1", "fd00:10::1", "10.0.0.53"
+ADDONS = ("record", "opaque", "phases")
+CGROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
+
+
+@dataclass
+class Lab:
+    """All that runs while modes come and go."""
+
+    net: Net
+    services: Services
+
+    @property
+    def conf(self) -> Path:
+        """mitmproxy's own folder: one certificate authority for all modes, so that Chromium learns it once."""
+        return self.net.folder / "conf"
+
+    @property
+    def ca(self) -> Path:
+        """The proxy's certificate authority, which the phone was told to trust."""
+        return self.conf / "mitmproxy-ca-cert.pem"
+
+
+@dataclass
+class Attached:
+    """How the phone's apps reach the proxy: the namespace they run in, and the proxy they are told of."""
+
+    space: Space
+    proxy: str | None = None
+    enter: Callable[..., list[str]] | None = None
+    counters: list[str] = field(default_factory=list)
+    """Counters of nftables on the laptop that say what was refused."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    name: str
+    specs: tuple[str, ...]
+    attach: Callable[[Lab], AbstractContextManager[Attached]]
+    impossible: Callable[[], str] = lambda: ""
+
+
+@contextmanager
+def proxy(lab: Lab, mode: Mode, capture: Path, **options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``mitmdump`` with our addons, which write the folder ``capture``, until the block ends: then it has sealed it.
+
+    Raises RuntimeError where it does not start, or does not end by itself."""
+    command: list[str | Path] = [Path(sys.executable).parent / "mitmdump", "--listen-host", LAPTOP]
+    for spec in mode.specs:
+        command += ["--mode", spec]
+    settings = {
+        "confdir": str(lab.conf),
+        "ssl_verify_upstream_trusted_ca": str(lab.services.ca),
+        "lintas_folder": str(capture),
+        **options,
+    }
+    for name in ADDONS:
+        if (script := ROOT / "addons" / f"{name}.py").exists():
+            command += ["-s", script]
+    for name, value in settings.items():
+        command += ["--set", f"{name}={value}"]
+    log = lab.net.folder / f"{mode.name}.log"
+    words = {"tun": "TUN", "local": "local"}
+
+    def ready(said: str) -> bool:
+        begun = said.count("listening at") + sum(said.lower().count(w.lower()) > 0 for k, w in words.items() if k in said)
+        return begun >= len(mode.specs)
+
+    with lab.net.laptop.started(*command, log=log, ready=ready, HOME=str(lab.net.folder)) as process:
+        yield process
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"the proxy did not end: {log.read_text(errors='replace')[-600:]}") from None
+
+
+# ------------------------------------------------------------------------------------------------ each mode's phone
+
+
+def _told(scheme: str) -> Callable[[Lab], AbstractContextManager[Attached]]:
+    @contextmanager
+    def attach(lab: Lab) -> Iterator[Attached]:
+        yield Attached(lab.net.phone, f"{scheme}://{LAPTOP}:{PORT}")
+
+    return attach
+
+
+@contextmanager
+def _by_routes(lab: Lab, device: str) -> Iterator[None]:
+    """All that the phone sends goes into a device, but the proxy's own packets, which the cable's network carries."""
+    phone = lab.net.phone
+    phone.sh(f"ip route replace default dev {device}\nip -6 route replace default dev {device}")
+    try:
+        yield
+    finally:
+        phone.sh(f"""
+            ip route replace default via {LAPTOP} dev eth0
+            ip -6 route replace default via {LAPTOP6} dev eth0""")
+
+
+@contextmanager
+def _wireguard(lab: Lab) -> Iterator[Attached]:
+    """As the app of WireGuard would do it, with what mitmproxy prints and, beside that, an address of IPv6."""
+    phone = lab.net.phone
+    keys = json.loads((lab.conf / "wireguard.conf").read_text())
+    public = phone.run("wg", "pubkey", text=keys["server_key"]).out.strip()
+    conf = lab.net.folder / "wg.conf"
+    conf.write_text(
+        f"[Interface]\nPrivateKey = {keys['client_key']}\n\n[Peer]\nPublicKey = {public}\n"
+        f"AllowedIPs = 0.0.0.0/0, ::/0\nEndpoint = {LAPTOP}:{PORT}\n"
+    )
+    log = lab.net.folder / "wireguard-go.log"
+    with phone.started(
+        *("wireguard-go", "-f", "wg0"),
+        log=log,
+        ready=lambda _: Path(f"/proc/{phone.pid}/root/run/wireguard/wg0.sock").exists(),
+        WG_PROCESS_FOREGROUND="1",
+    ):
+        phone.sh(f"""
+            wg setconf wg0 {conf}
+            ip addr add {TUNNEL}/32 dev wg0
+            ip addr add {TUNNEL6}/128 dev wg0 nodad
+            ip link set wg0 mtu 1420 up""")
+        with _by_routes(lab, "wg0"):
+            phone.resolve_by(TUNNEL_RESOLVER)
+            try:
+                yield Attached(phone)
+            finally:
+                phone.resolve_by(RESOLVER)
+
+
+@contextmanager
+def _tun(lab: Lab) -> Iterator[Attached]:
+    """The device that the proxy made is handed to the phone."""
+    lab.net.laptop.sh(f"ip link set tun0 netns {lab.net.phone.pid}")
+    lab.net.phone.sh(f"""
+        ip addr add {TUNNEL}/32 dev tun0
+        ip addr add {TUNNEL6}/128 dev tun0 nodad
+        ip link set tun0 mtu 1420 up""")
+    with _by_routes(lab, "tun0"):
+        yield Attached(lab.net.phone)
+
+
+TRANSPARENT = f"""table inet lintas {{
+    counter quic {{ }}
+    counter dtls {{ }}
+    chain redirect {{
+        type nat hook prerouting priority dstnat;
+        iifname "phone0" meta l4proto {{ tcp, udp }} th dport 53 dnat ip to {LAPTOP}:{DNS_PORT}
+        iifname "phone0" meta l4proto {{ tcp, udp }} th dport 53 dnat ip6 to [{LAPTOP6}]:{DNS_PORT}
+        iifname "phone0" meta l4proto tcp dnat ip to {LAPTOP}:{PORT}
+        iifname "phone0" meta l4proto tcp dnat ip6 to [{LAPTOP6}]:{PORT}
+    }}
+    chain refuse {{
+        type filter hook forward priority filter;
+        iifname "phone0" udp dport 443 counter name "quic" reject
+        iifname "phone0" udp dport 853 counter name "dtls" reject
+    }}
+}}
+"""
+"""TCP and DNS of both IP versions go to the proxy, QUIC is refused and counted."""
+
+
+@contextmanager
+def _transparent(lab: Lab) -> Iterator[Attached]:
+    lab.net.laptop.nft(TRANSPARENT)
+    try:
+        yield Attached(lab.net.phone, counters=["quic"])
+    finally:
+        lab.net.laptop.sh("nft delete table inet lintas")
+
+
+def _no_local() -> str:
+    if shutil.which("sudo") is None:
+        return "sudo, which mitmproxy calls, is not there"
+    if not any((place / "cgroup.procs").exists() for place in CGROUPS):
+        return "no cgroup 2"
+    return ""
+
+
+@contextmanager
+def _local(lab: Lab) -> Iterator[Attached]:
+    """The apps run on the laptop itself, within the control group that the proxy's eBPF program watches."""
+    yield Attached(lab.net.laptop)
+
+
+def _upstream_address() -> str:
+    return f"http://{address('hop.lab.example')}:{UPSTREAM_PORT}"
+
+
+MODES = (
+    Mode("wireguard", (f"wireguard@{LAPTOP}:{PORT}",), _wireguard),
+    Mode("tun", ("tun:tun0",), _tun),
+    Mode(
+        "transparent",
+        (
+            f"transparent@{LAPTOP}:{PORT}",
+            f"transparent@{LAPTOP6}:{PORT}",
+            f"dns@{LAPTOP}:{DNS_PORT}",
+            f"dns@{LAPTOP6}:{DNS_PORT}",
+        ),
+        _transparent,
+    ),
+    Mode("regular", (f"regular@{LAPTOP}:{PORT}",), _told("http")),
+    Mode("socks5", (f"socks5@{LAPTOP}:{PORT}",), _told("socks5h")),
+    Mode("upstream", (f"upstream:{_upstream_address()}@{LAPTOP}:{PORT}",), _told("http")),
+)
