@@ -42,6 +42,14 @@ LAW_LINK = pa.list_(
         ]
     )
 )
+APP_BY = tuple(
+    "capture uid_map socket socket_phone_end tunnel both_ends phone_end server_end requests host_and_time "
+    "idle_baseline destination".split()
+)
+"""What it may rest on that an app spoke: the file itself names it; the file names a user id and the phone its app; the
+phone's socket table, by both ends or by the phone's; one app in the tunnel; another file of the capture, by both ends,
+the phone's end, the server's, the same requests, or only the host and the time; the idle phase as a baseline. And, for
+the system, the list of hosts that phones contact by themselves."""
 ARGS = pa.list_(pa.struct([("name", TEXT), ("value", TEXT)]))
 
 
@@ -107,20 +115,15 @@ TABLES: dict[str, Table] = {
                 INT,
                 "the flow that is the same traffic, seen on a leg that counts; null: this one counts",
             ),
-            ("app", TEXT, "app that spoke: its id, or the name that the capture calls it by; null: not known, or several"),
+            ("app", TEXT, "app that spoke: its id, or what the capture calls it; null: not known, or one of several"),
             (
                 "app_from",
                 TEXT,
-                "stated (by the capture, the phone's sockets, one app in the tunnel), joined, inferred, system; or null",
+                "stated (the capture, the phone's sockets, one app in the tunnel), joined, inferred, system; or null",
             ),
-            (
-                "app_by",
-                TEXT,
-                "what app_from rests on: capture, uid_map, socket, socket_phone_end, tunnel; both_ends, phone_end, "
-                "server_end, requests, host_and_time; idle_baseline; destination",
-            ),
+            ("app_by", TEXT, f"what that rests on: {', '.join(APP_BY)}"),
             ("uid", INT, "user id of the phone's socket, where the capture says"),
-            ("whose", TEXT, "app: may be held against the app under test; other: another app's; system: the phone's own"),
+            ("whose", TEXT, "app: may be held against the app under test; other: another app's; system: the phone's"),
             ("transport", TEXT, "tcp, udp, or another protocol's name"),
             ("src", TEXT, "address that opened the flow; null where the capture does not say"),
             ("sport", INT, "its port"),

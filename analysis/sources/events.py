@@ -115,6 +115,10 @@ class _Reader:
             self.losses.add("clock_set", where)
         if kind in ("refusal", "connection"):
             batches.flow(self._flow(line, value, str(kind)))
+        if kind == "socket":
+            value = _socket(value)
+            if not value["apps"] and value["uid"] is None:
+                self.losses.add("socket_unreadable", "lines of the phone's sockets that name neither app nor user id")
         value.pop("prev", None)
         self.events.append(value)
 
@@ -191,6 +195,21 @@ class _Reader:
             ],
             "origin": str(Origin(self.source, (line.number,), "line", 0, len(line.raw))),
         }
+
+
+def _socket(value: dict[str, Any]) -> dict[str, Any]:
+    """A line of the phone's socket table in one form: addresses as they stand in flows, what is unknown as None."""
+    uid, apps = value.get("uid"), value.get("apps")
+    number = isinstance(uid, int) and not isinstance(uid, bool) and 0 <= uid < 1 << 32
+    return {
+        "type": "socket",
+        "at": value["at"],
+        "uid": uid if number else None,
+        "apps": sorted({valid(a)[:300] for a in apps if isinstance(a, str) and a}) if isinstance(apps, list) else [],
+        "transport": "udp" if value.get("transport") == "udp" else "tcp",
+        "src": peer(value.get("src")),
+        "dst": peer(value.get("dst")),
+    }
 
 
 def _kind_of(kind: str) -> str:

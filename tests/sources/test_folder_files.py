@@ -44,6 +44,19 @@ class TestEvents:
         assert not seen.flows
         assert not seen.losses
 
+    def test_the_phones_sockets_come_in_one_form(self, tmp_path: Path) -> None:
+        socket = {"type": "socket", "at": AT, "uid": 10123, "apps": ["b.c", "a.b", "a.b", 7], "transport": "tcp"}
+        mapped = socket | {"src": ["::ffff:10.0.0.2", 40000, 0, 0], "dst": ["203.0.113.7", 443]}
+        unbound = socket | {"uid": 0, "apps": None, "transport": "udp", "src": ["::", 5353], "dst": ["::", 0]}
+        junk = socket | {"uid": True, "apps": "a.b", "transport": 7, "src": "10.0.0.2", "dst": None}
+        seen = read(tmp_path / "events.jsonl", event_lines(mapped, unbound, junk))
+        assert [(e["uid"], e["apps"], e["transport"], e["src"], e["dst"]) for e in seen.events] == [
+            (10123, ["a.b", "b.c"], "tcp", ("10.0.0.2", 40000), ("203.0.113.7", 443)),
+            (0, [], "udp", ("::", 5353), ("::", None)),
+            (None, [], "tcp", (None, None), (None, None)),
+        ]
+        assert seen.lost == {"socket_unreadable": 1}
+
     def test_dns_answers_are_names(self, tmp_path: Path) -> None:
         event = {
             "type": "dns",

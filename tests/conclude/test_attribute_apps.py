@@ -1,0 +1,465 @@
+"""Who spoke: each case is what a capture and the phone said, and what may be said of it. Stated, joined and inferred
+are told apart; where two could be meant nobody is named."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.conclude import attribute, join
+from analysis.folder import App, Manifest
+from analysis.reference import Reference
+from analysis.tables import Tables
+from tests.conclude.made import PHONE, SECOND, concluded, destination, exchange, flow, rows, sent, source, tables
+
+REFERENCE = Reference.load()
+SHOP, BANK, GMS = "com.example.shop", "com.example.bank", "com.google.android.gms"
+SERVER, OTHER, PROXY = "198.51.100.7", "198.51.100.8", "192.168.1.5"
+MANIFEST = Manifest(app=App(id=SHOP))
+AT = 1_000 * SECOND
+Event = dict[str, Any]
+
+
+def socket(port: int = 40_000, apps: tuple[str, ...] = (SHOP,), uid: int | None = 10_123, **more: Any) -> Event:
+    made = {"type": "socket", "at": AT + SECOND, "uid": uid, "apps": list(apps), "transport": "tcp"}
+    return {**made, "src": (PHONE, port), "dst": (SERVER, 443), **more}
+
+
+def conversation(number: int = 0, port: int = 40_000, **more: Any) -> dict[str, Any]:
+    ends = {"src": PHONE, "sport": port, "dst": SERVER, "dport": 443}
+    return flow(number, **{"first": AT, "last": AT + 5 * SECOND, "destination": number, **ends, **more})
+
+
+def told(
+    flows: list[dict[str, Any]],
+    events: list[Event] | None = None,
+    manifest: Manifest = MANIFEST,
+    kinds: tuple[str, ...] = ("mitmproxy", "pcapng"),
+    noise: dict[int, str] | None = None,
+    **more: list[dict[str, Any]],
+) -> Tables:
+    """What conclude's steps up to attribution make of these rows."""
+    places = [destination(f["flow"], system_noise=(noise or {}).get(f["flow"])) for f in flows]
+    made = tables(flows=flows, sources=[source(n, k) for n, k in enumerate(kinds)], destinations=places, **more)
+    made["flows"] = join.same_traffic(made["flows"], made["exchanges"], made["sources"])
+    made = attribute.phases(made, manifest, events or [])
+    return attribute.apps(made, manifest, REFERENCE, events or [])
+
+
+def said(*args: Any, **more: Any) -> list[tuple[Any, ...]]:
+    return rows(told(*args, **more)["flows"], "app", "app_from", "app_by", "whose")
+
+
+UNKNOWN = (None, None, None, "app")
+
+
+# ----------------------------------------------------------------------------------- the phone's own sockets
+
+SOCKETS: dict[str, tuple[list[Event], tuple[Any, ...]]] = {
+    "both ends, within the flow": ([socket()], (SHOP, "stated", "socket", "app")),
+    "another app": ([socket(apps=(BANK,))], (BANK, "stated", "socket", "other")),
+    "the phone's system, by its list": ([socket(apps=(GMS,))], (GMS, "system", "socket", "system")),
+    "the phone's system, by its number": ([socket(apps=(), uid=1051)], (None, "system", "socket", "system")),
+    "the same in a work profile": ([socket(apps=(), uid=1_001_051)], (None, "system", "socket", "system")),
+    "an app whose name is not known": ([socket(apps=(), uid=10_200)], UNKNOWN),
+    "an app whose name another line says": (
+        [socket(apps=(), uid=10_200), socket(1, (BANK,), 10_200)],
+        (BANK, "stated", "socket", "other"),
+    ),
+    "the SDK sandbox of an app": (
+        [socket(apps=(), uid=20_200), socket(1, (BANK,), 10_200)],
+        (BANK, "stated", "socket", "other"),
+    ),
+    "a shared user id with the app under test": ([socket(apps=(SHOP, BANK))], UNKNOWN),
+    "a shared user id without it": ([socket(apps=("a.b", BANK))], (None, "stated", "socket", "other")),
+    "a shared user id of the system": (
+        [socket(apps=(GMS, "com.google.android.gsf"))],
+        (None, "system", "socket", "system"),
+    ),
+    "a regular proxy: the socket goes to it": (
+        [socket(dst=(PROXY, 8080))],
+        (SHOP, "stated", "socket_phone_end", "app"),
+    ),
+    "a UDP socket that is bound to nothing": (
+        [socket(src=("0.0.0.0", 40_000), dst=(None, None)), socket(50_000)],
+        (SHOP, "stated", "socket_phone_end", "app"),
+    ),
+    "and no other socket of this phone": ([socket(src=("::", 40_000), dst=(None, None))], UNKNOWN),
+    "behind a router": ([socket(src=("192.168.7.2", 40_000))], UNKNOWN),
+    "another port": ([socket(40_001)], UNKNOWN),
+    "another transport": ([socket(transport="udp")], UNKNOWN),
+    "just before": ([socket(at=AT - SECOND)], (SHOP, "stated", "socket", "app")),
+    "long before": ([socket(at=AT - 30 * SECOND)], UNKNOWN),
+    "open behind its last octet": ([socket(at=AT + 40 * SECOND)], (SHOP, "stated", "socket", "app")),
+    "long after": ([socket(at=AT + 600 * SECOND)], UNKNOWN),
+    "closing: nobody's any more": ([socket(), socket(apps=(), uid=0)], (SHOP, "stated", "socket", "app")),
+    "two at one time": ([socket(), socket(apps=(BANK,), uid=10_124)], UNKNOWN),
+    "both ends outrank one": (
+        [socket(), socket(apps=(BANK,), uid=10_124, dst=(OTHER, 443))],
+        (SHOP, "stated", "socket", "app"),
+    ),
+    "without a time": ([socket(at=None)], UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("case", list(SOCKETS))
+def test_the_phones_sockets(case: str) -> None:
+    events, expected = SOCKETS[case]
+    assert said([conversation()], events) == [expected]
+    assert said([conversation()], events[::-1]) == [expected]
+
+
+def test_a_port_that_was_given_to_another_connection() -> None:
+    """Each sample belongs to the connection that had the port then."""
+    flows = [conversation(), conversation(1, first=AT + 30 * SECOND, last=AT + 35 * SECOND)]
+    events = [socket(), socket(apps=(BANK,), uid=10_124, at=AT + 31 * SECOND)]
+    assert [row[0] for row in said(flows, events)] == [SHOP, BANK]
+    # Seen only behind the beginning of the second: it is not the first one's.
+    assert said(flows, events[1:])[0] == UNKNOWN
+
+
+def test_one_port_to_two_servers() -> None:
+    """A socket that is known to go elsewhere is not this conversation's."""
+    flows = [conversation(), conversation(1, dst=OTHER)]
+    assert said(flows, [socket(dst=(OTHER, 443))]) == [UNKNOWN, (SHOP, "stated", "socket", "app")]
+
+
+# ---------------------------------------------------------------------------------------- what a file itself says
+
+
+def test_a_user_id_has_its_app_from_the_phone() -> None:
+    events = [socket(1, (BANK,), 10_200), socket(2, (SHOP,), 10_123)]
+    packets = [conversation(n, uid=uid) for n, uid in enumerate((10_200, 10_123, 10_300, 1000, -1))]
+    assert said(packets, events) == [
+        (BANK, "stated", "uid_map", "other"),
+        (SHOP, "stated", "uid_map", "app"),
+        UNKNOWN,
+        (None, "system", "uid_map", "system"),
+        UNKNOWN,
+    ]
+    # The map's id stands in place of the name that the file shows.
+    assert said([conversation(app="My Bank", uid=10_200)], events) == [(BANK, "stated", "uid_map", "other")]
+    assert said([conversation(app="netd", uid=1051), conversation(1, uid=10_300)]) == [
+        ("netd", "system", "capture", "system"),
+        UNKNOWN,
+    ]
+
+
+def test_user_ids_of_another_system_are_not_androids() -> None:
+    assert said([conversation(uid=1000)]) == [UNKNOWN]
+
+
+def test_a_file_that_names_an_app_outranks_everything() -> None:
+    flows = [conversation(app=BANK)]
+    assert said(flows, [socket()], Manifest(app=App(id=SHOP), app_only=True)) == [(BANK, "stated", "capture", "other")]
+
+
+# ------------------------------------------------------------------------------------------------------- joined
+
+
+def test_the_same_conversation_in_a_file_that_names_apps() -> None:
+    dump = conversation(host="a.example")
+    packets = conversation(1, source=1, app=BANK, decrypted=False)
+    assert said([dump, packets]) == [(BANK, "joined", "both_ends", "other"), (BANK, "stated", "capture", "other")]
+    through = packets | {"dst": PROXY, "dport": 8080}
+    assert said([dump, through])[0] == (BANK, "joined", "phone_end", "other")
+    # By the phone's map the same.
+    assert said([dump, packets | {"app": None, "uid": 10_200}], [socket(1, (BANK,), 10_200)])[0] == (
+        *(BANK, "joined", "both_ends", "other"),
+    )
+
+
+def test_a_capture_on_the_phone_sees_other_ports_than_the_proxy() -> None:
+    """A capture behind which the phone itself connects to the proxy: only the server's end is the same."""
+    dump = conversation(host="a.example")
+    inside = {"src": "10.215.173.1", "sport": 33_000, "host": "a.example", "decrypted": False}
+    packets = conversation(1, source=1, app=BANK, **inside)
+    assert said([dump, packets])[0] == (BANK, "joined", "server_end", "other")
+    # Two apps began to speak to it in that moment: which of them the proxy's connection is, is not known.
+    second = conversation(2, source=1, app=SHOP, **{**inside, "sport": 33_001, "first": AT + SECOND})
+    assert said([dump, packets, second])[0] == UNKNOWN
+    # And so where the other one has no name, or the proxy saw more than the file that names apps.
+    assert said([dump, packets, second | {"app": None}])[0] == UNKNOWN
+    more = conversation(2, 40_001, host="a.example", first=AT + SECOND)
+    assert UNKNOWN in said([dump, more, packets | {"flow": 1}])
+    assert said([dump, packets, second | {"app": BANK}])[0] == (BANK, "joined", "server_end", "other")
+
+
+def test_by_host_and_time_only_where_no_doubt_is_left() -> None:
+    dump = conversation(host="a.example", dst=OTHER)
+    packets = conversation(1, source=1, app=BANK, host="a.example", src="10.215.173.1", sport=33_000)
+    assert said([dump, packets])[0] == (BANK, "joined", "host_and_time", "other")
+    assert said([dump, packets | {"first": AT + 10 * SECOND, "last": AT + 11 * SECOND}])[0] == UNKNOWN
+    assert said([dump, packets | {"host": "b.example"}])[0] == UNKNOWN
+    assert said([dump, packets | {"app": None}])[0] == UNKNOWN
+    # The file that names apps was made of one app alone: the proxy saw another one, too.
+    assert (
+        said([dump, conversation(1, 40_001, host="a.example", dst=OTHER), packets | {"flow": 2}])[:2] == [UNKNOWN] * 2
+    )
+    # What two addresses share is no name.
+    by_address = {"host": SERVER, "host_from": "address"}
+    assert said([dump | by_address, packets | by_address])[0] == UNKNOWN
+
+
+def test_files_that_contradict_one_another_name_nobody() -> None:
+    flows = [conversation(), conversation(1, source=1, app=BANK), conversation(2, source=2, app=SHOP)]
+    assert said(flows, kinds=("mitmproxy", "pcap", "pcapng"))[0] == UNKNOWN
+
+
+# ------------------------------------------------------------------------------------------------------ the system
+
+
+def test_the_system_is_never_the_apps_unless_the_app_itself_called() -> None:
+    push, tunnel = {0: "push"}, Manifest(app=App(id=SHOP), app_only=True)
+    system = (None, "system", "destination", "system")
+    assert said([conversation()], noise=push) == [system]
+    # That one app was in the tunnel says nothing of who calls a host that phones call by themselves.
+    assert said([conversation()], manifest=tunnel, noise=push) == [system]
+    # A host and a time do not either.
+    dump = conversation(host="push.example", dst=OTHER)
+    packets = conversation(1, source=1, app=SHOP, host="push.example", src="10.215.173.1", sport=33_000)
+    assert said([dump, packets], noise={0: "push", 1: "push"}) == [system, (SHOP, "stated", "capture", "app")]
+    # The flow's own socket does.
+    assert said([conversation()], [socket()], noise=push) == [(SHOP, "stated", "socket", "app")]
+    assert said([conversation(), conversation(1, source=1, app=SHOP)], noise=push)[0] == (
+        *(SHOP, "joined", "both_ends", "app"),
+    )
+    # And then another app's is that app's.
+    assert said([conversation()], [socket(apps=(BANK,))], noise=push) == [(BANK, "stated", "socket", "other")]
+
+
+def test_a_connection_for_several_hosts_of_which_one_is_the_systems() -> None:
+    def whose(**more: Any) -> list[str]:
+        made = told(
+            [conversation(**more), conversation(1, first=None)],
+            noise={1: "captive portal check"},
+            exchanges=[exchange(0, 0, "a.example", destination=0), exchange(1, 0, "check.example", destination=1)],
+            transmissions=[sent(0, 0, exchange=0, destination=0), sent(1, 0, exchange=1, destination=1)],
+        )
+        assert made["exchanges"]["whose"].to_pylist() == made["transmissions"]["whose"].to_pylist()
+        found: list[str] = made["exchanges"]["whose"].to_pylist()
+        return found
+
+    assert whose() == ["app", "system"]
+    assert whose(app=SHOP) == ["app", "app"]
+    assert whose(app=BANK) == ["other", "other"]
+
+
+def test_what_the_app_sent_to_a_push_server_carries_a_finding_only_where_the_flow_is_its_own() -> None:
+    place = {"dst": "180.163.151.34", "host": "mtalk.google.com"}
+
+    def findings(**more: Any) -> set[str]:
+        made = tables(sources=[source(0)], flows=[conversation(**place, **more)], transmissions=[sent(0, 0)])
+        return set(concluded(made, REFERENCE, MANIFEST)["findings"]["finding"].to_pylist())
+
+    assert findings() == set()
+    assert findings(app=SHOP) > {"DEST-CN"}
+    assert findings(app=BANK) == set()
+
+
+# ------------------------------------------------------------------------------------------------------- inferred
+
+IDLE = [
+    {"type": "phase", "phase": "idle", "at": 0},
+    {"type": "phase", "phase": "browse", "at": 300 * SECOND},
+]
+FRONT = [
+    {"type": "app_front", "at": 290 * SECOND, "app": SHOP},
+    {"type": "app_front", "at": 500 * SECOND, "app": "com.example.launcher"},
+]
+INFERRED = (SHOP, "inferred", "idle_baseline", "app")
+
+
+def seen(number: int, second: int, host: str | None, **more: Any) -> dict[str, Any]:
+    return flow(number, first=second * SECOND, host=host, destination=number, **{"dst": SERVER, **more})
+
+
+def at_home(*flows: dict[str, Any], events: list[Event] | None = None, **more: Any) -> list[tuple[Any, ...]]:
+    quiet = seen(len(flows), 100, "idle.example", **more)
+    return said([*flows, quiet], IDLE + FRONT if events is None else events)[:-1]
+
+
+def test_a_host_that_the_idle_phone_did_not_have() -> None:
+    assert at_home(seen(0, 400, "shop.example")) == [INFERRED]
+    assert at_home(seen(0, 400, None), dst=OTHER) == [INFERRED]
+    manifest = Manifest(app=App(id="com.example.SHOP"))
+    assert said([seen(0, 400, "a.example"), seen(1, 9, "b.example")], IDLE + FRONT, manifest)[0][1] == "inferred"
+
+
+@pytest.mark.parametrize(
+    ("flows", "events"),
+    [
+        ([seen(0, 400, "idle.example")], None),
+        ([seen(0, 400, None)], None),
+        ([seen(0, 510, "shop.example")], None),
+        ([seen(0, 499, "shop.example")], None),
+        ([seen(0, 200, "shop.example")], None),
+        ([seen(0, 400, "shop.example")], IDLE),
+        ([seen(0, 400, "shop.example")], FRONT),
+        ([seen(0, 400, "shop.example")], [*IDLE, {"type": "app_front", "at": 0, "app": None}]),
+        ([seen(0, 400, "shop.example")], [*IDLE[:1], {**IDLE[1], "at": 30 * SECOND}, *FRONT]),
+        (
+            [seen(0, 400, "shop.example")],
+            [*IDLE, {"type": "phase", "phase": "buy", "at": 350 * SECOND, "end": 1}, *FRONT],
+        ),
+        ([seen(0, 400, "shop.example"), seen(1, 450, "shop.example", app=BANK)], None),
+        ([seen(0, 400, "shop.example", app_by="capture")], [*IDLE, *FRONT, {"type": "dns", "at": 0}]),
+    ],
+    ids=(
+        "the idle phone had it,nameless and the address known,another app in front,just before the app left,"
+        "while idle,nobody watched the front,no idle phase,nobody in front,idle too short,outside of a phase,"
+        "another app has it,a control"
+    ).split(","),
+)
+def test_without_one_of_its_conditions_nothing_is_inferred(
+    flows: list[dict[str, Any]], events: list[Event] | None, request: pytest.FixtureRequest
+) -> None:
+    expected = INFERRED if "control" in request.node.name else UNKNOWN
+    assert at_home(*flows, events=events)[0] == expected
+
+
+def test_a_baseline_of_a_capture_that_did_not_run_is_none() -> None:
+    assert said([seen(0, 400, "shop.example")], IDLE + FRONT) == [UNKNOWN]
+
+
+def test_a_name_that_the_idle_phone_asked_for_is_not_new() -> None:
+    asked = {"address": SERVER, "name": "shop.example", "from": "dns", "first": 50 * SECOND, "last": 50 * SECOND}
+    flows = [seen(0, 400, "shop.example"), seen(1, 100, "idle.example")]
+    assert said(flows, IDLE + FRONT, names=[asked])[0] == UNKNOWN
+    assert said(flows, IDLE + FRONT, names=[asked | {"first": 350 * SECOND, "last": 350 * SECOND}])[0] == INFERRED
+
+
+def test_a_finding_says_for_which_types_the_app_is_only_inferred_or_assumed() -> None:
+    china = "180.163.151.34"
+    hosts = ["stated.example", "inferred.example", "assumed.example", "idle.example"]
+    flows = [
+        flow(n, first=s * SECOND, dst=china if n < 3 else SERVER, host=h, **more)
+        for n, (h, s, more) in enumerate(zip(hosts, (400, 400, 510, 100), ({"app": SHOP}, {}, {}, {}), strict=True))
+    ]
+    leaves = [sent(0, 0, "email"), sent(1, 1, "email"), sent(2, 1, "imei"), sent(3, 2, "gender")]
+    made = tables(sources=[source(0)], flows=flows, transmissions=leaves)
+    manifest = Manifest(app=App(id=SHOP), user_country="ID")
+    found = concluded(made, REFERENCE, manifest, events=tuple(IDLE + FRONT))["findings"].to_pylist()
+    (finding,) = [f for f in found if f["finding"] == "DEST-CN"]
+    args = {a["name"]: a["value"] for a in finding["args"]}
+    assert (args["types"], args["types_inferred"], args["types_assumed"]) == ("email,gender,imei", "imei", "gender")
+    assert "missing.app_stated" in finding["missing"]
+    only = {**made, "transmissions": tables(transmissions=leaves[:1])["transmissions"]}
+    found = concluded(only, REFERENCE, manifest, events=tuple(IDLE + FRONT))["findings"].to_pylist()
+    assert all("missing.app_stated" not in f["missing"] for f in found)
+    assert found
+
+
+# ------------------------------------------------------------------------------------------------- names and ids
+
+
+def kept(app: App, *names: str | None) -> list[str]:
+    return [row[3] for row in said([conversation(n, app=a) for n, a in enumerate(names)], manifest=Manifest(app=app))]
+
+
+def test_apps_that_are_called_by_name() -> None:
+    named = App(id=SHOP, name="Toko Kirana Belanja Online")
+    assert kept(named, "Toko Kirana Belanja", "Chrome") == ["app", "other"]
+    # What the capture calls the app under test is not known: no name can be told to be another's.
+    assert kept(App(id=SHOP), "Toko Kirana Belanja", "Chrome") == ["app", "app"]
+    assert kept(App(id=SHOP), "com.example.SHOP", BANK, None) == ["app", "other", "app"]
+    known = next(a for a in REFERENCE.apps.values() if a.android)
+    assert kept(App(id=known.android[0]), known.name, "Chrome") == ["app", "other"]
+    # Nobody said which app is tested: everything but the phone's own counts.
+    assert kept(App(), SHOP, BANK, GMS) == ["app", "app", "system"]
+
+
+@pytest.mark.parametrize("length", [15, 16, 19])
+def test_a_name_that_a_field_cut_off(length: int) -> None:
+    name = "Warung Kopi Sederhana Nusantara"
+    assert kept(App(id=SHOP, name=name), name[:length], "Chrome") == ["app", "other"]
+    assert kept(App(id=SHOP, name=name), name[:length], name[:12]) == ["app", "other"]
+
+
+# --------------------------------------------------------------------------------------------------- the totals
+
+
+def test_each_app_with_what_it_is_known_by() -> None:
+    flows = [
+        conversation(0, app=SHOP),
+        conversation(1, 40_001, app=SHOP, destination=0),
+        conversation(2, 40_002, app=BANK, bytes_out=1000),
+        conversation(3, 40_003),
+        conversation(4, source=1, app=SHOP),
+    ]
+    made = told(flows, noise={3: "time"})
+    names = "app app_from app_by whose flows destinations bytes_out bytes_in".split()
+    assert rows(made["apps"], *names) == [
+        (SHOP, "stated", "capture", "app", 2, 1, 20, 40),
+        (BANK, "stated", "capture", "other", 1, 1, 1000, 20),
+        (None, "system", "destination", "system", 1, 1, 10, 20),
+    ]
+
+
+def test_octets_of_a_destination_that_are_the_apps() -> None:
+    flows = [conversation(0, host="a.example", app=SHOP), conversation(1, 40_001, host="a.example", app=BANK)]
+    asked = [exchange(0, 0, "b.example", request_bytes=4, response_bytes=5)]
+    made = concluded(tables(sources=[source(0)], flows=flows, exchanges=asked), REFERENCE, MANIFEST)
+    names = "host flows bytes_out bytes_in app_flows app_bytes_out app_bytes_in".split()
+    assert rows(made["destinations"], *names) == [
+        ("a.example", 2, 16, 35, 1, 6, 15),
+        ("b.example", 0, 4, 5, 0, 4, 5),
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------- the laws
+
+FLOW = st.fixed_dictionaries(
+    {
+        "sport": st.sampled_from([40_000, 40_001]),
+        "dst": st.sampled_from([SERVER, OTHER, PROXY]),
+        "host": st.sampled_from([None, "a.example", "b.example"]),
+        "first": st.sampled_from([100, 110, 400, 401, 420, 510]).map(lambda s: s * SECOND),
+        "app": st.sampled_from([None, None, SHOP, BANK, GMS]),
+        "uid": st.sampled_from([None, None, 10_123, 10_200, 1051]),
+        "decrypted": st.booleans(),
+    }
+)
+SOCKET = st.builds(
+    lambda second, port, dst, owner: socket(port, owner[0], owner[1], at=second * SECOND, dst=(dst, 443)),
+    st.sampled_from([99, 400, 402, 425, 511]),
+    st.sampled_from([40_000, 40_001]),
+    st.sampled_from([SERVER, OTHER, PROXY]),
+    st.sampled_from([((SHOP,), 10_123), ((BANK,), 10_200), ((), 1051), ((SHOP, BANK), 10_300)]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(FLOW, max_size=4), min_size=1, max_size=3), st.lists(SOCKET, max_size=5), st.randoms())
+def test_the_order_of_files_and_lines_changes_nothing(
+    files: list[list[dict[str, Any]]], events: list[Event], dice: random.Random
+) -> None:
+    """Each flow is attributed alike, in whatever order its file and its line stand, and by a second run."""
+
+    def attributed(order: list[int], shuffled: list[list[int]], lines: list[Event]) -> dict[Any, Any]:
+        flows, keys = [], []
+        for place, file in enumerate(order):
+            for row in shuffled[file]:
+                last = files[file][row]["first"] + SECOND
+                number = len(flows)
+                flows.append(conversation(number, source=place, **{**files[file][row], "last": last}))
+                keys.append((file, row))
+        made = told(flows, lines, kinds=tuple("pcapng" for _ in order))
+        again = attribute.apps(made, MANIFEST, REFERENCE, lines)
+        assert again["flows"] == made["flows"]
+        assert sum(made["apps"]["flows"].to_pylist()) == made["flows"]["same_as"].to_pylist().count(None)
+        assert None not in made["flows"]["whose"].to_pylist()
+        return dict(zip(keys, rows(made["flows"], "app", "app_from", "app_by", "whose"), strict=True))
+
+    order = list(range(len(files)))
+    lines = IDLE + FRONT + events
+    plain = attributed(order, [list(range(len(f))) for f in files], lines)
+    other = order[:]
+    dice.shuffle(other)
+    marks = lines[:]
+    dice.shuffle(marks)
+    assert attributed(other, [list(range(len(f))) for f in files], marks) == plain
