@@ -1,10 +1,10 @@
 """Annotate, for ``mitmweb -s``, ``mitmproxy -s`` and ``mitmdump -s``: what the audit says of a flow stands beside it.
 
 A program of its own (``python -m analysis.follow``, at idle priority) audits the capture folder while *record* writes
-it, by the same road as ``lintas audit``. What it says of each flow becomes the flow's comment, ``ID · PT X · email,
-advertising_id``: country, operator and data types, each with ``?`` where that is weak; and a red mark where a data type
-of the most sensitive class was sent. The filters ``~comment`` and ``~marked`` of mitmproxy find them. A comment or mark
-of the user's own is never touched.
+it, by the same road as ``lintas audit``. What it says of each flow becomes the flow's comment, ``ID · email,
+advertising_id · PT X``: country, data types and operator, each with ``?`` where that is weak; and a red mark where a
+data type of the most sensitive class was sent. The filters ``~comment`` and ``~marked`` of mitmproxy find them. A
+comment or mark of the user's own is never touched.
 
 The proxy waits for nothing here: lines are read when there are some, a few at a time. The follower is told to end with
 the proxy; if it ends by itself, that is said, and it is started anew a few times.

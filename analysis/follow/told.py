@@ -65,8 +65,9 @@ class _Flow:
 def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Reference) -> dict[str, Comment]:
     """The comment of each flow, by the proxy's id. ``ids``: of the units of each source.
 
-    ``ID · PT X · email, advertising_id · ← session_token``: places, operators, data types that were sent, those that
-    came back behind an arrow; ``?`` behind a type where all its finds are of low certainty."""
+    ``ID · email, account_id · ← session_token · PT X``: places, data types that were sent (the most sensitive first,
+    ``?`` where all its finds are of low certainty), those that came back, operators. A list has room for twenty
+    characters of it, and shows the host, which says most of the operator."""
     flows: dict[str, _Flow] = defaultdict(_Flow)
     sources = {str(Origin(name, (0,), "file", 0, 0)).partition("#")[0]: name for name in ids}
 
@@ -97,26 +98,28 @@ def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Refe
         if number in of_number and kind != "truncated":
             flows[of_number[number]].opaque.setdefault(cause or kind)
     places = {row["destination"]: row for row in made["destinations"].to_pylist()}
-    sensitive = {t.id for t in reference.data_types.values() if t.sensitivity >= MOST_SENSITIVE}
-    return {flow: _comment(told, places, sensitive) for flow, told in flows.items()}
+    sensitivity = {t.id: t.sensitivity for t in reference.data_types.values()}
+    return {flow: _comment(told, places, sensitivity) for flow, told in flows.items()}
 
 
-def _comment(told: _Flow, places: Mapping[int, Mapping[str, Any]], sensitive: set[str]) -> Comment:
+def _comment(told: _Flow, places: Mapping[int, Mapping[str, Any]], sensitivity: Mapping[str, int]) -> Comment:
     to = [places[d] for d in told.destinations if d in places]
     sent, received = told.types["sent"], told.types["received"]
     parts = [
         ", ".join(dict.fromkeys(map(place, to))),
-        ", ".join(dict.fromkeys(map(operator, to))),
-        ", ".join(_doubted(sent)),
-        "← " + ", ".join(_doubted(received)) if received else "",
+        ", ".join(_doubted(sent, sensitivity)),
+        "← " + ", ".join(_doubted(received, sensitivity)) if received else "",
         "not opened: " + ", ".join(told.opaque) if told.opaque else "",
+        ", ".join(dict.fromkeys(map(operator, to))),
     ]
-    marked = any(sent.get(t, "low") != "low" for t in sensitive & sent.keys())
+    marked = any(c != "low" and sensitivity.get(t, 0) >= MOST_SENSITIVE for t, c in sent.items())
     return Comment(" · ".join(p for p in parts if p), marked)
 
 
-def _doubted(types: Mapping[str, str]) -> list[str]:
-    return [t if types[t] != "low" else f"{t}?" for t in sorted(types)]
+def _doubted(types: Mapping[str, str], sensitivity: Mapping[str, int]) -> list[str]:
+    """Data types, those that are only guessed last, then the most sensitive first."""
+    order = sorted(types, key=lambda t: (types[t] == "low", -sensitivity.get(t, 0), t))
+    return [t if types[t] != "low" else f"{t}?" for t in order]
 
 
 def _surer(known: str | None, said: str) -> str:
@@ -140,13 +143,13 @@ class _Sum:
     destinations: set[int] = field(default_factory=set)
     data_types: dict[str, str] = field(default_factory=dict)
 
-    def told(self) -> dict[str, Any]:
+    def told(self, sensitivity: Mapping[str, int]) -> dict[str, Any]:
         return {
             "flows": self.flows,
             "bytes_out": self.bytes_out,
             "bytes_in": self.bytes_in,
             "destinations": len(self.destinations),
-            "data_types": _doubted(self.data_types),
+            "data_types": _doubted(self.data_types, sensitivity),
         }
 
 
@@ -175,7 +178,7 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
         "transmissions": made["transmissions"].num_rows,
         "bytes_out": sum(r["bytes_out"] for r in rows),
         "bytes_in": sum(r["bytes_in"] for r in rows),
-        **_listed("destinations", _grouped(rows, sent)),
+        **_listed("destinations", _grouped(rows, sent, reference)),
         **_listed("data_types", _types(types, by_number, reference)),
         **_listed("opaque", _opaque(made)),
         "refused": sum(n for kind, n in _rows(made["opaque"], "kind", "count") if kind in ("ca_refused", "pinned")),
@@ -191,8 +194,11 @@ def _listed(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: rows[:MOST_ROWS], **({f"{name}_left_out": left} if left > 0 else {})}
 
 
-def _grouped(rows: list[dict[str, Any]], sent: Mapping[int, Mapping[str, str]]) -> list[dict[str, Any]]:
+def _grouped(
+    rows: list[dict[str, Any]], sent: Mapping[int, Mapping[str, str]], reference: Reference
+) -> list[dict[str, Any]]:
     """Destinations by place, operator and class of system noise, which is shown apart."""
+    sensitivity = {t.id: t.sensitivity for t in reference.data_types.values()}
     sums: dict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
     first: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
@@ -217,7 +223,7 @@ def _grouped(rows: list[dict[str, Any]], sent: Mapping[int, Mapping[str, str]]) 
                 "operator_confidence": row["operator_confidence"],
                 "parent_name": row["parent_name"],
                 "system_noise": key[3],
-                **total.told(),
+                **total.told(sensitivity),
             }
         )
     return sorted(made, key=lambda r: (-r["bytes_out"], r["place"], r["operator_name"] or ""))
