@@ -37,8 +37,17 @@ class _Struct(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_def
     pass
 
 
+class Apk(_Struct, kw_only=True):
+    """One file of an installed app, as the phone holds it."""
+
+    name: str
+    sha256: str
+    bytes: int | None = None
+
+
 class App(_Struct, kw_only=True):
-    """What was tested. ``vendor`` is an operator's id in the reference data, or a name."""
+    """What was tested. ``vendor`` is an operator's id in the reference data, or a name. What follows it is what the
+    phone said when it was asked."""
 
     id: str | None = None
     name: str | None = None
@@ -47,11 +56,38 @@ class App(_Struct, kw_only=True):
     build_sha256: str | None = None
     vendor: str | None = None
     domains: list[str] = []
+    version_code: int | None = None
+    installer: str | None = None
+    """The package that installed it (``com.android.vending`` is Google Play); None also where it was put there by
+    hand."""
+    target_sdk: int | None = None
+    uid: int | None = None
+    shared_with: list[str] = []
+    """Other packages under the same uid: what their sockets do cannot be told from the app's own."""
+    apks: list[Apk] = []
+    permissions: list[str] = []
+    """Requested in its manifest."""
+    granted: list[str] = []
+    """Those of them that it had when the phone was asked."""
+    user_certificates: Literal["trusted_by_default", "not_trusted_by_default"] | None = None
+    """What Android does where the app says nothing of its own: apps for Android 7 (API level 24) and later trust no
+    certificate that the user installed. Whether this app says something else was not looked at."""
 
 
 class Device(_Struct, kw_only=True):
+    """The phone. Of its clock: how far it was ahead of the laptop's, and how exactly that is known."""
+
     model: str | None = None
     system: str | None = None
+    sdk: int | None = None
+    """Android's API level."""
+    security_patch: str | None = None
+    build: str | None = None
+    """The fingerprint of its system's build."""
+    locale: str | None = None
+    timezone: str | None = None
+    clock_ahead_ms: float | None = None
+    clock_within_ms: float | None = None
     address: str | None = None
     """The phone's address in the packets, where more than one device speaks."""
     by_system: bool | None = None

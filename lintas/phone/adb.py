@@ -30,6 +30,8 @@ SECONDS = 20.0
 """How long a phone may be silent in the middle of an answer."""
 MOST = 16 << 20
 """Octets of one answer."""
+_HASHING = 120.0
+"""The same while it hashes a file: an app may have gigabytes."""
 _CONNECT = 3.0
 _START = 30.0
 
@@ -215,6 +217,21 @@ class Phone:
         finally:
             part.unlink(missing_ok=True)
         return size, digest.hexdigest()
+
+    def digest(self, path: str) -> tuple[int | None, str]:
+        """Octets and SHA-256 (hex) of a file of the phone, counted there; where it has no ``sha256sum`` the file is
+        read through, and kept nowhere. Raises PhoneError where it cannot be read."""
+        name = shlex.quote(path)
+        answer = self.run(f"sha256sum {name} && stat -c %s {name}", _HASHING)
+        words = answer.out.split()
+        if words and len(words[0]) == 64 and set(words[0]) <= set("0123456789abcdef"):
+            size = answer.out.splitlines()[-1].strip()
+            return int(size) if answer.ok and size.isdecimal() else None, words[0]
+        digest, octets = hashlib.sha256(), 0
+        for piece in self._each(self._device.sync.iter_content(path), f"read {path}"):
+            digest.update(piece)
+            octets += len(piece)
+        return octets, digest.hexdigest()
 
     def _each[T](self, pieces: Iterator[T], what: str | None = None) -> Iterator[T]:
         """What comes from the phone, with its errors made ours; those of whoever takes it stay as they are."""
