@@ -26,7 +26,6 @@ import operator
 import time
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mitmproxy import ctx, exceptions, version
@@ -346,19 +345,19 @@ class _Head:
 # ----------------------------------------------------------------------------------------------------- the addon
 
 
-@dataclass(slots=True)
 class _Talk:
     """How far the messages of a WebSocket, TCP or UDP flow have been written."""
 
-    closed: bool
-    """They are another's ciphertext, passed on: no messages, and the dump tells of them at their end."""
-    seen: int = 0
-    counts: dict[Direction, int] = dataclasses.field(default_factory=lambda: {"sent": 0, "received": 0})
-    octets: dict[Direction, int] = dataclasses.field(default_factory=lambda: {"sent": 0, "received": 0})
-    held: int = 0
-    """Octets that the flow holds in memory."""
-    forgotten: int = 0
-    """Messages, from the flow's first on, whose octets it no longer holds."""
+    def __init__(self, closed: bool) -> None:
+        self.closed = closed
+        """They are another's ciphertext, passed on: no messages, and the dump tells of them at their end."""
+        self.seen = 0
+        self.counts: dict[Direction, int] = {"sent": 0, "received": 0}
+        self.octets: dict[Direction, int] = {"sent": 0, "received": 0}
+        self.held = 0
+        """Octets that the flow holds in memory."""
+        self.forgotten = 0
+        """Messages, from the flow's first on, whose octets it no longer holds."""
 
 
 class Record:
@@ -412,7 +411,7 @@ class Record:
         if ctx.options.stream_large_bodies is None:
             self._streams_for_us = True
             ctx.options.update(stream_large_bodies=ctx.options.lintas_body_limit)  # type: ignore[no-untyped-call]
-        logger.log(ALERT, f"Lintas records to {self._out.path}")
+        logger.log(ALERT, f"What passes is written to {self._out.path}.")
 
     def done(self) -> None:
         out = self._out

@@ -386,7 +386,8 @@ class _Reader:
             held = self.journal.get(_text(state.get("id")))
             if held is not None and held.octets["received"] and not websocket:
                 # Its events are messages of the journal, and only those that are not there are read here.
-                made.messages.append(self._count(known, replace(received, body=b"", size=0, cut=False)))
+                head = replace(received, body=b"", size=0, cut=False, origin=replace(received.origin, length=0))
+                made.messages.append(self._count(known, head))
                 made.messages += self._events(known, received, held, state)
             else:
                 made.messages.append(self._count(known, received))
