@@ -38,11 +38,13 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
         "made": audit.get("made"),
         "sample": bool(audit.get("sample")),
         "app": dict(facts.app),
+        "apps": [dict(row) for row in facts.apps],
         "span": [facts.moment(t).isoformat() for t in facts.span] if facts.span is not None else None,
         "values_revealed": facts.reveal,
         "hosts": {
             "total": len(facts.hosts),
             "system": len(facts.system_hosts),
+            "other_apps": len(facts.other_hosts),
             "at_level": {str(k): n for k, n in facts.hosts_at_level.items()},
             "by_country": {c: len(h) for c, h in facts.placed.items()},
             "named_weakly": {c: len(h) for c, h in facts.named_weakly.items()},
@@ -99,6 +101,7 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
             "received": facts.received,
             "not_personal": facts.not_personal,
             "system": facts.system_sent,
+            "other_apps": facts.other_sent,
         },
     }
 
@@ -135,22 +138,29 @@ _OF_SENT = (
 
 
 def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]:
-    everyone = [*facts.hosts, *facts.system_hosts]
+    everyone = [
+        *(("app", h) for h in facts.hosts),
+        *(("system", h) for h in facts.system_hosts),
+        *(("other", h) for h in facts.other_hosts),
+    ]
     yield (
         "all-destinations",
-        [*_OF_HOST, "read", "bytes_out", "bytes_in", "types", "messages"],
+        [*_OF_HOST, "whose", "read", "bytes_out", "bytes_in", "types", "messages"],
         (
             [
                 *(h.row[c] for c in _OF_HOST),
+                whose,
                 h.reading,
                 h.octets_out,
                 h.octets_in,
                 sorted(h.types),
                 sum(h.types.values()),
             ]
-            for h in everyone
+            for whose, h in everyone
         ),
     )
+    names = facts.tables["apps"].schema.names
+    yield ("who-spoke", names, ([row[c] for c in names] for row in facts.apps))
     wanted = {s.number: s for s in facts.sent}
     table = facts.tables["transmissions"].select(list(_OF_SENT))
     yield (

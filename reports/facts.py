@@ -1,8 +1,9 @@
 """What a report counts: the tables of an audit as plain objects, each number computed once for all chapters.
 
 A *host* is a row of ``destinations`` that something went to: a name at one address. Conversations that are the same
-traffic seen twice (``flows.same_as``) count once, and what the phone's system does by itself stands apart from the
-app, in every number.
+traffic seen twice (``flows.same_as``) count once. In every number stands only what may be held against the app under
+test (``whose``): other apps, where the capture tells them apart, and the phone's own system are lists of their own. A
+host that several of them spoke to is in each list, with what they themselves exchanged with it.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ READINGS = ("full", "part", "refused", "encrypted", "non_http", "silent")
 is a conversation in which no octet passed."""
 _READING_OF = {
     **dict.fromkeys(("ca_refused", "pinned"), "refused"),
-    **dict.fromkeys(("encrypted", "relayed", "probable_pin"), "encrypted"),
+    **dict.fromkeys(("encrypted", "relayed", "probable_pin", "probable_refusal"), "encrypted"),
     **dict.fromkeys(("unused", "unreachable", "fell_back"), "silent"),
 }
 _INSIDE = frozenset({"sealed", "truncated", "unread"})
 """Kinds of a closed part within what was opened."""
 METHODS = ("planted", "endpoint", "key", "value", "memory")
 """From the strongest ground to the weakest; ``memory`` is a known endpoint's field that nobody has looked up."""
+APART = ("other", "system")
+"""Whose traffic is in no number of the app's: that of other apps, and that of the phone's own system."""
 LINKS = ("machine", "operator", "machine_owner", "parent")
 _MOST_SENSITIVE = 4
 _LATEST = 253_370_764_800_000_000
@@ -196,77 +199,108 @@ class Facts:
         self.flow_first: dict[int, int | None] = {}
         self._flow_octets: dict[int, tuple[int, int, int]] = {}
         self._closed = closed
+        self._times: list[int] = []
+        self._reading: dict[int, str] = {}
+        """Of every conversation that counts, whosoever it is."""
+        self._apart: dict[str, dict[int, list[int]]] = {w: defaultdict(list) for w in APART}
+        """Conversations of others, by destination."""
         self.duplicate_flows = 0
         spoke = {flow for (flow,) in _columns(self.tables["exchanges"], "flow")}
-        wanted = ("flow", "same_as", "destination", "decrypted", "first", "bytes_out", "bytes_in", "bytes_read")
-        for flow, same_as, place, decrypted, first, out, back, read in _columns(self.tables["flows"], *wanted):
+        wanted = (
+            *("flow", "same_as", "destination", "whose", "decrypted", "first", "last"),
+            *("bytes_out", "bytes_in", "bytes_read"),
+        )
+        for flow, same_as, place, whose, decrypted, first, last, out, back, read in _columns(
+            self.tables["flows"], *wanted
+        ):
+            self._times += [t for t in (first, last) if t]
             if same_as is not None or place is None:
                 self.duplicate_flows += same_as is not None
                 continue
-            self.flow_destination[flow] = place
-            self.flow_first[flow] = first
             self._flow_octets[flow] = (out or 0, back or 0, read or 0)
             parts = closed.get(flow, [])
             octets = (out or 0) + (back or 0)
             quiet = not octets and not parts and flow not in spoke
-            self.flow_reading[flow] = "silent" if quiet else _reading(decrypted, parts, octets)
+            self._reading[flow] = "silent" if quiet else _reading(decrypted, parts, octets)
+            if whose in APART:
+                self._apart[whose][place].append(flow)
+            else:
+                self.flow_destination[flow] = place
+                self.flow_first[flow] = first
+                self.flow_reading[flow] = self._reading[flow]
 
     def _hosts(self) -> None:
-        self.flow_of_exchange: dict[int, int] = {}
-        self.exchanges_of: Counter[int] = Counter()
         of_exchange: dict[int, set[str]] = defaultdict(set)
+        elsewhere: dict[str, set[int]] = {w: set() for w in APART}
         self.exchange_times: list[tuple[int | None, str | None, int]] = []
-        for exchange, flow, place, started, phase in _columns(
-            self.tables["exchanges"], "exchange", "flow", "destination", "started", "phase"
+        for flow, place, whose, started, phase in _columns(
+            self.tables["exchanges"], "flow", "destination", "whose", "started", "phase"
         ):
-            self.flow_of_exchange[exchange] = flow
-            if flow in self.flow_reading and place is not None:
-                self.exchanges_of[place] += 1
+            if flow not in self._reading or place is None:
+                continue
+            if whose in APART:
+                elsewhere[whose].add(place)
+            elif flow in self.flow_reading:
                 self.exchange_times.append((started, phase, place))
                 # A connection that served several names: what was said of it holds for each.
                 of_exchange[place].add("full" if self.flow_reading[flow] != "part" else "part")
-        hosts = {row["destination"]: Host(row) for row in self.tables["destinations"].to_pylist()}
+        rows = {row["destination"]: row for row in self.tables["destinations"].to_pylist()}
+        hosts = {number: Host(row) for number, row in rows.items()}
         readings: dict[int, set[str]] = defaultdict(set)
         for flow, place in self.flow_destination.items():
             host = hosts.get(place)
             if host is None:
                 continue
-            out, back, _ = self._flow_octets[flow]
-            host.flows += 1
-            host.octets_out += out
-            host.octets_in += back
-            host.closed += self._closed.get(flow, [])
+            self._count(host, flow)
             readings[place].add(self.flow_reading[flow])
         for place, host in hosts.items():
-            if host.row["bytes_out"] is not None:
-                host.octets_out, host.octets_in = host.row["bytes_out"], host.row["bytes_in"] or 0
+            if host.row["app_bytes_out"] is not None:
+                host.octets_out, host.octets_in = host.row["app_bytes_out"], host.row["app_bytes_in"] or 0
             host.reading = _host_reading(readings[place] or of_exchange[place], host.closed)
         self.all_hosts = hosts
-        counted = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
-        self.hosts = [h for h in counted if h.row["system_noise"] is None]
-        self.system_hosts = [h for h in counted if h.row["system_noise"] is not None]
+        self.hosts = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
         self.app_places = {h.number for h in self.hosts}
+        self.other_hosts, self.system_hosts = (
+            [self._of_others(rows[n], self._apart[w].get(n, [])) for n in sorted({*self._apart[w], *elsewhere[w]})]
+            for w in APART
+        )
+
+    def _count(self, host: Host, flow: int) -> None:
+        out, back, _ = self._flow_octets[flow]
+        host.flows += 1
+        host.octets_out += out
+        host.octets_in += back
+        host.closed += self._closed.get(flow, [])
+
+    def _of_others(self, row: Mapping[str, Any], flows: list[int]) -> Host:
+        """A host with what others than the app under test exchanged with it."""
+        host = Host(row)
+        for flow in flows:
+            self._count(host, flow)
+        host.reading = _host_reading({self._reading[f] for f in flows}, host.closed)
+        return host
 
     def _sent(self) -> None:
         at = dict(_columns(self.tables["messages"], "message", "at"))
         personal, known = self.reference.personal_types, self.reference.data_types
         self.sent: list[Sent] = []
-        self.received = self.not_personal = self.system_sent = 0
+        self.received = self.not_personal = self.system_sent = self.other_sent = 0
         wanted = (
             *("transmission", "message", "exchange", "flow", "destination", "direction", "data_type"),
-            *("method", "also", "certainty", "endpoint", "phase"),
+            *("method", "also", "certainty", "endpoint", "phase", "whose"),
         )
-        for number, message, exchange, flow, place, direction, kind, method, also, sure, endpoint, phase in _columns(
-            self.tables["transmissions"], *wanted
-        ):
-            if flow not in self.flow_reading or place is None:
+        for row in _columns(self.tables["transmissions"], *wanted):
+            number, message, exchange, flow, place, direction, kind, method, also, sure, endpoint, phase, whose = row
+            if flow not in self._reading or place is None:
                 continue
-            if kind in known and kind not in personal:
+            if whose in APART:
+                counts = direction == "sent" and (kind in personal or kind not in known)
+                self.system_sent += counts and whose == "system"
+                self.other_sent += counts and whose == "other"
+            elif kind in known and kind not in personal:
                 self.not_personal += 1
             elif direction != "sent":
                 self.received += 1
-            elif place not in self.app_places:
-                self.system_sent += 1
             else:
                 if method == "endpoint" and not also and not self.reference.endpoint_field_verified(endpoint):
                     method = "memory"
@@ -280,6 +314,19 @@ class Facts:
             if (s.message, s.data_type) not in seen:
                 seen.add((s.message, s.data_type))
                 self.all_hosts[s.destination].types[s.data_type] += 1
+
+    # ------------------------------------------------------------------------------------------------- apps
+
+    @cached_property
+    def apps(self) -> list[Mapping[str, Any]]:
+        """Who spoke, and how that is known: rows of the table ``apps``, the app under test first."""
+        found: list[Mapping[str, Any]] = self.tables["apps"].to_pylist()
+        return found
+
+    @cached_property
+    def flows_of_nobody(self) -> int:
+        """Connections that are counted although nothing says which app spoke."""
+        return sum(row["flows"] for row in self.apps if row["whose"] == "app" and row["app_from"] is None)
 
     # ------------------------------------------------------------------------------------------- data types
 
@@ -401,16 +448,14 @@ class Facts:
 
     @cached_property
     def flows_by_reading(self) -> dict[str, int]:
-        counts = Counter(r for f, r in self.flow_reading.items() if self.flow_destination[f] in self.app_places)
+        counts = Counter(self.flow_reading.values())
         return {r: counts[r] for r in READINGS}
 
     @cached_property
     def octets_by_reading(self) -> dict[str, int]:
         """Payload octets of both directions: those that a reader understood, and the others by reason."""
         counts: Counter[str] = Counter()
-        for flow, place in self.flow_destination.items():
-            if place not in self.app_places:
-                continue
+        for flow in self.flow_reading:
             out, back, read = self._flow_octets[flow]
             total = out + back
             rest = max(total - read, 0)
@@ -427,10 +472,7 @@ class Facts:
     @cached_property
     def span(self) -> tuple[int, int] | None:
         """First and last moment of the capture; None where it has no times."""
-        times = [t for t in self.flow_first.values() if t]
-        times += [t for t, _, _ in self.exchange_times if t]
-        flows = self.tables["flows"]
-        times += [t for (t,) in _columns(flows, "last") if t]
+        times = self._times + [t for t, _, _ in self.exchange_times if t]
         return (min(times), max(times)) if times else None
 
     @cached_property

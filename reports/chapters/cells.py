@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from markupsafe import Markup
 
@@ -178,3 +179,14 @@ def company_named(words: Words, facts: Facts, company_id: str) -> Markup:
 
 def company_mark(company: Company) -> Markup:
     return marks.mark("sunknown" if company.id is None else marks.square(company.confidence))
+
+
+def whose(w: Words, finding: Mapping[str, Any], assumed: bool = True) -> list[Markup]:
+    """How far a finding rests on the app itself having sent what it is about. ``assumed``: say also where nothing
+    tells which app it was."""
+    made = []
+    for argument, key in (("types_inferred", "finding.inferred"), ("types_assumed", "finding.assumed")):
+        n = len([i for i in (finding["args"].get(argument) or "").split(",") if i])
+        if n and (assumed or argument == "types_inferred"):
+            made.append(w.t(key, n=n))
+    return made

@@ -1,4 +1,4 @@
-"""9 All destinations, then all transmissions; what the phone's own system spoke to stands apart."""
+"""9 All destinations, then all transmissions; what other apps and the phone's own system spoke to stands apart."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ def context(book: Book) -> dict[str, Any]:
     sent = sorted(f.sent, key=lambda s: (not f.is_sensitive(s.data_type), s.number))
     shown_sent = sorted(sent[:MOST_ROWS], key=lambda s: s.number)
     return {
-        "answer": t("all.answer", n=len(f.hosts), system=len(f.system_hosts))
-        if f.hosts or f.system_hosts
+        "answer": t("all.answer", n=len(f.hosts), system=len(f.system_hosts), others=len(f.other_hosts))
+        if f.hosts or f.system_hosts or f.other_hosts
         else t("where.none"),
         "rows": [_host(f, w, h) for h in hosts[:MOST_ROWS]],
         "left_out": max(len(hosts) - MOST_ROWS, 0),
         "system": [
-            {**_host(f, w, h), "class": shown(h.row["system_noise"], breaks="_")} for h in f.system_hosts[:MOST_ROWS]
+            {**_host(f, w, h), "class": shown(h.row["system_noise"] or "", breaks="_")}
+            for h in f.system_hosts[:MOST_ROWS]
         ],
         "system_left_out": max(len(f.system_hosts) - MOST_ROWS, 0),
+        "others": [_host(f, w, h) for h in f.other_hosts[:MOST_ROWS]],
+        "others_left_out": max(len(f.other_hosts) - MOST_ROWS, 0),
         "sent": _transmissions(f, w, {s.number for s in shown_sent}),
         "sent_total": len(f.sent),
         "sent_left_out": max(len(sent) - MOST_ROWS, 0),

@@ -147,6 +147,8 @@ def _against(book: Book, state: State) -> list[Markup]:
     weak = len(state.types & f.weak_types)
     if weak:
         made.append(t("against.weak_types", n=weak))
+    finding = f.finding("REACH", state.code)
+    made += cells.whose(book.words, finding) if finding else []
     refuted = sum(state.code in h.row["refuted"] for h in f.refuted)
     if refuted:
         made.append(t("against.refuted", n=refuted))

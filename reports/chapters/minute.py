@@ -260,6 +260,7 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
             (row.label, [(w.of("reading", r), row.texts[r]) for r in READINGS if row.counts[r]]) for row in rows
         ],
         "system_hosts": len(f.system_hosts),
+        "other_hosts": len(f.other_hosts),
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from reports import marks
 from reports.chapters import MOST_ROWS, Book, cells
 from reports.facts import READINGS
+from reports.strings import shown
 
 
 def context(book: Book) -> dict[str, Any]:
@@ -52,5 +54,22 @@ def context(book: Book) -> dict[str, Any]:
         ],
         "left_out": max(len(closed) - MOST_ROWS, 0),
         "user_certificate": f.manifest.get("opened_by") == "user_certificate",
-        "no_app_marks": not f.manifest.get("app_only"),
+        "no_app_marks": 0 if f.manifest.get("app_only") else f.flows_of_nobody,
+        "apps": [_app(book, row) for row in f.apps[:MOST_ROWS]] if any(r["app_from"] for r in f.apps) else [],
+        "apps_left_out": max(len(f.apps) - MOST_ROWS, 0),
+    }
+
+
+def _app(book: Book, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Who spoke, and on which of the three grounds that rests."""
+    w, t = book.words, book.words.t
+    unnamed = "apps.system" if row["whose"] == "system" else "apps.shared" if row["app_from"] else "apps.unnamed"
+    return {
+        "app": shown(row["app"], breaks="._", most=120) if row["app"] else t(unnamed),
+        "from": w.of("app_from", row["app_from"] or "unknown"),
+        "by": w.of("app_by", row["app_by"]) if row["app_by"] else None,
+        "whose": w.of("whose", row["whose"]),
+        "flows": w.number(row["flows"]),
+        "hosts": w.number(row["destinations"]),
+        "octets": w.octets(row["bytes_out"] + row["bytes_in"]),
     }

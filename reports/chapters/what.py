@@ -37,6 +37,7 @@ def context(book: Book) -> dict[str, Any]:
         "received": f.received,
         "not_personal": f.not_personal,
         "system_sent": f.system_sent,
+        "other_sent": f.other_sent,
         "no_persona": not f.options.get("persona"),
     }
 

@@ -37,6 +37,7 @@ def context(book: Book) -> dict[str, Any]:
                 "id": r["finding"],
                 "sentence": _consent(f, w, r),
                 "types": cells.types(w, f, _ids(r)),
+                "whose": cells.whose(w, r),
                 "missing": [w.of("missing", m.partition(".")[2]) for m in r["missing"] or ()],
                 "cannot": [w.of("cannot", m.partition(".")[2]) for m in r["cannot_show"] or ()],
             }
@@ -79,7 +80,6 @@ def _phases(f: Facts, w: Words) -> list[dict[str, Any]]:
             1
             for flow, reading in f.flow_reading.items()
             if reading not in ("full", "silent")
-            and f.flow_destination[flow] in f.app_places
             and (at := f.flow_first[flow]) is not None
             and any(p.name == name and p.start <= at < max(p.end, p.start + 1) for p in f.phases)
         )

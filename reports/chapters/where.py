@@ -150,6 +150,7 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
                 ],
                 "id": finding["finding"] if finding else None,
                 "sentence": destination(f, w, finding) if finding else None,
+                "whose": cells.whose(w, finding, assumed=False) if finding else [],
                 "missing": [w.of("missing", m.partition(".")[2]) for m in finding["missing"] or ()] if finding else [],
                 "weak": cells.types(w, f, types & f.weak_types),
                 "own": code == f.manifest.get("user_country"),

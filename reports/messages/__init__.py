@@ -21,6 +21,7 @@ from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
 from analysis.model import InputError
+from analysis.tables import APP_BY
 from reports.strings import shown
 
 HERE = Path(__file__).parent
@@ -36,7 +37,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "reading": ("full", "part", "refused", "encrypted", "non_http", "silent"),
     "reading.short": ("full", "part", "refused", "encrypted", "non_http", "silent"),
     "opaque": (
-        *"ca_refused pinned probable_pin encrypted sealed non_http relayed truncated unread".split(),
+        *"ca_refused pinned probable_pin probable_refusal encrypted sealed non_http relayed truncated unread".split(),
         *"unused unreachable fell_back".split(),
     ),
     "method": ("planted", "endpoint", "key", "value", "memory"),
@@ -67,6 +68,9 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "sankey": ("place", "law"),
     "date_from": ("option", "manifest", "capture", "reference"),
     "line": ("direct", "vpn", "unknown"),
+    "whose": ("app", "other", "system"),
+    "app_from": ("stated", "joined", "inferred", "system", "unknown"),
+    "app_by": APP_BY,
 }
 """Keys that the code puts together from a family and a word of the tables. The words are those of ``tables.py``."""
 

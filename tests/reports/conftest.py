@@ -9,7 +9,7 @@ import pytest
 import reports
 from tests.reports import fixtures
 
-NAMES = ("rich", "poor", "timeless", "empty", "revealed", "hostile")
+NAMES = ("rich", "poor", "several", "timeless", "empty", "revealed", "hostile")
 
 
 @pytest.fixture(scope="session")

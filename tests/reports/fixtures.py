@@ -409,18 +409,22 @@ def rich(folder: Path, **changes: Any) -> Path:
 
 def _conclude(made: Maker) -> None:
     """Links, totals and findings as ``conclude`` would leave them, as far as a report shows them."""
-    counted = {f["flow"] for f in made.rows["flows"] if f.get("same_as") is None}
     noise = {d["destination"] for d in made.rows["destinations"] if d.get("system_noise")}
+    for table in ("flows", "exchanges", "transmissions"):
+        for row in made.rows[table]:
+            row.setdefault("whose", "system" if row["destination"] in noise else "app")
+    counted = {f["flow"] for f in made.rows["flows"] if f.get("same_as") is None}
     totals: dict[int, list[int]] = {}
     for f in made.rows["flows"]:
-        if f["flow"] in counted:
+        if f["flow"] in counted and f["whose"] == "app":
             total = totals.setdefault(f["destination"], [0, 0, 0])
             total[0] += 1
             total[1] += f["bytes_out"]
             total[2] += f["bytes_in"]
     for d in made.rows["destinations"]:
-        d["flows"], d["bytes_out"], d["bytes_in"] = totals.get(d["destination"], [0, 0, 0])
-    sent = [t for t in made.rows["transmissions"] if t["flow"] in counted and t["destination"] not in noise]
+        d["app_flows"], d["app_bytes_out"], d["app_bytes_in"] = totals.get(d["destination"], [0, 0, 0])
+        d["flows"], d["bytes_out"], d["bytes_in"] = d["app_flows"], d["app_bytes_out"], d["app_bytes_in"]
+    sent = [t for t in made.rows["transmissions"] if t["flow"] in counted and t["whose"] == "app"]
     keys: dict[tuple[str, str], set[int]] = {}
     for t in sent:
         if t["data_type"] in ("advertising_id", "account_id", "install_id", "email", "vendor_id"):
@@ -503,6 +507,39 @@ def timeless(folder: Path) -> Path:
     made.sent(made.exchange(0, flow, None, None, "api.example", "/"), "email", "key")
     _conclude(made)
     return made.write(folder, {"name": "timeless", "manifest": {"app": {"id": "com.example.x"}}, "options": {}})
+
+
+def several(folder: Path) -> Path:
+    """Four that spoke: the app under test (stated, and inferred), nobody knows who, another app, the phone's system.
+    The other app spoke to a host of the app's too, and the app itself to a push server."""
+    made = Maker()
+    names = ("shop.example", "new.example", "unknown.example", "bank.example", "push.example")
+    for n, name in enumerate(names):
+        row = destination(n, (name, "niaga", "SG", 2, "no_second_kind", 15.0, {}))
+        made.rows["destinations"].append(row | {"system_noise": "push" if n == 4 else None})
+    app, bank, listed = "com.example.demo", "com.example.bank", "destination"
+    spoke: tuple[tuple[int, str | None, str | None, str | None, str, str, int], ...] = (
+        (0, app, "stated", "socket", "app", "email", 100),
+        (1, app, "inferred", "idle_baseline", "app", "imei", 200),
+        (2, None, None, None, "app", "gender", 400),
+        (0, bank, "joined", "both_ends", "other", "phone_number", 800),
+        (3, bank, "joined", "both_ends", "other", "national_id_nik", 1600),
+        (4, None, "system", listed, "system", "advertising_id", 3200),
+        (4, app, "stated", "socket", "app", "push_token", 6400),
+    )
+    for n, (place, name, app_from, app_by, whose, kind, octets) in enumerate(spoke):
+        at = START + timedelta(seconds=n)
+        said = {"app": name, "app_from": app_from, "app_by": app_by, "whose": whose}
+        flow = made.flow(place, at, octets, 0, host=names[place], **said)
+        exchange = made.exchange(place, flow, at, "browse", names[place], "/")
+        made.rows["exchanges"][exchange] |= {"whose": whose, "app": name}
+        made.sent(exchange, kind, "planted", whose=whose)
+        made.rows["apps"].append({**said, "flows": 1, "destinations": 1, "bytes_out": octets, "bytes_in": 0})
+    _conclude(made)
+    for row in made.rows["findings"]:
+        row["args"] += [{"name": "types_inferred", "value": "imei"}, {"name": "types_assumed", "value": "gender"}]
+        row["missing"] = [*(row.get("missing") or ()), "missing.app_stated"]
+    return made.write(folder, {**AUDIT, "name": "several"})
 
 
 def empty(folder: Path) -> Path:

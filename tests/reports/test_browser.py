@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-NAMES = ("rich", "poor", "timeless", "empty", "revealed", "hostile")
+NAMES = ("rich", "poor", "several", "timeless", "empty", "revealed", "hostile")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -27,7 +27,7 @@ def rich(built: dict[str, Path]) -> Facts:
     return _facts(built["rich"])
 
 
-@pytest.mark.parametrize("name", ["rich", "poor", "timeless", "empty", "revealed", "hostile"])
+@pytest.mark.parametrize("name", ["rich", "poor", "several", "timeless", "empty", "revealed", "hostile"])
 def test_parts_add_up_to_wholes(built: dict[str, Path], name: str) -> None:
     f = _facts(built[name])
     total = len(f.hosts)
@@ -57,6 +57,46 @@ def test_system_noise_and_duplicates_count_nowhere(rich: Facts) -> None:
     assert rich.duplicate_flows == 1
     assert rich.system_sent == 1
     assert all(s.destination in rich.app_places for s in rich.sent)
+
+
+def test_what_others_sent_is_in_no_number_of_the_app(built: dict[str, Path]) -> None:
+    """Each number of the app is the same as if the others had not spoken; what they sent is counted beside it."""
+    f = _facts(built["several"])
+    assert set(f.types) == {"email", "imei", "gender", "push_token"}
+    assert (f.other_sent, f.system_sent, len(f.sent)) == (2, 1, 4)
+    octets = {h.name: h.octets_out for h in f.hosts}
+    assert octets == {"shop.example": 100, "new.example": 200, "unknown.example": 400, "push.example": 6400}
+    assert {h.name: h.octets_out for h in f.other_hosts} == {"shop.example": 800, "bank.example": 1600}
+    assert {h.name: h.octets_out for h in f.system_hosts} == {"push.example": 3200}
+    assert sum(f.octets_by_reading.values()) == 7100
+    assert sum(f.flows_by_reading.values()) == 4
+    assert {h.name: set(h.types) for h in f.hosts}["shop.example"] == {"email"}
+    assert f.flows_of_nobody == 1
+    told = json.loads((built["several"] / "report.json").read_text(encoding="utf-8"))
+    assert told["hosts"]["other_apps"] == 2
+    assert told["transmissions"]["other_apps"] == 2
+    assert len(told["apps"]) == 7
+
+
+def test_the_page_tells_stated_joined_and_inferred_apart(built: dict[str, Path]) -> None:
+    page = (built["several"] / "report.html").read_text(encoding="utf-8")
+    for words in (
+        "by the phone’s own table of sockets",
+        "another file names it, for the same two ends",
+        "the idle phone did not speak to these hosts",
+        "nothing says so",
+        "another app: apart",
+        "2 fields that other apps sent",
+        "For one connection nothing says which app spoke",
+        "2 hosts with which other apps spoke stand apart",
+        "That the app itself sent one of these types is inferred, not stated",
+        "For one of these types nothing says which app sent it",
+        "Other apps",
+    ):
+        assert words in page, words
+    alone = (built["rich"] / "report.html").read_text(encoding="utf-8")
+    assert "inferred, not stated" not in alone
+    assert "Other apps" not in alone
 
 
 def test_json_holds_the_same_numbers(built: dict[str, Path], rich: Facts) -> None:

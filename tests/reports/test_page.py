@@ -23,7 +23,7 @@ from reports.strings import plain, shown, shown_host
 from reports.words import Words
 from tests.reports import fixtures
 
-NAMES = ("rich", "poor", "timeless", "empty", "revealed", "hostile")
+NAMES = ("rich", "poor", "several", "timeless", "empty", "revealed", "hostile")
 
 
 class _Page(HTMLParser):
