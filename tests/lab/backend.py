@@ -70,6 +70,9 @@ class Anything(tornado.web.RequestHandler):
     def initialize(self, log: Log) -> None:
         self.log = log
 
+    def compute_etag(self) -> None:
+        """None: nobody keeps an answer, so each one is sent whole."""
+
     async def get(self) -> None:
         path = self.request.path
         kind, _, size = path.strip("/").partition("/")
@@ -96,7 +99,7 @@ class Anything(tornado.web.RequestHandler):
             sent=measured(request.body),
             received=measured(body),
         )
-        for name, value in fields.items():
+        for name, value in {**fields, "Cache-Control": "no-store"}.items():
             self.set_header(name, value)
         if kind == "events":
             for piece in body.split(b"\n\n")[:-1]:
@@ -198,10 +201,10 @@ async def serve(folder: Path) -> None:
     await rpc.start()
     tornado.httpserver.HTTPServer(application).listen(BACKEND, "127.0.0.1")
     async with (
-        await asyncio.start_server(lambda r, w: resolve_over_tls(log, r, w), ["10.77.2.53", "fd77:2::53"], 853, ssl=tls),
-        websockets.serve(
-            lambda c: chat(log, c), f"10.77.2.{HOSTS['ws.lab.example']}", 443, ssl=tls, close_timeout=2
+        await asyncio.start_server(
+            lambda r, w: resolve_over_tls(log, r, w), ["10.77.2.53", "fd77:2::53"], 853, ssl=tls
         ),
+        websockets.serve(lambda c: chat(log, c), f"10.77.2.{HOSTS['ws.lab.example']}", 443, ssl=tls, close_timeout=2),
     ):
         (folder / "ready").touch()
         await asyncio.Event().wait()

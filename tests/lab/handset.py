@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 PATIENCE = 8
 """Seconds for one exchange."""
+QUIC_PATIENCE = 3
+"""Seconds in which a server of QUIC must say something: aioquic does not hear that it was refused."""
 
 
 def measured(octets: bytes) -> list[Any]:
@@ -34,7 +36,9 @@ class Phone:
 
         def ask() -> list[Any]:
             proxies = {"all": self._proxy} if self._proxy else None
-            with Session(impersonate="chrome131_android", timeout=PATIENCE, verify=self._ca, proxies=proxies) as session:
+            with Session(
+                impersonate="chrome131_android", timeout=PATIENCE, verify=self._ca, proxies=proxies
+            ) as session:
                 answer = session.request(
                     "POST" if send is not None else "GET", url, http_version=version, data=send, stream=False
                 )
@@ -67,11 +71,9 @@ class Phone:
                         answered.set_result(None)
 
         parts = urlsplit(url)
-        configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, idle_timeout=PATIENCE)
+        configuration = QuicConfiguration(is_client=True, alpn_protocols=H3_ALPN, idle_timeout=QUIC_PATIENCE)
         configuration.load_verify_locations(self._ca)
-        async with connect(
-            str(parts.hostname), 443, configuration=configuration, create_protocol=Client
-        ) as client:
+        async with connect(str(parts.hostname), 443, configuration=configuration, create_protocol=Client) as client:
             client.http = H3Connection(client._quic)
             stream = client._quic.get_next_available_stream_id()
             head = {":method": "POST", ":scheme": "https", ":authority": str(parts.hostname), ":path": parts.path}

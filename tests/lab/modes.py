@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.services import UPSTREAM_PORT, Services, address
@@ -20,12 +20,14 @@ from tests.lab.spaces import (
     LAPTOP6,
     RESOLVER,
     ROOT,
+    Done,
     Net,
     Space,
 )
 
 PORT, DNS_PORT = 8080, 5353
 TUNNEL, TUNNEL6, TUNNEL_RESOLVER = "10.0.0.1", "fd00:10::1", "10.0.0.53"
+_BEGUN = ("listening at", "TUN proxy", "Local redirector started")
 ADDONS = ("record", "opaque", "phases")
 CGROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 
@@ -36,6 +38,8 @@ class Lab:
 
     net: Net
     services: Services
+    group: Path | None = None
+    """The control group of local mode's apps, see :func:`control_group`."""
 
     @property
     def conf(self) -> Path:
@@ -43,20 +47,36 @@ class Lab:
         return self.net.folder / "conf"
 
     @property
-    def ca(self) -> Path:
-        """The proxy's certificate authority, which the phone was told to trust."""
-        return self.conf / "mitmproxy-ca-cert.pem"
+    def trusted(self) -> Path:
+        """What the phone trusts: the lab's authority, as it would a public one, and the proxy's."""
+        place = self.net.folder / "trusted.pem"
+        if not place.exists():
+            proxy_ca = (self.conf / "mitmproxy-ca-cert.pem").read_bytes()
+            place.write_bytes(self.services.ca.read_bytes() + proxy_ca)
+        return place
 
 
 @dataclass
 class Attached:
-    """How the phone's apps reach the proxy: the namespace they run in, and the proxy they are told of."""
+    """How the phone's apps reach the proxy: the namespace they run in, the proxy that they are told of."""
 
     space: Space
     proxy: str | None = None
-    enter: Callable[..., list[str]] | None = None
-    counters: list[str] = field(default_factory=list)
-    """Counters of nftables on the laptop that say what was refused."""
+    group: Path | None = None
+    """The control group that they are put into."""
+    counter: str | None = None
+    """The counter of nftables on the laptop of refused QUIC."""
+
+    def enter(self, *command: str | Path) -> list[str | Path]:
+        """The words that run a program where the apps run, behind those that enter the namespace."""
+        if self.group is None:
+            return list(command)
+        # In there the group is the root of all.
+        return ["sh", "-c", 'echo $$ >/sys/fs/cgroup/cgroup.procs && exec "$@"', "sh", *command]
+
+    def run(self, *command: str | Path, text: str = "", timeout: float = 30, **env: str) -> Done:
+        """A program of the phone, to its end, whatever that is."""
+        return self.space.run(*self.enter(*command), text=text, timeout=timeout, check=False, **env)
 
 
 @dataclass(frozen=True)
@@ -87,11 +107,9 @@ def proxy(lab: Lab, mode: Mode, capture: Path, **options: str) -> Iterator[subpr
     for name, value in settings.items():
         command += ["--set", f"{name}={value}"]
     log = lab.net.folder / f"{mode.name}.log"
-    words = {"tun": "TUN", "local": "local"}
 
     def ready(said: str) -> bool:
-        begun = said.count("listening at") + sum(said.lower().count(w.lower()) > 0 for k, w in words.items() if k in said)
-        return begun >= len(mode.specs)
+        return sum(said.count(word) for word in _BEGUN) >= len(mode.specs) and "Lintas records to" in said
 
     with lab.net.laptop.started(*command, log=log, ready=ready, HOME=str(lab.net.folder)) as process:
         yield process
@@ -171,8 +189,7 @@ def _tun(lab: Lab) -> Iterator[Attached]:
 
 TRANSPARENT = f"""table inet lintas {{
     counter quic {{ }}
-    counter dtls {{ }}
-    chain redirect {{
+    chain to_proxy {{
         type nat hook prerouting priority dstnat;
         iifname "phone0" meta l4proto {{ tcp, udp }} th dport 53 dnat ip to {LAPTOP}:{DNS_PORT}
         iifname "phone0" meta l4proto {{ tcp, udp }} th dport 53 dnat ip6 to [{LAPTOP6}]:{DNS_PORT}
@@ -182,7 +199,6 @@ TRANSPARENT = f"""table inet lintas {{
     chain refuse {{
         type filter hook forward priority filter;
         iifname "phone0" udp dport 443 counter name "quic" reject
-        iifname "phone0" udp dport 853 counter name "dtls" reject
     }}
 }}
 """
@@ -193,7 +209,7 @@ TRANSPARENT = f"""table inet lintas {{
 def _transparent(lab: Lab) -> Iterator[Attached]:
     lab.net.laptop.nft(TRANSPARENT)
     try:
-        yield Attached(lab.net.phone, counters=["quic"])
+        yield Attached(lab.net.phone, counter="quic")
     finally:
         lab.net.laptop.sh("nft delete table inet lintas")
 
@@ -209,7 +225,26 @@ def _no_local() -> str:
 @contextmanager
 def _local(lab: Lab) -> Iterator[Attached]:
     """The apps run on the laptop itself, within the control group that the proxy's eBPF program watches."""
-    yield Attached(lab.net.laptop)
+    assert lab.group is not None
+    yield Attached(lab.net.laptop, group=lab.group)
+
+
+@contextmanager
+def control_group(lab: Lab) -> Iterator[Path]:
+    """A control group of this lab's own, which programs in the laptop see as the root of all: the eBPF program that
+    mitmproxy attaches there sees only what the lab puts in."""
+    root = next(place for place in CGROUPS if (place / "cgroup.procs").exists())
+    for left in root.glob("lintas-lab-*"):
+        # An empty group of a lab that was killed.
+        if not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
+            left.rmdir()
+    group = root / f"lintas-lab-{os.getpid()}"
+    group.mkdir(exist_ok=True)
+    try:
+        lab.net.laptop.sh(f"mount --bind {group} /sys/fs/cgroup")
+        yield group
+    finally:
+        group.rmdir()
 
 
 def _upstream_address() -> str:
@@ -232,4 +267,5 @@ MODES = (
     Mode("regular", (f"regular@{LAPTOP}:{PORT}",), _told("http")),
     Mode("socks5", (f"socks5@{LAPTOP}:{PORT}",), _told("socks5h")),
     Mode("upstream", (f"upstream:{_upstream_address()}@{LAPTOP}:{PORT}",), _told("http")),
+    Mode("local", ("local",), _local, _no_local),
 )

@@ -124,7 +124,7 @@ def _tinyproxy(folder: Path) -> str:
     here = address("hop.lab.example")
     return (
         f"Port {UPSTREAM_PORT}\nListen {here}\nTimeout 60\nMaxClients 50\n"
-        f"PidFile \"{folder}/tinyproxy.pid\"\nDisableViaHeader Yes\n"
+        f'PidFile "{folder}/tinyproxy.pid"\nDisableViaHeader Yes\n'
     )
 
 
