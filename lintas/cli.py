@@ -139,6 +139,96 @@ def audit(
         print(page)
 
 
+@app.command(
+    epilog="Examples:\n\n  lintas capture shop --app com.example.shop --user-country ID --store user\n\n"
+    "  lintas capture shop --only-app com.example.shop\n\n"
+    "  lintas capture shop --mode regular --mode socks5 --listen 192.168.1.5\n\n"
+    "Exit codes: 0 sealed, however it was ended; 2 refused or not sealed; 130 stopped before the recording began."
+)
+def capture(
+    name: Annotated[str, typer.Argument(help="Name of the capture: captures/NAME is made.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder to make instead.", show_default="captures/NAME")] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How traffic comes in: wireguard, regular, socks5, transparent, upstream:URL or local[:PROGRAM]; "
+            "@PORT behind it. May be given several times.",
+            show_default="wireguard",
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(help="Address or interface to listen at.", show_default="the one towards the network"),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port, where there is one mode.", show_default="the mode's")] = None,
+    open_to: Annotated[
+        list[str] | None,
+        typer.Option(help="Public address or network that may come in; needed to listen at a public address."),
+    ] = None,
+    only_app: Annotated[
+        str | None,
+        typer.Option(metavar="PACKAGE", help="Let only this app enter the tunnel (Android).", show_default=False),
+    ] = None,
+    app_id: Annotated[str | None, typer.Option("--app", help="App under test, by package or bundle id.")] = None,
+    device: Annotated[str | None, typer.Option(help="The phone, like 'Pixel 8, Android 15'.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Where the phone has the certificate: user, system, emulator, ios or none."),
+    ] = None,
+    user_country: Annotated[str | None, typer.Option(help="Country that the user is set up in, like ID.")] = None,
+    vantage: Annotated[
+        str | None, typer.Option(help="Where this machine stands: LAT,LON[,COUNTRY[,vpn]], like -6.2,106.8,ID.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone, like Asia/Jakarta.", show_default="this machine's")
+    ] = None,
+    persona: Annotated[
+        Path | None, typer.Option(help="YAML of the values that were planted on the phone; it is copied.")
+    ] = None,
+    same_keys: Annotated[
+        Path | None,
+        typer.Option(metavar="CAPTURE", help="Use certificate and tunnel of an earlier capture: the phone has them."),
+    ] = None,
+    phase: Annotated[str | None, typer.Option(help="Phase that begins with the recording, like first_launch.")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of the proxy, like lintas_refusals=5."),
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask again also what was answered before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: what is not said is kept or unknown.")] = False,
+) -> None:
+    """Record a phone's traffic live. It ends with Ctrl-C; the last line printed is the command for the audit."""
+    with guarded():
+        from lintas.capture.run import Wanted
+        from lintas.capture.run import capture as run
+
+        code = run(
+            Wanted(
+                name,
+                out=out,
+                modes=mode or ["wireguard"],
+                listen=listen,
+                port=port,
+                open_to=open_to or [],
+                only_app=only_app,
+                app=app_id,
+                device=device,
+                store=store,
+                user_country=user_country,
+                vantage=vantage,
+                timezone=timezone,
+                persona=persona,
+                same_keys=same_keys,
+                phase=phase,
+                options=options or [],
+                ask=ask,
+                yes=yes,
+            )
+        )
+        if code:
+            raise typer.Exit(code)
+
+
 @app.command(epilog="Example: lintas report audits/demo-shop")
 def report(
     folder: Annotated[Path, typer.Argument(metavar="AUDIT", help="An audit folder.", show_default=False)],

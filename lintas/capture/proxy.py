@@ -48,7 +48,7 @@ from analysis.folder.writing import PRIVATE, Writing, writing
 from analysis.model import InputError
 from lintas.capture.inner import Doors, Hidden
 
-RECORDING = ("record", "opaque")
+RECORDING = ("record", "opaque", "phases")
 """Our addons, modules of ``addons``, in the order in which they are called."""
 _TICK = 0.5
 """Seconds between two status lines."""

@@ -1,0 +1,227 @@
+"""The live view in a terminal (Rich), and as one line every ten seconds where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lintas.capture import words
+from lintas.terminal import UNREAD, printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+_WIDE = 120
+"""Columns from which two tables stand side by side."""
+
+Shown = dict[str, Any]
+
+
+def line(now: Shown) -> str:
+    """How things stand, in one line."""
+    parts = [
+        time.strftime("%H:%M:%S"),
+        f"{now['requests']:,} requests",
+        f"{len(now['countries'])} places",
+        f"{len(now['operators'])} operators",
+        f"{len(now['data_types'])} data types",
+        f"{words.amount(now['bytes_out'])} sent",
+        f"{words.amount(now['bytes_in'])} received",
+        f"{now['refused']:,} refused",
+    ]
+    if now["phase"]:
+        parts.append(f"phase {words.data_type(now['phase'])}")
+    if now["behind_bytes"]:
+        parts.append(f"{words.amount(now['behind_bytes'])} not classified yet")
+    if now["trouble"]:
+        parts.append(f"NOT RECORDING: {now['trouble']}")
+    return "  ".join(parts)
+
+
+def draw(now: Shown, prompt: str, width: int, height: int) -> RenderableType:
+    """The live view, no larger than the terminal."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    head = _head(now)
+    foot = _foot(now, prompt)
+    room = max(height - len(head) - len(foot) - 1, 6)
+    if not now["countries"] and not now["opaque"]:
+        return Group(*head, *foot)
+    tables = [_where, _what, _who, _opaque]
+    body: list[RenderableType]
+    if width >= _WIDE:
+        grid = Table.grid(padding=(0, 3), expand=True)
+        grid.add_column(ratio=1)
+        grid.add_column(ratio=1)
+        each = max(room // 2 - 4, 2)
+        wide = (width - 3) // 2
+        grid.add_row(tables[0](now, each, wide), tables[1](now, each, wide))
+        grid.add_row(Text(""), Text(""))
+        grid.add_row(tables[2](now, each, wide), tables[3](now, each, wide))
+        body = [grid]
+    else:
+        each = max(room // 4 - 4, 1)
+        body = [table(now, each, width) for table in tables]
+    return Group(*head, Text(""), *body, *foot)
+
+
+def _head(now: Shown) -> list[RenderableType]:
+    from rich.text import Text
+
+    title = Text.assemble(
+        (printable(now["name"]), "bold"),
+        "  ",
+        _clock(int(time.time() - now["begun"] / 1e6)),
+        "  ",
+        (f"phase {words.data_type(now['phase'])}" if now["phase"] else "no phase yet", "cyan"),
+    )
+    counts = (
+        f"{now['requests']:,} requests  {words.amount(now['bytes_out'])} sent  "
+        f"{words.amount(now['bytes_in'])} received  {now['connections']:,} open connections  "
+        f"{now['refused']:,} refused  {words.amount(now['recorded'])} recorded"
+    )
+    lines: list[RenderableType] = [title, Text(printable(now["standing"])), Text(counts)]
+    if now["trouble"]:
+        lines.append(Text(f"NOT RECORDING: {now['trouble']} ({now['lost']:,} lost)", "bold red"))
+    return lines
+
+
+def _foot(now: Shown, prompt: str) -> list[RenderableType]:
+    from rich.text import Text
+
+    lines: list[RenderableType] = [Text(behind(now), "dim")]
+    if now["left_out"]:
+        lines.append(Text(words.LEFT_OUT.format(n=f"{now['left_out']:,}"), "dim"))
+    if now["noise"]:
+        noise = now["noise"]
+        lines.append(
+            Text(f"{words.HEADINGS['noise']}: {noise['flows']:,} flows, {words.amount(noise['bytes_out'])} sent", "dim")
+        )
+    if now["kept_out"]:
+        lines.append(Text(words.KEPT_OUT.format(n=f"{now['kept_out']:,}"), "yellow"))
+    lines += [Text(printable(text), "yellow") for text in now["warnings"][-2:]]
+    lines.append(Text(prompt, "reverse"))
+    return lines
+
+
+def behind(now: Shown) -> str:
+    """Whether what stands above is all that was recorded."""
+    if now["follower_gone"]:
+        return words.NO_FOLLOWER.format(text=now["follower_gone"])
+    if now["behind_bytes"]:
+        return words.BEHIND.format(bytes=words.amount(now["behind_bytes"]), seconds=now["behind_seconds"])
+    return words.UP_TO_DATE if now["looked"] else words.NOT_LOOKED
+
+
+def _where(now: Shown, rows: int, width: int) -> Table:
+    made = _table("where", [("bytes_out", True), ("flows", True), ("data_types", False)])
+    for row in now["countries"][:rows]:
+        types = ", ".join(map(words.data_type, row["data_types"]))
+        made.add_row(_cut(row["name"], width // 3), words.amount(row["bytes_out"]), f"{row['flows']:,}", types)
+    return _rest(made, now["countries"], rows)
+
+
+def _who(now: Shown, rows: int, width: int) -> Table:
+    made = _table("who", [("bytes_out", True), ("where", False), ("data_types", False)])
+    for row in now["operators"][:rows]:
+        name = f"{row['name']} ({row['parent']})" if row["parent"] else row["name"]
+        types = ", ".join(map(words.data_type, row["data_types"]))
+        made.add_row(_cut(name, width // 2), words.amount(row["bytes_out"]), " ".join(row["places"]), types)
+    return _rest(made, now["operators"], rows)
+
+
+def _what(now: Shown, rows: int, width: int) -> Table:
+    made = _table("what", [("transmissions", True), ("where", False), ("to", False)])
+    for row in now["data_types"][:rows]:
+        name = words.data_type(row["data_type"]) + ("?" if row["certainty"] == "low" else "")
+        to = ", ".join(row["operators"])
+        made.add_row(_cut(name, width // 2), f"{row['transmissions']:,}", " ".join(row["places"]), to)
+    return _rest(made, now["data_types"], rows)
+
+
+def _opaque(now: Shown, rows: int, width: int) -> Table:
+    made = _table("opaque", [("count", True), ("cause", False)])
+    for row in now["opaque"][:rows]:
+        cause = words.data_type(row["cause"] or "")
+        how = UNREAD.get(row["kind"], row["kind"])
+        made.add_row(_cut(row["host"] or "–", width // 2), f"{row['count']:,}", f"{how}: {cause}" if cause else how)
+    return _rest(made, now["opaque"], rows)
+
+
+def _table(heading: str, columns: list[tuple[str, bool]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=True)
+    made.add_column(words.HEADINGS[heading], ratio=3, no_wrap=True, overflow="ellipsis", header_style="bold")
+    for name, number in columns:
+        made.add_column(
+            words.HEADINGS[name],
+            justify="right" if number else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=None if number else 3,
+            header_style="dim",
+        )
+    return made
+
+
+def _rest(made: Table, rows: list[Any], shown: int) -> Table:
+    if len(rows) > shown:
+        made.add_row(words.LEFT_OUT.format(n=len(rows) - shown))
+    return made
+
+
+def _cut(text: str, width: int) -> Any:
+    from rich.text import Text
+
+    found = Text(printable(text))
+    found.truncate(max(width, 12), overflow="ellipsis")
+    return found
+
+
+def _clock(seconds: int) -> str:
+    hours, rest = divmod(max(seconds, 0), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60:02d}:{rest % 60:02d}"
+
+
+class Terminal:
+    """The live view on a terminal, drawn at most twice a second; elsewhere one line every ten seconds."""
+
+    _EVERY = 10.0
+
+    def __init__(self, live: bool, print_line: Callable[[str], None]) -> None:
+        self._is_live = live
+        self._print = print_line
+        self._live: Any = None
+        self._last = 0.0
+        self._said = ""
+
+    def start(self) -> None:
+        if self._is_live:
+            from rich.live import Live
+
+            self._live = Live(auto_refresh=False, transient=False, vertical_overflow="crop")
+            self._live.start()
+
+    def show(self, now: Shown, prompt: str) -> None:
+        at = time.monotonic()
+        if at - self._last < (0.5 if self._live is not None else self._EVERY):
+            return
+        self._last = at
+        if self._live is not None:
+            size = self._live.console.size
+            self._live.update(draw(now, prompt, size.width, size.height), refresh=True)
+        else:
+            self._print(line(now))
+
+    def stop(self, now: Shown) -> None:
+        if self._live is not None:
+            size = self._live.console.size
+            self._live.update(draw(now, "", size.width, size.height), refresh=True)
+            self._live.stop()
+            self._live = None

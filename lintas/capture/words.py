@@ -1,0 +1,245 @@
+"""What a live capture says to its auditor, in one place: questions, steps on the phone, what a set-up hides, and the
+words of the live view. (The report's words are in ``reports/messages``.)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# ------------------------------------------------------------------------------------------------ certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the phone keeps the capture's certificate. ``opened_by``: the manifest's word for it."""
+
+    short: str
+    opened_by: str | None
+    platform: str | None
+    by_system: bool
+    """A refusal of it is a pin, once something has taken it."""
+    steps: tuple[str, ...]
+    hides: str
+
+
+_FETCH = "On the phone, open {address} (or http://mitm.it once its traffic comes through here) and fetch the file."
+STORES = {
+    "user": Store(
+        "Android, user store",
+        "user_certificate",
+        "android",
+        False,
+        (
+            _FETCH,
+            (
+                "Settings > Security & privacy > More security settings > Encryption & credentials > Install a "
+                "certificate > CA certificate > Install anyway; then choose the file. (Where a maker put it elsewhere, "
+                "search the settings for “CA certificate”.)"
+            ),
+        ),
+        "Browsers take it; most apps do not: since Android 7 an app trusts only the system's store unless its maker "
+        "says otherwise. Such apps show as refused, their content stays unread, and no refusal proves a pin.",
+    ),
+    "system": Store(
+        "Android, system store",
+        "system_certificate",
+        "android",
+        True,
+        (
+            (
+                "On a phone with root the certificate is in the system's store as {android_name}. Up to Android 13 "
+                "that is /system/etc/security/cacerts; from 14 on, /apex/com.android.conscrypt/cacerts of every "
+                "running process, which a Magisk module for certificates does at boot."
+            ),
+            (
+                "Check it under Settings > Security & privacy > Encryption & credentials > Trusted credentials > "
+                "System: “{name}”."
+            ),
+        ),
+        "Apps that pin their own certificate, or bring their own list of authorities (Firefox, some games), still "
+        "refuse it. Apps may notice root and behave differently.",
+    ),
+    "emulator": Store(
+        "Android emulator, system store",
+        "system_certificate",
+        "android",
+        True,
+        (
+            (
+                "Make a device with a “Google APIs” image (not “Google Play”) and start it with: emulator -avd NAME "
+                "-writable-system"
+            ),
+            (
+                "adb root; adb remount; adb push {file} /system/etc/security/cacerts/{android_name}; adb shell chmod "
+                "644 /system/etc/security/cacerts/{android_name}; adb reboot. (From Android 14 on the store lies in "
+                "/apex/com.android.conscrypt/cacerts.) The emulator reaches this machine's 127.0.0.1 as 10.0.2.2."
+            ),
+        ),
+        "As the system's store; besides, an app may notice the emulator, and what a real phone's sensors, SIM card "
+        "and Google services would make it send is not sent.",
+    ),
+    "ios": Store(
+        "iOS, with full trust",
+        "user_certificate",
+        "ios",
+        False,
+        (
+            "On the phone, open {address} in Safari and allow the download of the profile.",
+            "Settings > General > VPN & Device Management > “{name}” > Install.",
+            (
+                "Settings > General > About > Certificate Trust Settings: switch on full trust for “{name}”. Without "
+                "this step every connection fails."
+            ),
+        ),
+        "Apps that pin, and Apple's own services (App Store, push, iCloud), refuse it: these stay unread, and an app "
+        "may lack what they bring it.",
+    ),
+    "none": Store(
+        "no certificate on the phone",
+        "none",
+        None,
+        False,
+        (),
+        "Nothing encrypted can be read: only names, addresses, times and amounts, and apps will fail to connect until "
+        "a host has refused often enough to be passed on unopened.",
+    ),
+}
+"""By the words of ``--store``."""
+UNKNOWN_STORE = Store(
+    "not stated",
+    None,
+    None,
+    False,
+    STORES["user"].steps,
+    "It was not stated where the phone keeps the certificate: no refusal can be told from a missing certificate.",
+)
+KEPT = (
+    "The certificate “{name}” (SHA-256 {fingerprint}) is this capture's own and ends on {until:%Y-%m-%d}. Take it off "
+    "the phone after the test; lintas phone clean says how."
+)
+
+# ------------------------------------------------------------------------------------------------------ ways in
+
+WAYS = {
+    "wireguard": "In the WireGuard app of the phone: + > Scan from QR code; name it, and switch it on. All of the "
+    "phone's traffic comes through here, IPv6 included.",
+    "regular": "In the Wi-Fi settings of the phone: proxy manual, host {host}, port {port}. Apps that do not follow "
+    "the system's proxy (Flutter, some games), QUIC and other UDP go around it unseen.",
+    "socks5": "A program that speaks SOCKS5 takes {host}, port {port}. UDP goes around it unseen.",
+    "transparent": "Lead the phone's TCP to {host}, port {port}, with the firewall of this machine (docs/capture.md "
+    "shows it), and reject its UDP 443, or QUIC goes around the proxy unseen.",
+    "upstream": "In the Wi-Fi settings of the phone: proxy manual, host {host}, port {port}; all goes on through "
+    "{rest}. QUIC and other UDP go around it unseen.",
+    "local": "Programs of this machine ({rest}) are captured where they run; nothing is set on a phone.",
+}
+ONLY_APP = (
+    "Only {package} enters the tunnel (Android): its traffic is told from everything else. What it has others do for "
+    "it (Google Play services, the download manager, a browser) stays outside."
+)
+LOOPBACK = "It listens at this machine's loopback alone: only an emulator or a program here reaches it."
+
+# ---------------------------------------------------------------------------------------------------- questions
+
+QUESTIONS = {
+    "app": "App under test, by package or bundle id (like com.example.shop)",
+    "device": "Phone, model and system (like Pixel 8, Android 15)",
+    "store": "Where is the certificate on the phone: " + ", ".join(STORES),
+    "user_country": "Country that the phone's user is set up in (like ID)",
+    "vantage": "Where this machine stands: latitude, longitude, country (like -6.2,106.8,ID)",
+}
+ASKING = "Enter alone leaves a thing unknown, which the report then says. Answers are kept for the next capture."
+HELP = {
+    "p": "phase",
+    "m": "mark",
+    "q": "end",
+}
+PHASE_KEYS = {
+    "i": "idle",
+    "n": "install",
+    "f": "first_launch",
+    "a": "consent_asked",
+    "r": "consent_refused",
+    "y": "consent_accepted",
+    "l": "login",
+    "b": "browse",
+    "s": "search",
+    "c": "chat",
+    "k": "buy",
+    "g": "background",
+    "o": "logout",
+    "d": "deleted",
+    "u": "uninstalled",
+}
+"""The key behind ``p`` that begins a phase."""
+
+# ---------------------------------------------------------------------------------------------------- live view
+
+WAITING = "Waiting for the phone: nothing has come in yet."
+CONNECTED = "{client} has come in; no request of it was decrypted yet."
+FIRST = "First decrypted request of {client}: {host}, at {at}."
+PROVEN = "Decryption works: a request of this machine went through the proxy, {ms} ms."
+BEHIND = "The classification is {bytes} behind ({seconds:.0f} s)."
+UP_TO_DATE = "The classification has read all that was recorded."
+NOT_LOOKED = "Nothing was classified yet."
+NO_FOLLOWER = "The classification ended ({text}). The recording goes on; lintas audit classifies it afterwards."
+LEFT_OUT = "and {n} more"
+STRANGER = "A device at {client} was turned away: it is not let in from outside (--open-to)."
+KEPT_OUT = "{n} connections to this machine itself were refused."
+PROXY_GONE = "The proxy ended unexpectedly ({text}); what was recorded until then is kept."
+HEADINGS = {
+    "where": "Where",
+    "who": "Who runs it",
+    "what": "What was sent",
+    "opaque": "Could not be opened",
+    "marks": "Phases and marks",
+    "bytes_out": "sent",
+    "bytes_in": "received",
+    "flows": "flows",
+    "transmissions": "times",
+    "to": "to",
+    "data_types": "data types",
+    "count": "times",
+    "cause": "how",
+    "host": "host",
+    "noise": "the system's own traffic, shown apart",
+}
+LIVE_NOTE = (
+    "A country with ? rests on one weak source. Whose law reaches these companies, and what the rules say, is in the "
+    "audit."
+)
+PLACES = {"?": "place not known", "local": "local network", "anycast": "many places (anycast)"}
+PAGE_ENDED = "The capture has ended."
+PAGE_LOST = "The capture no longer answers."
+
+
+def amount(octets: int) -> str:
+    """Octets as people read them."""
+    size = float(octets)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def data_type(name: str) -> str:
+    return name.replace("_", " ")
+
+
+PAGE = {
+    "phase": "phase",
+    "no_phase": "no phase yet",
+    "nothing": "Nothing yet.",
+    "trouble": "Not recording",
+    "at": "at",
+    "mark": "phase or mark",
+    "counts": {
+        "requests": "requests",
+        "bytes_out": "sent, as classified",
+        "bytes_in": "received, as classified",
+        "refused": "refused",
+        "connections": "connections open",
+        "recorded": "recorded",
+        "lost": "could not be recorded",
+    },
+}
+"""What the live page's script says."""
