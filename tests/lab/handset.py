@@ -130,10 +130,8 @@ class Phone:
             trusted = grpc.ssl_channel_credentials(file.read())
         options = [("grpc.http_proxy", self._proxy)] if self._proxy else [("grpc.enable_http_proxy", 0)]
         async with grpc.aio.secure_channel(f"{host}:443", trusted, options=options) as channel:
-            heard = []
-            async for answer in channel.unary_stream(method)(message.encode(), timeout=PATIENCE):
-                heard.append(measured(answer))
-        return heard
+            call = channel.unary_stream(method)(message.encode(), timeout=PATIENCE)
+            return [measured(answer) async for answer in call]
 
     def _rpc_by_curl(self, host: str, method: str, message: bytes) -> list[Any]:
         from curl_cffi import Session

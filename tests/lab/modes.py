@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from tests.lab.spaces import (
 
 PORT, DNS_PORT = 8080, 5353
 TUNNEL, TUNNEL6, TUNNEL_RESOLVER = "10.0.0.1", "fd00:10::1", "10.0.0.53"
-_BEGUN = ("listening at", "TUN proxy", "Local redirector started")
+_BEGUN = ("listening at", "TUN interface started", "Local redirector started")
 ADDONS = ("record", "opaque", "phases")
 CGROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 
@@ -109,7 +108,7 @@ def proxy(lab: Lab, mode: Mode, capture: Path, **options: str) -> Iterator[subpr
     log = lab.net.folder / f"{mode.name}.log"
 
     def ready(said: str) -> bool:
-        return sum(said.count(word) for word in _BEGUN) >= len(mode.specs) and "Lintas records to" in said
+        return sum(said.count(word) for word in _BEGUN) >= len(mode.specs) and ((capture / "capture.yaml").exists())
 
     with lab.net.laptop.started(*command, log=log, ready=ready, HOME=str(lab.net.folder)) as process:
         yield process

@@ -94,9 +94,9 @@ class Space:
         # WireGuard's sockets lie by the device's name: each phone has a place of its own for them.
         hold = f"mount --bind {conf} /etc/resolv.conf && mkdir -p /run/wireguard && mount -t tmpfs lab /run/wireguard"
         hold += " && ip link set lo up && echo held && exec cat"
+        alone = ["unshare", "--net", "--mount", "--propagation", "private"]
         self._holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--propagation", "private"]
-            + ["sh", "-c", hold],
+            ["setpriv", "--pdeathsig", "KILL", *alone, "sh", "-c", hold],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=ENVIRONMENT,
@@ -230,7 +230,7 @@ def net(folder: Path, last_octets: list[int]) -> Iterator[Net]:
     made: list[Space] = []
     try:
         for name in ("phone", "laptop", "servers"):
-            made.append(Space(name, folder, RESOLVER))
+            made += [Space(name, folder, RESOLVER)]
         phone, laptop, servers = made
         phone.sh(f"""
             ip link add eth0 type veth peer name phone0 netns {laptop.pid}
