@@ -57,8 +57,6 @@ class Seen:
 
     connections: int = 0
     requests: int = 0
-    bytes_out: int = 0
-    bytes_in: int = 0
     refused: int = 0
     """TLS handshakes that a device broke off."""
     strangers: int = 0
@@ -215,10 +213,7 @@ class Hidden:
 
     def response(self, flow: http.HTTPFlow) -> None:
         self._hide(flow)
-        seen = self._doors.seen
-        seen.requests += 1
-        seen.bytes_out += len(flow.request.raw_content or b"")
-        seen.bytes_in += len(flow.response.raw_content or b"") if flow.response is not None else 0
+        self._doors.seen.requests += 1
         device = flow.client_conn.peername[0]
         if flow.client_conn.tls_established and device not in self._first and len(self._first) < 1000:
             self._first.add(device)

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from mitmproxy import exceptions, master, options
+from mitmproxy import exceptions, hooks, master, options
 from mitmproxy.addons import (
     core,
     disable_h2c,
@@ -266,6 +266,7 @@ class Master(master.Master):
     def __init__(self, opts: options.Options, folder: Path, doors: Doors, say: Speaker) -> None:
         super().__init__(opts, with_termlog=False)
         self.control = Control(folder, doors, say)
+        self.recording = [addon for name in RECORDING for addon in importlib.import_module(f"addons.{name}").addons]
         add: Any = self.addons.add
         add(
             doors,
@@ -275,7 +276,7 @@ class Master(master.Master):
             proxyserver.Proxyserver(),  # type: ignore[no-untyped-call]
             # Where mitmproxy puts a user's scripts: before what decides on the next layer.
             Hidden(doors),
-            *(addon for name in RECORDING for addon in importlib.import_module(f"addons.{name}").addons),
+            *self.recording,
             dns_resolver.DnsResolver(),
             next_layer.NextLayer(),
             tlsconfig.TlsConfig(),
@@ -302,6 +303,9 @@ async def _run(words: argparse.Namespace, say: Speaker) -> None:
     try:
         opts.update(mode=modes, confdir=str(confdir), lintas_folder=str(words.folder))
         opts.set(*words.set)
+        # As for a user's scripts: all options are new to them, also those that keep their default.
+        for addon in proxy.recording:
+            proxy.addons.invoke_addon_sync(addon, hooks.ConfigureHook(set(opts.keys())))
     except (exceptions.OptionsError, OSError, ValueError) as error:
         raise StartError(str(error)) from error
     loop = asyncio.get_running_loop()
