@@ -59,11 +59,13 @@ Place = tuple[str, str, int, str]
 
 
 class _Host:
-    __slots__ = ("cause", "closed_until", "opened", "refusals", "trying")
+    __slots__ = ("by_server", "cause", "closed_until", "opened", "refusals", "trying")
 
     def __init__(self) -> None:
         self.refusals = 0
         """In a row: a connection that was used sets it to nothing."""
+        self.by_server = 0
+        """In a row, of the server's making: an answer sets it to nothing."""
         self.cause = ""
         self.opened = False
         """This client has sent something to it that could be read."""
@@ -84,9 +86,14 @@ class Hosts:
         self._clock = clock
         self._known: OrderedDict[Place, _Host] = OrderedDict()
         self._closed: set[Place] = set()
+        self._failing: set[Place] = set()
+        """Where the server refused last."""
 
     def any_closed(self) -> bool:
         return bool(self._closed)
+
+    def any_failing(self) -> bool:
+        return bool(self._failing)
 
     def is_closed(self, place: Place) -> bool:
         """The host is not opened at present, also where its time is over and no connection has tried it yet."""
@@ -112,32 +119,50 @@ class Hosts:
         self._tell("tried", place, host)
         return False
 
-    def refused(self, place: Place, connection: str, cause: str) -> None:
+    def refused(self, place: Place, connection: str, cause: str, by_server: bool = False) -> None:
         """A connection came to nothing. The last of ``lintas_refusals`` in a row closes the host, and so does the
-        one that tried a closed host again."""
+        one that tried a closed host again. The client's and the server's refusals are told apart: a client that
+        sends its request shows nothing of the server."""
         host = self._get(place)
-        host.refusals += 1
         host.cause = cause
+        if by_server:
+            host.by_server += 1
+            self._failing.add(place)
+        else:
+            host.refusals += 1
         if host.closed_until is not None:
             if host.trying == connection:
                 self._close("again", place, host)
-        elif self.refusals and host.refusals >= self.refusals:
+        elif self.refusals and max(host.refusals, host.by_server) >= self.refusals:
             self._close("begun", place, host)
 
     def used(self, place: Place) -> None:
-        """The client sent something that could be read: the host does not refuse."""
+        """The client sent something that could be read: it does not refuse."""
         host = self._get(place)
-        host.opened, host.refusals, host.trying = True, 0, None
-        if host.closed_until is not None:
-            host.closed_until = None
-            self._closed.discard(place)
-            self._tell("cleared", place, host)
+        host.opened, host.refusals = True, 0
+        if not host.by_server:
+            self._open(place, host)
+
+    def answered(self, place: Place) -> None:
+        """The server answered: it does not refuse."""
+        if place in self._failing:
+            self._failing.discard(place)
+            host = self._known[place]
+            host.by_server = 0
+            self._open(place, host)
 
     def undecided(self, place: Place, connection: str) -> None:
         """A connection ended without showing anything: where it tried a closed host, the next one does."""
         host = self._known.get(place)
         if host is not None and host.trying == connection:
             host.trying = None
+
+    def _open(self, place: Place, host: _Host) -> None:
+        host.trying = None
+        if host.closed_until is not None:
+            host.closed_until = None
+            self._closed.discard(place)
+            self._tell("cleared", place, host)
 
     def _close(self, state: str, place: Place, host: _Host) -> None:
         host.closed_until, host.trying = self._clock() + self.retry, None
@@ -149,7 +174,9 @@ class Hosts:
         if host is None:
             host = self._known[place] = _Host()
             if len(self._known) > _HOSTS:
-                self._closed.discard(self._known.popitem(last=False)[0])
+                forgotten, _ = self._known.popitem(last=False)
+                self._closed.discard(forgotten)
+                self._failing.discard(forgotten)
         else:
             self._known.move_to_end(place)
         return host
@@ -319,7 +346,7 @@ _ALERTS = {
 }
 """Alerts that say that a certificate is not accepted: each is its own cause."""
 _ABORTS = ("user cancelled", "user canceled", "close notify")
-_ALERT = re.compile(r"(?:tlsv1|tlsv13|sslv3|ssl/tls) (alert )?([a-z ]+)")
+_ALERT = re.compile(r"(?:tls|ssl)[a-z0-9./]* (alert )?([a-z ]+)")
 _REASON = re.compile(r"\('SSL routines', '[^']*', '([^']*)'\)")
 _LAST = re.compile(r"\(([^()]*)\)$")
 _CLOSED = ("connection closed", "The client disconnected during the handshake.")
@@ -604,12 +631,15 @@ class Opaque:
         if data.conn.transport_protocol == "udp":
             cause = "quic"
         signal = Signal("unread", cause, alert and alert.replace(" ", "_"), reason_in(error))
+        self._server_failed(seen, signal, data.conn)
+
+    def _server_failed(self, seen: _Seen, signal: Signal, server: connection.Server | None) -> None:
         if not seen.server_failed:
             seen.server_failed = True
-            self._judge(seen, signal)
+            self._judge(seen, signal, by_server=True)
         # Its octets are those of the client's connection, which is opened or refused in its own right.
-        at = _micros(data.conn.timestamp_start)
-        self._write(seen, "refusal", signal, server=data.conn, octets=(None, None), at=at)
+        at = _micros(server.timestamp_start) if server is not None else None
+        self._write(seen, "refusal", signal, server=server, octets=(None, None), at=at)
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         seen = self.seen.get(data.client.id)
@@ -632,6 +662,13 @@ class Opaque:
         seen = self.seen.get(flow.client_conn.id)
         if seen is not None and seen.stage == "established":
             self._used(seen)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        if not self.hosts.any_failing():
+            return
+        seen = self.seen.get(flow.client_conn.id)
+        if seen is not None and seen.context is not None and not seen.server_failed:
+            self.hosts.answered(self._place(seen))
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:
         seen = self.seen.get(flow.client_conn.id)
@@ -658,10 +695,9 @@ class Opaque:
 
     def _used(self, seen: _Seen) -> None:
         seen.stage = "used"
-        if not seen.server_failed:
-            self.hosts.used(self._place(seen))
+        self.hosts.used(self._place(seen))
 
-    def _judge(self, seen: _Seen, signal: Signal) -> None:
+    def _judge(self, seen: _Seen, signal: Signal, by_server: bool = False) -> None:
         """Count a signal for its host. A host that nobody named is never passed through."""
         if seen.context is None or not seen.name or isinstance(seen.context.layers[0], ReverseProxy):
             return
@@ -669,7 +705,7 @@ class Opaque:
             return
         place = self._place(seen)
         if signal.refuses:
-            self.hosts.refused(place, seen.client.id, signal.cause)
+            self.hosts.refused(place, seen.client.id, signal.cause, by_server)
         else:
             self.hosts.undecided(place, seen.client.id)
 
@@ -727,10 +763,18 @@ class Opaque:
                 self._judge(other, other.signal)
 
     def _alert_behind(self, peer: tuple[Any, ...], error: str) -> None:
-        """An alert behind the handshake: mitmproxy only logs it."""
+        """An alert behind the handshake: mitmproxy only logs it, and does not say whose it is. One is sent by servers
+        alone (RFC 8446, section 4.4.2.4)."""
         alert = alert_in(error.removeprefix("TLS Error: "))
-        for seen in self.seen.values():
-            if alert is not None and seen.client.peername == peer and seen.stage == "established":
+        if alert is None:
+            return
+        for seen in list(self.seen.values()):
+            if seen.client.peername != peer:
+                continue
+            if alert == "certificate required":
+                server = seen.context.server if seen.context is not None else None
+                self._server_failed(seen, Signal("unread", "server_tls_failed", alert.replace(" ", "_")), server)
+            elif seen.stage == "established":
                 seen.alert = alert
 
     # ------------------------------------------------------------------------------------------- what is written
@@ -824,11 +868,13 @@ class Opaque:
         client, name, port, transport = place
         seconds = self.hosts.retry
         what = "passed through unopened" if transport == "tcp" else "QUIC to it is refused"
+        number = max(host.refusals, host.by_server)
         if state in ("begun", "again"):
-            times = f"{host.refusals} times" if host.refusals > 1 else "once"
-            logger.warning("%s refused %s %s (%s): %s for %d s.", client, name, times, host.cause, what, seconds)
+            who = f"{name} refused the proxy for {client}" if host.by_server else f"{client} refused {name}"
+            times = f"{number} times" if number > 1 else "once"
+            logger.warning("%s %s (%s): %s for %d s.", who, times, host.cause, what, seconds)
         elif state == "cleared":
-            logger.warning("%s takes %s again: it is opened.", client, name)
+            logger.warning("%s is opened again for %s.", name, client)
         if self.folder is not None:
             self.folder.event(
                 "passthrough",
@@ -838,7 +884,7 @@ class Opaque:
                 port=port,
                 transport=transport,
                 cause=host.cause or None,
-                refusals=host.refusals or None,
+                refusals=number or None,
                 seconds=seconds if state in ("begun", "again") else None,
             )
 

@@ -324,8 +324,8 @@ TABLES: dict[str, Table] = {
                 "kind",
                 TEXT,
                 (
-                    "ca_refused, pinned, probable_pin, encrypted, sealed, non_http, relayed, truncated, unread; "
-                    "unused, unreachable, fell_back (nothing was said)"
+                    "ca_refused, pinned, probable_pin, probable_refusal, encrypted, sealed, non_http, relayed, "
+                    "truncated, unread; unused, unreachable, fell_back (nothing was said)"
                 ),
             ),
             ("cause", TEXT, "the signal that says so"),

@@ -21,6 +21,7 @@ UNREAD = {
     "ca_refused": "certificate refused",
     "pinned": "pinned",
     "probable_pin": "probably pinned",
+    "probable_refusal": "certificate probably refused",
     "encrypted": "encrypted",
     "sealed": "sealed by the app",
     "non_http": "not HTTP",

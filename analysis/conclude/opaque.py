@@ -31,8 +31,8 @@ NOTHING_SAID = frozenset({"unused", "unreachable", "fell_back"})
 _PROXY = frozenset({"mitmproxy", "messages", "events"})
 """Kinds of sources that a proxy writes: its certificate is what was taken or refused."""
 _AGAIN = 2
-"""Connections closed behind the handshake from which on it is a probable pin: one may be a connection in reserve."""
-_STRENGTH = ("pinned", "ca_refused", "probable_pin")
+"""Connections closed behind the handshake from which on that is probably a refusal: one may be in reserve."""
+_STRENGTH = ("pinned", "ca_refused", "probable_pin", "probable_refusal")
 
 
 @dataclass(slots=True)
@@ -72,8 +72,9 @@ def gather(tables: Tables, manifest: Manifest) -> pa.Table:
     A refused certificate is ``pinned`` only where the manifest proves that a certificate of the system's store was
     offered, or where the same app (stated, not inferred) had taken the proxy's certificate for another host before and
     never did for this one. An app that refuses a user's certificate did what every app does by default since Android
-    7. A connection closed behind the handshake is a ``probable_pin`` where it happened again and the host was never
-    opened. QUIC is never a refusal of the host."""
+    7. Connections closed behind the handshake, again and to a host that was never opened, are a ``probable_pin`` on the
+    same grounds, and without them a ``probable_refusal``: there are clients that look behind the handshake whether they
+    know the issuer at all. QUIC is never a refusal of the host."""
     rows = _flows(tables)
     capture = _look(rows, tables, manifest)
     proven = manifest.opened_by == "system_certificate" or manifest.device.by_system is True
@@ -143,14 +144,17 @@ def _could_be(one: str | None, other: str | None) -> bool:
 def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture, proven: bool) -> str:
     """What a part's signal means, before what was passed through for it."""
     kind, cause = str(part["kind"]), part["cause"]
+    taken = proven or _took_another(row, capture)
     if kind == "ca_refused":
-        return "pinned" if cause in _NOT_TRUSTED and (proven or _took_another(row, capture)) else kind
+        return "pinned" if cause in _NOT_TRUSTED and taken else kind
     if kind != "unread":
         return kind
     if cause == "closed_after_handshake":
         if capture.was_opened(row):
             return "unused"
-        return "probable_pin" if capture.closed[_who(row)] >= _AGAIN else "encrypted"
+        if capture.closed[_who(row)] < _AGAIN:
+            return "encrypted"
+        return "probable_pin" if taken else "probable_refusal"
     if cause == "quic":
         return "fell_back" if capture.was_opened(row, "tcp") else "encrypted"
     if cause in _UNUSED:

@@ -49,9 +49,13 @@ def certificates(folder: Path) -> None:
         return made.not_valid_after(now + datetime.timedelta(days=30))
 
     ca = build(issuer, ca_key.public_key()).add_extension(x509.BasicConstraints(True, None), True)
+    signs = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+    ca = ca.add_extension(signs, True)
+    ca = ca.add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "app.test")])
     hosts = [x509.DNSName(f"{n}.test") for n in ("app", "pinned", "other", "www")]
     leaf = build(subject, key.public_key()).add_extension(x509.SubjectAlternativeName(hosts), False)
+    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
     plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -99,19 +103,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """An HTTPS server on an address of its own."""
+    """An HTTPS server on an address of its own. ``wants``: the highest version of TLS, and that it wants a certificate
+    of the client, signed by the CA."""
 
     daemon_threads = True
 
-    def __init__(self, address: str, folder: Path, client_ca: bool = False) -> None:
+    def __init__(self, address: str, folder: Path, wants: ssl.TLSVersion | None = None) -> None:
         super().__init__((address, 0), _Handler)
         self.requests: list[str] = []
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(folder / "server.pem")
-        if client_ca:
+        if wants is not None:
             self._context.load_verify_locations(folder / "ca.pem")
             self._context.verify_mode = ssl.CERT_REQUIRED
-            self._context.maximum_version = ssl.TLSVersion.TLSv1_2
+            self._context.maximum_version = wants
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         request.settimeout(20)
@@ -134,8 +139,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def served(address: str, folder: Path, client_ca: bool = False) -> Iterator[Server]:
-    with Server(address, folder, client_ca) as server:
+def served(address: str, folder: Path, wants: ssl.TLSVersion | None = None) -> Iterator[Server]:
+    with Server(address, folder, wants) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
@@ -218,16 +223,16 @@ def proxied(
         "listen_host": f"{NET}.1",
         "listen_port": str(port),
     }
+    told |= dict(option.split("=", 1) for option in options)
     command = [BIN / "mitmdump", *scripts, *[w for k, v in told.items() for w in ("--set", f"{k}={v}")]]
     command += ["--mode", mode] if mode else []
-    command += [word for option in options for word in ("--set", option)]
     with (home / "proxy.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=place, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
     proxy = Proxy(place / "capture", home, port, home / "mitmproxy-ca-cert.pem", process)
     try:
-        proxy.wait(lambda: "listening at" in proxy.log or process.poll() is not None)
+        proxy.wait(lambda: "is written to" in proxy.log or process.poll() is not None)
         assert process.poll() is None, proxy.log
         yield proxy
     finally:

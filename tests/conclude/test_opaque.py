@@ -93,16 +93,22 @@ def test_a_host_that_was_opened_for_the_app_before_is_not_pinned_by_a_later_refu
 # ------------------------------------------------------------------------------------------------ probable pins
 
 
-def test_closed_behind_the_handshake_again_and_again_is_probably_a_pin() -> None:
-    again = [signal(n, "closed_after_handshake") for n in range(2)]
-    assert kinds(*again) == [(0, "probable_pin"), (1, "probable_pin")]
-    proven = Manifest(opened_by="system_certificate", device=Device(by_system=True))
-    assert {kind for _, kind in kinds(*again, manifest=proven)} == {"probable_pin"}
+def test_closed_behind_the_handshake_again_and_again_is_probably_a_refusal() -> None:
+    """Which of the two it is needs the same ground as a pin: that the certificate is taken elsewhere."""
+    known = {"app": APP, "app_from": "stated"}
+    again = [signal(n, "closed_after_handshake", **known) for n in (1, 2)]
+    assert kinds(*again) == [(1, "probable_refusal"), (2, "probable_refusal")]
+    took = opened(0, "www.example", **known)
+    assert kinds(took, *again) == [(1, "probable_pin"), (2, "probable_pin")]
+    for proven in (Manifest(opened_by="system_certificate"), Manifest(device=Device(by_system=True))):
+        assert kinds(*again, manifest=proven) == [(1, "probable_pin"), (2, "probable_pin")]
+    guessed = [f | {"app_from": "inferred"} for f in again]
+    assert {kind for _, kind in kinds(took, *guessed)} == {"probable_refusal"}
 
 
 def test_once_is_only_said_as_what_it_is() -> None:
     assert kinds(signal(0, "closed_after_handshake")) == [(0, "encrypted")]
-    assert kinds(signal(0, "closed_after_handshake", count=2)) == [(0, "probable_pin")]
+    assert kinds(signal(0, "closed_after_handshake", count=2)) == [(0, "probable_refusal")]
     elsewhere = signal(1, "closed_after_handshake", host="other.example")
     assert kinds(signal(0, "closed_after_handshake"), elsewhere) == [(0, "encrypted"), (1, "encrypted")]
 
@@ -111,12 +117,12 @@ def test_once_is_only_said_as_what_it_is() -> None:
     ("other", "expected"),
     [
         ({}, "unused"),
-        ({"src": "10.0.0.3"}, "probable_pin"),
+        ({"src": "10.0.0.3"}, "probable_refusal"),
         ({"src": None}, "unused"),
-        ({"app": OTHER}, "probable_pin"),
+        ({"app": OTHER}, "probable_refusal"),
         ({"app": None}, "unused"),
-        ({"tls": None}, "probable_pin"),
-        ({"host": "www.example"}, "probable_pin"),
+        ({"tls": None}, "probable_refusal"),
+        ({"host": "www.example"}, "probable_refusal"),
     ],
     ids=str,
 )
@@ -171,7 +177,7 @@ def test_other_signals_are_no_pins_however_often_and_whatever_is_proven(cause: s
     ("cause", "kind", "expected"),
     [
         ("unknown_ca", "ca_refused", "ca_refused"),
-        ("closed_after_handshake", "unread", "probable_pin"),
+        ("closed_after_handshake", "unread", "probable_refusal"),
         ("stall", "unread", "relayed"),
     ],
 )

@@ -1,0 +1,712 @@
+"""Opaque: real clients that will not have the proxy's certificate, what is written of them, and how they go on."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from addons.opaque import Hosts, Opaque, Place, alert_in, of_alert, reason_in, refusal_of_quic
+from analysis.audit import AuditOptions, run
+from analysis.tables import Tables
+from tests.addons.refusing import (
+    BIN,
+    ENVIRONMENT,
+    NET,
+    SECRET,
+    Proxy,
+    Server,
+    certificates,
+    client_hello,
+    content,
+    curl,
+    free_port,
+    proxied,
+    served,
+    tunnel,
+)
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="all of 127.0.0.0/8 is loopback on Linux")
+
+WRONG_PIN = "sha256//" + "A" * 43 + "="
+NOT_TRUSTED, PINNED, NOT_REACHED = 60, 90, 56
+"""curl's exit codes: the peer's certificate cannot be authenticated; its key is not the pinned one; CONNECT failed."""
+
+
+# --------------------------------------------------------------------------------------- which hosts are not opened
+
+HERE: Place = ("10.0.0.2", "pay.test", 443, "tcp")
+THERE: Place = ("10.0.0.3", "pay.test", 443, "tcp")
+
+
+class Told:
+    """The states that were told, and a clock that stands until it is set."""
+
+    def __init__(self, refusals: int = 3, retry: int = 600) -> None:
+        self.states: list[str] = []
+        self.now = 0.0
+        self.hosts = Hosts(lambda state, place, host: self.states.append(state), lambda: self.now)
+        self.hosts.refusals, self.hosts.retry = refusals, retry
+
+    def refuse(self, *connections: str, place: Place = HERE) -> None:
+        for connection in connections:
+            self.hosts.refused(place, connection, "unknown_ca")
+
+    def passes(self, connection: str = "x", place: Place = HERE) -> bool:
+        return self.hosts.passes(place, connection)
+
+
+def test_a_host_is_passed_through_after_the_stated_number_and_for_that_client_alone() -> None:
+    told = Told()
+    told.refuse("a", "b")
+    assert not told.passes()
+    told.refuse("c")
+    assert told.passes()
+    assert not told.passes(place=THERE)
+    assert not told.passes(place=(*HERE[:2], 8443, "tcp"))
+    assert told.states == ["begun"]
+
+
+def test_a_connection_that_is_used_forgives_all_refusals_before() -> None:
+    told = Told()
+    for _ in range(5):
+        told.refuse("a", "b")
+        told.hosts.used(HERE)
+    assert not told.passes()
+    assert told.states == []
+
+
+def test_one_connection_tries_again_and_a_success_opens_the_host() -> None:
+    told = Told(refusals=1)
+    told.refuse("a")
+    told.now = 599
+    assert told.passes("b")
+    told.now = 600
+    assert not told.passes("c")
+    assert told.passes("d"), "only one tries"
+    told.hosts.used(HERE)
+    assert not told.passes("e")
+    assert told.states == ["begun", "tried", "cleared"]
+
+
+def test_a_try_that_is_refused_closes_it_for_as_long_again() -> None:
+    told = Told()
+    told.refuse("a", "b", "c")
+    told.now = 600
+    assert not told.passes("d")
+    told.refuse("late")
+    assert told.passes("e"), "another connection's refusal is not the try's"
+    told.refuse("d")
+    told.now = 1199
+    assert told.passes("f")
+    told.now = 1200
+    assert not told.passes("g")
+    assert told.states == ["begun", "tried", "again", "tried"]
+
+
+def test_a_try_that_shows_nothing_leaves_the_next_to_try() -> None:
+    told = Told(refusals=1)
+    told.refuse("a")
+    told.now = 600
+    assert not told.passes("b")
+    told.hosts.undecided(HERE, "c")
+    assert told.passes("d")
+    told.hosts.undecided(HERE, "b")
+    assert not told.passes("e")
+
+
+def test_without_a_number_nothing_is_passed_through() -> None:
+    told = Told(refusals=0)
+    told.refuse(*"abcdefghij")
+    assert not told.passes()
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    told = Told(refusals=1)
+    told.refuse("a")
+    for n in range(20_000):
+        told.hosts.used(("10.0.0.2", f"h{n}.test", 443, "tcp"))
+    assert not told.passes()
+    assert not told.hosts.any_closed()
+
+
+# ------------------------------------------------------------------------------------------------ words and octets
+
+
+def openssl(reason: str) -> str:
+    """How mitmproxy passes on an error of OpenSSL's that it has no words for."""
+    return f"OpenSSL Error([('SSL routines', '', '{reason}')])"
+
+
+@pytest.mark.parametrize(
+    ("error", "alert", "kind", "cause"),
+    [
+        ("(tlsv1 alert unknown ca)", "unknown ca", "ca_refused", "unknown_ca"),
+        ("(ssl/tls alert bad certificate)", "bad certificate", "ca_refused", "bad_certificate"),
+        (
+            f"({openssl('ssl/tls alert certificate unknown')})",
+            *("certificate unknown", "ca_refused", "certificate_unknown"),
+        ),
+        (
+            openssl("tlsv1 bad certificate status response"),
+            *("bad certificate status response", "ca_refused", "bad_certificate_status_response"),
+        ),
+        (openssl("sslv3 alert handshake failure"), "handshake failure", "unread", "tls_failed"),
+        (openssl("tlsv1 alert user cancelled"), "user cancelled", "unread", "client_abort"),
+    ],
+)
+def test_an_alert_is_read_from_what_mitmproxy_says(error: str, alert: str, kind: str, cause: str) -> None:
+    assert alert_in(f"The client does not trust the proxy's certificate for a.test {error}") == alert
+    assert of_alert(alert, False)[:2] == (kind, cause)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("connection closed", None),
+        ("Cannot parse ClientHello: 160301006d6f62", None),
+        ("The client disconnected during the handshake. If this happens for a.test (unknown ca), …", None),
+        (openssl("no shared cipher"), "no shared cipher"),
+    ],
+)
+def test_what_is_no_alert_is_none(error: str, reason: str | None) -> None:
+    assert alert_in(error) is None
+    assert reason_in(error) == reason
+
+
+def test_proofs_of_transparency_explain_one_alert_alone() -> None:
+    assert of_alert("certificate unknown", True).cause == "certificate_transparency"
+    assert of_alert("unknown ca", True).cause == "unknown_ca"
+    assert of_alert("bad certificate", True).cause == "bad_certificate"
+
+
+def test_quic_is_refused_so_that_a_client_understands_it() -> None:
+    from aioquic.quic.configuration import QuicConfiguration
+    from aioquic.quic.connection import QuicConnection
+    from aioquic.quic.events import ConnectionTerminated
+
+    client = QuicConnection(configuration=QuicConfiguration(server_name="a.test"))
+    client.connect(("127.0.0.1", 443), now=0.0)
+    (datagram, _), *_ = client.datagrams_to_send(now=0.0)
+    answer = refusal_of_quic(datagram)
+    assert answer is not None
+    client.receive_datagram(answer, ("127.0.0.1", 443), now=0.01)
+    ended = client.next_event()
+    assert isinstance(ended, ConnectionTerminated)
+    assert "version" in ended.reason_phrase
+
+
+@given(st.binary(max_size=60))
+def test_no_datagram_breaks_the_refusal(datagram: bytes) -> None:
+    answer = refusal_of_quic(datagram)
+    if answer is not None:
+        assert answer[1:5] == bytes(4)
+        assert len(answer) <= len(datagram) + 8
+
+
+# ------------------------------------------------------------------------------------------------ real clients
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("opaque")
+    certificates(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(place: Path) -> Iterator[Server]:
+    with served(f"{NET}.9", place) as running:
+        yield running
+
+
+@pytest.fixture
+def room(tmp_path: Path, place: Path) -> Path:
+    """A place for a proxy of its own, with the CA of the servers."""
+    (tmp_path / "ca.pem").write_bytes((place / "ca.pem").read_bytes())
+    return tmp_path
+
+
+def audited(proxy: Proxy) -> Tables:
+    return run(proxy.folder, AuditOptions(workers=1))[0]
+
+
+def opaque_rows(made: Tables) -> list[tuple[Any, ...]]:
+    table = made["opaque"]
+    return list(zip(*(table[c].to_pylist() for c in ("host", "kind", "cause")), strict=True))
+
+
+def ended(proxy: Proxy) -> list[dict[str, Any]]:
+    """What it wrote of connections that could not be opened, when it has ended."""
+    assert proxy.stop() == 0
+    return proxy.events("refusal", "connection")
+
+
+def test_a_client_that_does_not_know_the_ca(room: Path, server: Server) -> None:
+    with proxied(room) as proxy:
+        assert curl(proxy, server, "app.test", ca=room / "ca.pem")[0] == NOT_TRUSTED
+        (said,) = ended(proxy)
+        made = audited(proxy)
+    assert (said["type"], said["kind"], said["cause"]) == ("refusal", "ca_refused", "unknown_ca")
+    assert said["sni"] == "app.test"
+    assert said["server"] == list(server.server_address[:2])
+    assert said["client"][0] == "127.0.0.1"
+    assert said["transport"] == "tcp"
+    assert said["at"] <= said["handshake_at"] <= said["end"]
+    assert said["tcp_ms"] > 0
+    assert len(client_hello("app.test")) < said["bytes_out"] < 2000
+    assert 500 < said["bytes_in"] < 5000
+    assert opaque_rows(made) == [("app.test", "ca_refused", "unknown_ca")]
+
+
+def test_the_octets_are_those_that_the_client_exchanged(room: Path, server: Server) -> None:
+    """Counted by a client that speaks TLS over buffers of its own."""
+    with proxied(room) as proxy, tunnel(proxy, server.place) as raw:
+        context = ssl.create_default_context(cafile=str(room / "ca.pem"))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing, server_hostname="app.test")
+        out = back = 0
+        refused = False
+        while not refused:
+            try:
+                client.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLCertVerificationError:
+                refused = True
+            said = outgoing.read()
+            out += len(said)
+            raw.sendall(said)
+            if not refused:
+                heard = raw.recv(65536)
+                back += len(heard)
+                incoming.write(heard)
+        while heard := raw.recv(65536):
+            back += len(heard)
+        (line,) = ended(proxy)
+    assert (line["bytes_out"], line["bytes_in"]) == (out, back)
+
+
+def test_a_pin_that_is_checked_behind_the_handshake(room: Path, server: Server) -> None:
+    with proxied(room, "lintas_refusals=0") as proxy:
+        for _ in range(2):
+            assert curl(proxy, server, "pinned.test", "--pinnedpubkey", WRONG_PIN, ca=proxy.ca)[0] == PINNED
+        assert curl(proxy, server, "app.test", ca=proxy.ca)[0] == 0
+        assert curl(proxy, server, "app.test", "--pinnedpubkey", WRONG_PIN, ca=proxy.ca)[0] == PINNED
+        said = ended(proxy)
+        made = audited(proxy)
+    assert [(s["type"], s["sni"], s["cause"]) for s in said] == [
+        ("refusal", "pinned.test", "closed_after_handshake"),
+        ("refusal", "pinned.test", "closed_after_handshake"),
+        ("connection", "app.test", "unused"),
+    ]
+    assert {s["tls"] for s in said} == {"TLSv1.3"}
+    assert {s["ended_by"] for s in said} == {"client"}
+    assert opaque_rows(made) == [
+        ("pinned.test", "probable_refusal", "closed_after_handshake"),
+        ("pinned.test", "probable_refusal", "closed_after_handshake"),
+        ("app.test", "unused", "unused"),
+    ]
+
+
+def test_a_client_that_looks_at_the_issuer_behind_the_handshake(room: Path, server: Server) -> None:
+    """BoringSSL, by curl_cffi: so a connection that is closed there is no pin by itself."""
+    code = (
+        "import sys\nfrom curl_cffi import CurlOpt, Session\n"
+        "with Session(impersonate='chrome131_android', timeout=10, verify=sys.argv[1],"
+        " proxies={'all': sys.argv[2]}, curl_options={CurlOpt.RESOLVE: [sys.argv[4]]}) as s:\n"
+        "    s.get(sys.argv[3])\n"
+    )
+    address, port = server.server_address[:2]
+    with proxied(room, mode="socks5") as proxy:
+        way = proxy.address.replace("http:", "socks5:")
+        words = [str(room / "ca.pem"), way, f"https://app.test:{port}/9", f"app.test:{port}:{address!s}"]
+        done = subprocess.run([sys.executable, "-c", code, *words], check=False, capture_output=True, env=ENVIRONMENT)
+        assert done.returncode == 1
+        said = ended(proxy)
+    assert [(s["kind"], s["cause"], s["sni"]) for s in said] == [("unread", "closed_after_handshake", "app.test")]
+
+
+def test_openssl_refuses_and_openssl_says_nothing(room: Path, server: Server) -> None:
+    with proxied(room) as proxy:
+        command = ["openssl", "s_client", "-proxy", proxy.address.removeprefix("http://"), "-connect", server.place]
+        command += ["-servername", "other.test", "-verify_return_error"]
+        for ca in (room / "ca.pem", proxy.ca):
+            subprocess.run(
+                [*command, "-CAfile", str(ca)], check=False, capture_output=True, timeout=20, stdin=subprocess.DEVNULL
+            )
+        said = ended(proxy)
+    assert [s["cause"] for s in said] == ["unknown_ca", "closed_after_handshake"]
+
+
+def handshaking(proxy: Proxy, server: Server) -> socket.socket:
+    """A client that said its first and heard the answer."""
+    raw = tunnel(proxy, server.place)
+    raw.sendall(client_hello("app.test"))
+    assert raw.recv(65536)
+    return raw
+
+
+def drained(raw: socket.socket, seconds: float = 1.2) -> None:
+    """Hear what comes, and then nothing for that long."""
+    raw.settimeout(seconds)
+    with suppress(TimeoutError):
+        while raw.recv(65536):
+            pass
+
+
+def test_a_client_that_falls_silent(room: Path, server: Server) -> None:
+    """The connection stood, and no byte came: told when it ends, whoever ends it."""
+    with proxied(room, "lintas_silence=1") as proxy:
+        first = handshaking(proxy, server)
+        second = handshaking(proxy, server)
+        third = socket.create_connection((f"{NET}.1", proxy.port), 10)
+        drained(first)
+        first.close()
+        assert proxy.event("refusal")["ended_by"] == "client"
+        said = ended(proxy)
+        second.close()
+        third.close()
+        made = audited(proxy)
+    assert [(s["cause"], s.get("ended_by")) for s in said] == [("stall", "client"), ("stall", None)]
+    assert opaque_rows(made) == [("app.test", "encrypted", "stall")] * 2
+
+
+def test_a_recording_that_ends_in_a_handshake_calls_it_no_stall(room: Path, server: Server) -> None:
+    with proxied(room) as proxy, handshaking(proxy, server):
+        (said,) = ended(proxy)
+    assert said["cause"] == "recording_ended"
+
+
+def test_standing_connections_to_a_host_count_before_they_end(room: Path, server: Server) -> None:
+    with proxied(room, "lintas_silence=0", "lintas_refusals=2") as proxy:
+        with handshaking(proxy, server), handshaking(proxy, server):
+            done, said = curl(proxy, server, "app.test", ca=room / "ca.pem")
+        assert (done, said) == (0, next(content(9)))
+        causes = sorted(s["cause"] for s in ended(proxy))
+    assert causes == ["passed_through", "stall", "stall"]
+
+
+@pytest.mark.parametrize(("reset", "cause"), [(False, "closed_during_handshake"), (True, "reset_during_handshake")])
+def test_a_client_that_closes_in_the_handshake(room: Path, server: Server, reset: bool, cause: str) -> None:
+    with proxied(room) as proxy:
+        raw = handshaking(proxy, server)
+        if reset:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+        said = proxy.event("refusal")
+    assert (said["kind"], said["cause"], said["ended_by"]) == ("unread", cause, "client")
+
+
+def test_a_client_that_breaks_off_before_an_answer(room: Path) -> None:
+    """The server accepts and says nothing, so the proxy has nothing to answer with yet."""
+    with proxied(room) as proxy, socket.create_server((f"{NET}.10", 0)) as mute:
+        address = mute.getsockname()
+        with tunnel(proxy, f"{address[0]}:{address[1]}") as raw:
+            raw.sendall(client_hello("app.test"))
+            mute.accept()
+            proxy.wait(lambda: "server connect" in proxy.log)
+        said = proxy.event("refusal")
+    assert (said["cause"], said["bytes_in"]) == ("client_abort", 0)
+
+
+def test_a_connection_in_reserve_is_no_refusal(room: Path, server: Server) -> None:
+    """A handshake, a while, and its end."""
+    with proxied(room, "lintas_silence=0") as proxy:
+        with tunnel(proxy, server.place) as raw:
+            context = ssl.create_default_context(cafile=str(proxy.ca))
+            context.wrap_socket(raw, server_hostname="app.test").close()
+        said = proxy.event("connection")
+    assert (said["kind"], said["cause"]) == ("unread", "unused")
+
+
+def test_an_alert_behind_the_handshake_is_heard(tmp_path: Path) -> None:
+    """As Firefox on Android does it: the handshake is done, then the certificate refused. mitmproxy only logs it."""
+    from mitmproxy.proxy.context import Context
+    from mitmproxy.test import taddons, tflow
+    from mitmproxy.tls import TlsData
+
+    addon = Opaque()
+    with taddons.context(addon, options=None) as told:
+        told.configure(addon, lintas_folder=str(tmp_path / "capture"))
+        addon.running()
+        client = tflow.tclient_conn()
+        context = Context(client, told.options)
+        addon.client_connected(client)
+        addon.tls_established_client(TlsData(client, context))
+        log = logging.getLogger("mitmproxy.proxy.server")
+        log.warning(
+            "TLS Error: [('SSL routines', '', 'ssl/tls alert certificate unknown')]", extra={"client": ("x", 1)}
+        )
+        log.warning("TLS Error: [('SSL routines', '', 'tlsv1 alert unknown ca')]", extra={"client": client.peername})
+        addon.client_disconnected(client)
+        addon.done()
+        (said,) = Proxy(tmp_path / "capture", tmp_path, 0, tmp_path, None).events("refusal")  # type: ignore[arg-type]
+    assert (said["kind"], said["cause"]) == ("ca_refused", "unknown_ca")
+
+
+# ------------------------------------------------------------------------------------------------ servers' failures
+
+
+def test_a_server_that_is_not_there(room: Path, server: Server) -> None:
+    port = free_port()
+    with proxied(room) as proxy:
+        raw = socket.create_connection((f"{NET}.1", proxy.port), 10)
+        with raw:
+            raw.sendall(f"CONNECT {NET}.9:{port} HTTP/1.1\r\nHost: {NET}.9:{port}\r\n\r\n".encode())
+            assert b" 502 " in raw.recv(4096)
+        said = proxy.event("connection")
+        assert (said["kind"], said["cause"], said["server"]) == ("unread", "server_unreachable", [f"{NET}.9", port])
+        assert proxy.stop() == 0
+        made = audited(proxy)
+    assert opaque_rows(made) == [(f"{NET}.9", "unreachable", "server_unreachable")]
+    assert made["readable"].num_rows == 0
+
+
+def test_a_request_in_the_clear_to_no_server_is_told_by_its_flow_alone(room: Path) -> None:
+    port = free_port()
+    with proxied(room) as proxy:
+        command = ["curl", "-q", "-sS", "--max-time", "10", "-x", proxy.address, f"http://{NET}.9:{port}/"]
+        subprocess.run(command, check=True, capture_output=True, timeout=20, env=ENVIRONMENT)
+        assert ended(proxy) == []
+
+
+def test_a_server_whose_certificate_does_not_hold_is_passed_through(room: Path, server: Server) -> None:
+    """The client trusts the server by itself; the proxy has nobody who vouches for it."""
+    stranger = room / "stranger"
+    stranger.mkdir()
+    certificates(stranger)
+    with proxied(room, f"ssl_verify_upstream_trusted_ca={stranger / 'ca.pem'}", "lintas_refusals=2") as proxy:
+        both = room / "both.pem"
+        both.write_bytes((room / "ca.pem").read_bytes() + proxy.ca.read_bytes())
+        answers = [curl(proxy, server, "app.test", "-w", "%{http_code}", ca=both) for _ in range(3)]
+        assert [said[-3:] for _, said in answers] == [b"502", b"502", b"200"]
+        said = ended(proxy)
+    assert [s["cause"] for s in said] == ["server_certificate", "server_certificate", "passed_through"]
+    assert not [s for s in said[:2] if "bytes_out" in s]
+
+
+STATUS = ("-w", "%{http_code}", "--max-time", "3")
+
+
+def failed(answer: tuple[int, bytes]) -> bool:
+    """The proxy said that it had no answer of the server, or said nothing."""
+    return answer[1][-3:] in (b"502", b"000")
+
+
+@pytest.mark.parametrize(
+    ("version", "alert"),
+    [(ssl.TLSVersion.TLSv1_2, "handshake_failure"), (ssl.TLSVersion.TLSv1_3, "certificate_required")],
+)
+def test_a_server_that_wants_a_certificate_of_the_client_is_passed_through(
+    room: Path, place: Path, version: ssl.TLSVersion, alert: str
+) -> None:
+    """In TLS 1.3 it says so behind its handshake, when the request is already on its way; now and then mitmproxy then
+    leaves the client without an answer."""
+    with served(f"{NET}.11", place, version) as strict, proxied(room, "lintas_refusals=2", "lintas_retry=0") as proxy:
+        both = room / "both.pem"
+        both.write_bytes((room / "ca.pem").read_bytes() + proxy.ca.read_bytes())
+        for number in (1, 2, 3):
+            assert failed(curl(proxy, strict, "app.test", *STATUS, ca=both))
+            proxy.event("refusal", number=number)
+        assert proxy.stop() == 0
+        said = proxy.events("refusal", "connection")
+        states = [e["state"] for e in proxy.events("passthrough")]
+    assert {(s["cause"], s["alert"]) for s in said} == {("server_tls_failed", alert)}
+    assert states == ["begun", "tried", "again"]
+
+
+def test_a_client_with_a_certificate_of_its_own_goes_on(room: Path, place: Path) -> None:
+    with (
+        served(f"{NET}.12", place, ssl.TLSVersion.TLSv1_3) as strict,
+        proxied(room, "lintas_refusals=1") as proxy,
+    ):
+        both = room / "both.pem"
+        both.write_bytes((room / "ca.pem").read_bytes() + proxy.ca.read_bytes())
+        own = ["--cert", str(place / "server.pem"), "--key", str(place / "server.pem")]
+        assert failed(curl(proxy, strict, "app.test", *STATUS, *own, ca=both))
+        assert curl(proxy, strict, "app.test", *own, ca=both) == (0, next(content(9)))
+        said = ended(proxy)
+    assert [s["cause"] for s in said][-1] == "passed_through"
+    assert {s["cause"] for s in said[:-1]} == {"server_tls_failed"}
+
+
+# ------------------------------------------------------------------------------------------------ passed through
+
+
+def test_what_is_passed_through_arrives_octet_for_octet_and_none_of_it_is_kept(room: Path, server: Server) -> None:
+    size = 3_000_000
+    upload = room / "upload"
+    upload.write_bytes(os.urandom(1_000_000))
+    with proxied(room, "lintas_refusals=2", addons=("record", "opaque")) as proxy:
+        for _ in range(2):
+            assert curl(proxy, server, "pinned.test", ca=room / "ca.pem")[0] == NOT_TRUSTED
+        done, down = curl(proxy, server, "pinned.test", ca=room / "ca.pem", path=f"/{size}")
+        assert done == 0
+        assert down == b"".join(content(size))
+        done, up = curl(proxy, server, "pinned.test", "--data-binary", f"@{upload}", ca=room / "ca.pem")
+        assert (done, up.decode()) == (0, hashlib.sha256(upload.read_bytes()).hexdigest())
+        # Another host, and the same host for whoever takes the certificate, are opened all the while.
+        assert curl(proxy, server, "app.test", ca=proxy.ca, path="/11")[0] == 0
+        said = ended(proxy)
+        made = audited(proxy)
+    passed = [s for s in said if s["cause"] == "passed_through"]
+    assert [(s["type"], s["kind"], s["sni"]) for s in passed] == [("connection", "relayed", "pinned.test")] * 2
+    assert size < passed[0]["bytes_in"] < size + 20_000
+    assert 1_000_000 < passed[1]["bytes_out"] < 1_010_000
+    held = sum(p.stat().st_size for p in proxy.folder.iterdir())
+    assert held < 100_000
+    for file in proxy.folder.iterdir():
+        assert file.name == "flows.mitm" or SECRET not in file.read_bytes()
+    assert (proxy.folder / "flows.mitm").read_bytes().count(SECRET[:11]) == 1, "the answer of the host that was opened"
+    assert {(h, k) for h, k, _ in opaque_rows(made)} == {("pinned.test", "ca_refused")}
+    (share,) = made["readable"].to_pylist()
+    assert (share["hosts"], share["hosts_read"], share["connections_opened"]) == (2, 1, 1)
+    assert share["bytes_opened"] < share["bytes"] - size
+
+
+def test_cause_and_expiry_of_a_passthrough_are_told(room: Path, server: Server) -> None:
+    with proxied(room, "lintas_refusals=1", "lintas_retry=77") as proxy:
+        curl(proxy, server, "pinned.test", ca=room / "ca.pem")
+        told = proxy.event("passthrough")
+    assert (told["state"], told["host"], told["client"]) == ("begun", "pinned.test", "127.0.0.1")
+    assert (told["cause"], told["refusals"], told["seconds"]) == ("unknown_ca", 1, 77)
+    assert "127.0.0.1 refused pinned.test once (unknown_ca): passed through unopened for 77 s." in proxy.log
+
+
+def test_after_its_time_a_host_is_tried_again_and_opened_where_it_takes_it(room: Path, server: Server) -> None:
+    with proxied(room, "lintas_refusals=1", "lintas_retry=0") as proxy:
+        assert curl(proxy, server, "pinned.test", ca=room / "ca.pem")[0] == NOT_TRUSTED
+        assert curl(proxy, server, "pinned.test", ca=room / "ca.pem")[0] == NOT_TRUSTED, "the try"
+        proxy.event("passthrough", number=3)
+        assert curl(proxy, server, "pinned.test", ca=proxy.ca)[0] == 0
+        proxy.event("passthrough", number=5)
+        assert curl(proxy, server, "pinned.test", ca=proxy.ca)[0] == 0
+        assert proxy.stop() == 0
+        states = [e["state"] for e in proxy.events("passthrough")]
+    assert states == ["begun", "tried", "again", "tried", "cleared"]
+
+
+def test_a_clienthello_in_pieces_is_passed_through_too(room: Path, server: Server) -> None:
+    """Chrome's does not fit into one segment."""
+    with proxied(room, "lintas_refusals=1") as proxy:
+        assert curl(proxy, server, "app.test", ca=room / "ca.pem")[0] == NOT_TRUSTED
+        for host in ("app.test", "www.test"):
+            with tunnel(proxy, server.place) as raw:
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                hello = client_hello(host)
+                for piece in (hello[:40], hello[40:200]):
+                    raw.sendall(piece)
+                    drained(raw, 0.05)
+                raw.settimeout(10)
+                raw.sendall(hello[200:])
+                assert raw.recv(65536)
+        with tunnel(proxy, server.place) as raw:
+            raw.sendall(client_hello("www.test")[:40])
+        said = ended(proxy)
+    assert [(s.get("sni"), s["cause"]) for s in said[:3]] == [
+        ("app.test", "unknown_ca"),
+        ("app.test", "passed_through"),
+        ("www.test", "closed_during_handshake"),
+    ]
+
+
+def test_what_the_auditor_lets_mitmproxy_ignore_is_counted(room: Path, server: Server) -> None:
+    with proxied(room, r"ignore_hosts=pinned\.test") as proxy:
+        assert curl(proxy, server, "pinned.test", ca=room / "ca.pem", path="/90000")[0] == 0
+        (said,) = ended(proxy)
+    assert (said["kind"], said["cause"], said["sni"]) == ("relayed", "passed_through", "pinned.test")
+    assert 90_000 < said["bytes_in"] < 95_000
+
+
+def test_an_open_passthrough_is_counted_when_the_recording_ends(room: Path, server: Server) -> None:
+    with proxied(room, "lintas_refusals=1") as proxy:
+        curl(proxy, server, "pinned.test", ca=room / "ca.pem")
+        with tunnel(proxy, server.place) as raw:
+            context = ssl.create_default_context(cafile=str(room / "ca.pem"))
+            with context.wrap_socket(raw, server_hostname="pinned.test") as client:
+                client.sendall(b"GET /50000 HTTP/1.1\r\nHost: pinned.test\r\n\r\n")
+                got = 0
+                while got < 50_000:
+                    got += len(client.recv(65536))
+                last = ended(proxy)[-1]
+    assert last["cause"] == "passed_through"
+    assert last["bytes_in"] > 50_000
+    assert "ended_by" not in last
+
+
+@pytest.mark.slow
+def test_200_mb_passed_through_leave_nothing_in_memory(room: Path, server: Server) -> None:
+    size = 200_000_000
+    with proxied(room, "lintas_refusals=1", addons=("record", "opaque")) as proxy:
+        curl(proxy, server, "pinned.test", ca=room / "ca.pem")
+        curl(proxy, server, "pinned.test", ca=room / "ca.pem", path="/1000000")
+        before = peak(proxy)
+        done, _ = curl(proxy, server, "pinned.test", "-o", os.devnull, ca=room / "ca.pem", path=f"/{size}")
+        assert done == 0
+        grown = peak(proxy) - before
+        last = ended(proxy)[-1]
+        held = sum(p.stat().st_size for p in proxy.folder.iterdir())
+    assert last["bytes_in"] > size
+    assert grown < 20_000_000
+    assert held < 100_000
+
+
+def peak(proxy: Proxy) -> int:
+    """The most memory that the proxy held so far, in octets."""
+    status = Path(f"/proc/{proxy.process.pid}/status").read_text()
+    return 1024 * int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+
+
+# ------------------------------------------------------------------------------------------------ as an addon
+
+
+def test_without_any_option_it_says_where_it_writes_and_ends(room: Path) -> None:
+    command = [BIN / "mitmdump", "-s", str(Path(__file__).parents[2] / "addons" / "opaque.py"), "-p", "0"]
+    log = room / "log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [*command, "--set", f"confdir={room}", "--listen-host", f"{NET}.1"],
+            cwd=room,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+    proxy = Proxy(room, room, 0, room, process)
+    for _ in range(400):
+        if "is written to" in log.read_text():
+            break
+        try:
+            process.wait(0.025)
+        except subprocess.TimeoutExpired:
+            continue
+    (folder,) = room.glob("capture-*")
+    assert f"What cannot be opened is written to {folder}" in log.read_text()
+    assert proxy.stop() == 0
+
+
+def test_a_folder_that_cannot_be_written_ends_it_with_one_sentence(room: Path) -> None:
+    (room / "capture").mkdir()
+    (room / "capture" / "events.jsonl").write_text("{}\n")
+    with pytest.raises(AssertionError, match="holds a recording already"), proxied(room):
+        pass
+
+
+@pytest.mark.parametrize("option", ["lintas_refusals=-1", "lintas_retry=-1", "lintas_silence=-1"])
+def test_an_option_that_makes_no_sense_is_refused(room: Path, option: str) -> None:
+    with pytest.raises(AssertionError, match="must not be negative"), proxied(room, option):
+        pass
