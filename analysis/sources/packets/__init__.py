@@ -8,7 +8,6 @@ address, else the one without the well-known port.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,17 +16,18 @@ from pathlib import Path
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.octets import Octets
-from analysis.sources.packets import link
+from analysis.sources.packets import link, owner
 from analysis.sources.packets.conversation import ACK, SYN, Conversation
 from analysis.sources.packets.files import Packet, Told, apps, packets
 from analysis.sources.packets.link import TCP, Datagrams, Segment, Skipped
+from analysis.sources.packets.owner import App
 from analysis.sources.packets.sink import Counters, Sink
 from analysis.sources.rows import Batches, Losses, Names
 
 KIND = "pcap"
 
-_UID = re.compile(r"u-(-?[0-9]{1,10})\Z")
-"""How PCAPdroid's pcapng says whose packet it is."""
+_NAMING = frozenset({149, 239, 258})
+"""Link types whose frames say whose packet it is."""
 IDLE = {TCP: 7_200_000_000, 17: 180_000_000}
 """Microseconds of silence after which a 5-tuple is another conversation: NAT's two hours for TCP (RFC 5382), and
 three minutes for UDP (RFC 4787 asks for two at least)."""
@@ -121,15 +121,17 @@ class _Reader:
     # --------------------------------------------------------------------------------------------- packets
 
     def _packet(self, packet: Packet, told: Told) -> None:
-        app, marked = None, False
-        data = packet.data
+        data, marked = packet.data, False
+        app = packet.process
         if packet.link == 1:
-            trailer = link.pcapdroid(data) if data[-32:-31] == b"\x01" else None
+            trailer = owner.pcapdroid(data) if data[-32:-31] == b"\x01" else None
             if trailer is not None:
-                app, marked, data = trailer.name or None, True, data[:-32]
-        uid = _UID.match(packet.comment)
-        if uid is not None:
-            app, marked = (told.apps or {}).get(int(uid[1])), True
+                app, marked, data = trailer, True, data[:-32]
+        elif packet.link in _NAMING:
+            app = owner.of_frame(packet.link, data) or app
+        if packet.comment:
+            app = owner.of_comment(packet.comment, told.apps) or app
+            marked = marked or owner.pcapdroid_uid(packet.comment) is not None
         self._datagrams.now = packet.at
         found = link.network(packet.link, data)
         carried = found if isinstance(found, Skipped) else self._datagrams.segment(found[0], data, found[1])
@@ -139,7 +141,7 @@ class _Reader:
         elif isinstance(carried, Segment):
             self._flow(carried, packet, app, marked)
 
-    def _flow(self, segment: Segment, packet: Packet, app: str | None, marked: bool) -> None:
+    def _flow(self, segment: Segment, packet: Packet, app: App | None, marked: bool) -> None:
         here, there = (segment.src, segment.sport), (segment.dst, segment.dport)
         key = (segment.protocol, *sorted((here, there), key=repr))
         conversation = self._open.pop(key, None)
@@ -163,8 +165,8 @@ class _Reader:
             self._sink.lose("reassembly_limit", "conversations no longer followed, since too many were open at once")
         if marked:
             conversation.timed = False
-        if app is not None and conversation.app is None:
-            conversation.app = app
+        if app is not None:
+            conversation.owned_by(app)
         way = 0 if here == conversation.ends[0] else 1
         conversation.feed(segment, way, packet.number, packet.at)
 

@@ -16,6 +16,7 @@ from analysis.model import Clue, Key, Message, MessageKind, Origin
 from analysis.sources.packets import dns, http1, http2, protocols, quic, tls, websocket
 from analysis.sources.packets.exchanges import Exchanges, Place
 from analysis.sources.packets.link import ESP, PROTOCOLS, TCP, UDP, Segment
+from analysis.sources.packets.owner import App, Owner
 from analysis.sources.packets.sink import Sink
 from analysis.sources.packets.streams import Stream
 from analysis.sources.rows import address, authority
@@ -56,7 +57,7 @@ class Conversation:
         self.octets = [0, 0]
         self.read = 0
         self.unread: Counter[tuple[str, str]] = Counter()
-        self.app: str | None = None
+        self._owner: Owner | None = None
         self.timed = True
         self.host: str | None = None
         self.host_from: str | None = None
@@ -103,6 +104,12 @@ class Conversation:
         self._packet = first_packet
 
     # ------------------------------------------------------------------------------------------- packets
+
+    def owned_by(self, app: App) -> None:
+        """A packet says whose it is."""
+        if self._owner is None:
+            self._owner = Owner()
+        self._owner.add(app)
 
     def feed(self, segment: Segment, way: int, packet: int, at: int | None) -> None:
         """A packet of this conversation. ``way``: 0 from the phone, 1 to it."""
@@ -628,6 +635,7 @@ class Conversation:
             if octets
         ]
         phone = self._phone()
+        app = self._owner.said if self._owner is not None else None
         (src, sport), (dst, dport) = self.ends[phone], self.ends[1 - phone]
         # What calls back into this conversation would keep it alive until the collector comes by.
         self._streams, self._parsers, self._old, self._frames = (), [], [], []
@@ -636,8 +644,9 @@ class Conversation:
             "source": self.key.source,
             "unit": self.key.unit,
             "leg": self.sink.options.leg or "wire",
-            "app": self.app,
-            "app_from": "stated" if self.app is not None else None,
+            "app": app.name if app is not None else None,
+            "app_from": "stated" if app is not None and app.name is not None else None,
+            "uid": app.uid if app is not None else None,
             "transport": {TCP: "tcp", UDP: "udp"}.get(self.protocol)
             or PROTOCOLS.get(self.protocol, f"ip-{self.protocol}"),
             "src": src,

@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 from analysis.model import Micros
 from analysis.sources.octets import Octets
+from analysis.sources.packets.owner import App, process
 from analysis.sources.rows import plausible
 
 SECTION = b"\x0a\x0d\x0d\x0a"
 """The first octets of a pcapng file."""
+_DARWIN_PROCESS, _DARWIN_OWN, _DARWIN_FOR = 0x8000_0001, 32769, 32771
 MOST_BLOCK = 1 << 26
 """Octets of a block that holds no packet: keys or names."""
 MOST_PACKET = 1 << 22
@@ -35,6 +37,8 @@ class Packet(NamedTuple):
     wire: int
     offset: int
     comment: str
+    process: App | None = None
+    """Whose it is, as the blocks of Darwin say."""
 
 
 @dataclass(slots=True)
@@ -167,6 +171,7 @@ def _pcapng(reader: _Reader, told: Told, wanted: bool = True) -> Iterator[Packet
     kind, number = 0x0A0D0D0A, 0
     order = "<"
     interfaces: list[_Interface] = []
+    processes: list[tuple[int, str]] = []
     first, section = True, 0
     while True:
         if not first:
@@ -189,7 +194,7 @@ def _pcapng(reader: _Reader, told: Told, wanted: bool = True) -> Iterator[Packet
             if body not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
                 told.torn, told.left = "a section has no byte order", reader.rest() + 12
                 return
-            interfaces, section = [], section + 1
+            interfaces, processes, section = [], [], section + 1
         if len(raw_size) < 4:
             told.breaks_off("the last block", 4 + len(raw_size) + len(body))
             return
@@ -206,7 +211,7 @@ def _pcapng(reader: _Reader, told: Told, wanted: bool = True) -> Iterator[Packet
         if kind == 1 and len(more) >= 8:
             interfaces.append(_interface(more, order))
         elif kind in (2, 3, 6) and wanted:
-            packet = _block(kind, more, order, interfaces, number, offset, told)
+            packet = _block(kind, more, order, interfaces, processes, number, offset, told)
             if packet is None:
                 told.damaged, told.damaged_octets = told.damaged + 1, told.damaged_octets + size
             else:
@@ -218,6 +223,8 @@ def _pcapng(reader: _Reader, told: Told, wanted: bool = True) -> Iterator[Packet
             told.keys += 1
         elif kind == 4:
             told.names = (told.names or []) + _names(more, order)
+        elif kind == _DARWIN_PROCESS and len(more) >= 4:
+            processes.append(_process(more, order))
         elif kind in (0x0BAD, 0x40000BAD):
             _custom(more, order, told)
 
@@ -253,7 +260,14 @@ def _interface(raw: bytes, order: str) -> _Interface:
 
 
 def _block(
-    kind: int, raw: bytes, order: str, interfaces: list[_Interface], number: int, offset: int, told: Told
+    kind: int,
+    raw: bytes,
+    order: str,
+    interfaces: list[_Interface],
+    processes: list[tuple[int, str]],
+    number: int,
+    offset: int,
+    told: Told,
 ) -> Packet | None:
     """An enhanced, simple or old packet block; None where it contradicts itself."""
     if kind == 3:
@@ -273,13 +287,23 @@ def _block(
         return None
     on = interfaces[which]
     at = plausible((high << 32 | low) * 1_000_000 // on.ticks + on.shift * 1_000_000)
-    comment = ""
+    comment, spoke = "", {}
     for code, value in _options(raw[20 + size + (-size % 4) :], order):
         if code == 1:
-            comment = value.decode("utf-8", "replace")[:200]
+            comment = value.decode("utf-8", "replace")[:400]
+        elif code in (_DARWIN_OWN, _DARWIN_FOR) and len(value) == 4:
+            spoke[code] = processes[n] if (n := struct.unpack(order + "I", value)[0]) < len(processes) else (0, "")
         elif code == 4 and len(value) == 8:
             told.dropped_between += struct.unpack(order + "Q", value)[0]
-    return Packet(number, at, on.link, raw[20 : 20 + size], max(wire, size), offset + 20, comment)
+    app = process(*spoke.get(_DARWIN_OWN, (0, "")), *spoke.get(_DARWIN_FOR, (0, ""))) if spoke else None
+    return Packet(number, at, on.link, raw[20 : 20 + size], max(wire, size), offset + 20, comment, app)
+
+
+def _process(raw: bytes, order: str) -> tuple[int, str]:
+    """Apple's block of a process: its number and (option 2) its name. Packets of its section name it by its ordinal:
+    their option 32769 the process that sent, 32771 the one that it was sent for (Wireshark's wiretap of 2025)."""
+    name = next((value for code, value in _options(raw[4:], order) if code == 2), b"")
+    return struct.unpack_from(order + "i", raw)[0], name.split(b"\0")[0].decode("utf-8", "replace")
 
 
 def _statistics(raw: bytes, order: str, section: int, told: Told) -> None:

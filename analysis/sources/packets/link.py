@@ -11,6 +11,8 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
+from analysis.sources.packets import owner
+
 TCP, UDP, ESP = 6, 17, 50
 _TUNNELS = {4: 0x0800, 41: 0x86DD}
 _MOST_TUNNELS = 4
@@ -47,13 +49,6 @@ class Partial(NamedTuple):
     """A fragment of a datagram that is not whole yet."""
 
 
-class App(NamedTuple):
-    """What PCAPdroid's trailer says: UID and name of the app."""
-
-    uid: int
-    name: str
-
-
 _ETHER_SKIP = {0x0806: "packet_arp", 0x8035: "packet_rarp", 0x88CC: "packet_lldp", 0x888E: "packet_eapol"}
 
 
@@ -77,12 +72,15 @@ def network(link: int, data: bytes, depth: int = 0) -> tuple[int, int] | Skipped
             return 0x0800, 4
         return (0x86DD, 4) if family in (10, 24, 28, 30) else Skipped("packet_other_family")
     if link == 239:
-        return _nflog(data)
-    if link in (258, 149) and len(data) >= 12:
-        size, _, inner = struct.unpack("<III", data[:12])
-        if 12 <= size <= len(data) and depth < _MOST_TUNNELS:
-            found = network(inner, data[size:], depth + 1)
-            return found if isinstance(found, Skipped) else (found[0], found[1] + size)
+        at = owner.nflog(data).at
+        if at is None:
+            return Skipped("packet_nflog_without_payload")
+        return (0x86DD if data[at] >> 4 == 6 else 0x0800), at
+    if link in (258, 149) and depth < _MOST_TUNNELS:
+        tapped = owner.pktap(data)
+        if tapped is not None:
+            found = network(tapped.link, data[tapped.size :], depth + 1)
+            return found if isinstance(found, Skipped) else (found[0], found[1] + tapped.size)
     from analysis.sources.packets import odd
 
     return odd.network(link, data)
@@ -103,35 +101,6 @@ def _ethernet(data: bytes, at: int, end: int) -> tuple[int, int] | Skipped:
     if kind < 0x0600:
         return Skipped("packet_llc")
     return Skipped(_ETHER_SKIP.get(kind, f"packet_ethertype_{kind:04x}"))
-
-
-def _nflog(data: bytes) -> tuple[int, int] | Skipped:
-    """Linux NFLOG: type-length-values, of which 9 is the packet."""
-    at = 4
-    while at + 4 <= len(data):
-        size, kind = struct.unpack_from("<HH", data, at)
-        if size < 4:
-            break
-        if kind & 0x7FFF == 9 and at + 4 < len(data):
-            return (0x86DD if data[at + 4] >> 4 == 6 else 0x0800), at + 4
-        at += size + (-size % 4)
-    return Skipped("packet_nflog_without_payload")
-
-
-def pcapdroid(data: bytes) -> App | None:
-    """The trailer that PCAPdroid puts behind an Ethernet frame: magic, UID, name of the app.
-
-    It stands behind the IP packet and at most three octets of padding, under addresses that are zero: octets that a
-    server chose never stand there, so that nobody names an app but the one who captured."""
-    if len(data) < 66 or data[-32:-28] != b"\x01\x07\x20\x21" or any(data[:12]):
-        return None
-    kind, size = data[12:14], int.from_bytes(data[16:18])
-    if kind == b"\x86\xdd":
-        size = 40 + int.from_bytes(data[18:20])
-    if kind not in (b"\x08\x00", b"\x86\xdd") or not 0 <= len(data) - 32 - 14 - size <= 3:
-        return None
-    uid = struct.unpack(">i", data[-28:-24])[0]
-    return App(uid, data[-24:-4].split(b"\0")[0].decode("utf-8", "replace"))
 
 
 @lru_cache(maxsize=65_536)
