@@ -40,6 +40,8 @@ class Phases:
 
     def __init__(self) -> None:
         self._out: Writing | None = None
+        self._set = ""
+        """What the option says: mitmproxy tells it again where another value was refused."""
 
     def load(self, loader: Loader) -> None:
         loader.add_option(OPTION, str, "", OPTION_HELP)
@@ -52,13 +54,14 @@ class Phases:
 
     def configure(self, updated: set[str]) -> None:
         name = ctx.options.lintas_phase
-        if "lintas_phase" not in updated or not name:
+        if "lintas_phase" not in updated or name == self._set:
             return
-        if name not in PHASES:
+        if name and name not in PHASES:
             raise exceptions.OptionsError(  # type: ignore[no-untyped-call]
                 f"lintas_phase is {name!r}; write one of {', '.join(PHASES)}."
             )
-        if self._out is not None:
+        self._set = name
+        if name and self._out is not None:
             self._begin(name)
 
     def running(self) -> None:
