@@ -450,7 +450,8 @@ class Record:
         self._finish(flow)
 
     def websocket_start(self, flow: HTTPFlow) -> None:
-        self._tell(flow, "websocket")
+        if flow.live:
+            self._tell(flow, "websocket")
 
     def websocket_message(self, flow: HTTPFlow) -> None:
         if flow.websocket is not None:

@@ -50,6 +50,9 @@ class Journaled:
     conversation: tuple[str, ...] | None = None
     indexes: dict[str, Indexes] = field(default_factory=lambda: {"sent": Indexes(), "received": Indexes()})
     octets: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    missing: int = 0
+    """Octets of its messages that the journal does not hold, in ``missing_count`` of them."""
+    missing_count: int = 0
     streamed: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
 
 

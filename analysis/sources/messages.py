@@ -45,6 +45,8 @@ def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> N
             read_one = _message(value)
             if read_one is not None and held.indexes[read_one.direction].add(read_one.index):
                 held.octets[read_one.direction] += read_one.size
+                held.missing += read_one.size - len(read_one.data)
+                held.missing_count += read_one.size > len(read_one.data)
         elif kind == "progress" and value.get("direction") in _DIRECTIONS:
             count = _count(value.get("bytes"))
             held.streamed[value["direction"]] = max(held.streamed[value["direction"]], count)

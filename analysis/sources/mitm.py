@@ -303,6 +303,8 @@ class _Reader:
             known = None if flow in self.done else self.conversations.get(held.conversation or ("?",))
             if known is None:
                 continue
+            known.missing += held.missing
+            known.missing_count += held.missing_count
             for direction, column in (("sent", "bytes_out"), ("received", "bytes_in")):
                 missing = max(held.streamed[direction] - held.octets[direction], 0)
                 known.row[column] += held.octets[direction] + missing
@@ -593,6 +595,8 @@ class _Reader:
             done.journal = True
             known.row["bytes_out"] += held.octets["sent"]
             known.row["bytes_in"] += held.octets["received"]
+            known.missing += held.missing
+            known.missing_count += held.missing_count
         return made
 
     # ------------------------------------------------------------------------------------------------- DNS
