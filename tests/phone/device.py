@@ -43,16 +43,31 @@ if [ -e "$there" ]; then
 fi
 echo "{name}: inaccessible or not found" >&2; exit 127
 """
+# As ConnectivityService's ProxyTracker: a moment after http_proxy was written it reads it; only if there is something
+# does it change what is in force.
 _SETTINGS = """#!/bin/sh
 echo "settings $*" >>"$PHONE/log"
 place="$PHONE/settings/$2/$3"
 mkdir -p "$PHONE/settings/$2"
 case "$1" in
 get) if [ -e "$place" ]; then cat "$place"; else echo null; fi ;;
-put) printf '%s\\n' "$4" >"$place" ;;
+put)
+    [ -e "$PHONE/refuses" ] && { echo "SecurityException: WRITE_SECURE_SETTINGS" >&2; exit 255; }
+    printf '%s\\n' "$4" >"$place"
+    [ "$3" = http_proxy ] && setsid "$PHONE/bin/.apply" >/dev/null 2>&1 </dev/null &
+    ;;
 delete) if [ -e "$place" ]; then rm "$place"; echo "Deleted 1 rows"; else echo "Deleted 0 rows"; fi ;;
 *) exit 1 ;;
 esac
+"""
+_APPLY = """#!/bin/sh
+sleep 0.2
+trap 'echo applied >>"$PHONE/log"' EXIT
+cd "$PHONE/settings/global"
+now=$(cat http_proxy) && [ -n "$now" ] || exit 0
+host=${now%%:*} port=${now##*:}
+[ -n "$host" ] && echo "$host:$port" >"$PHONE/in_force" || rm -f "$PHONE/in_force"
+echo "$host" >global_http_proxy_host; echo "$port" >global_http_proxy_port; echo >global_http_proxy_exclusion_list
 """
 _GETPROP = """#!/bin/sh
 [ -e "$PHONE/props/$1" ] && cat "$PHONE/props/$1"; exit 0
@@ -93,6 +108,7 @@ class FakePhone:
         (folder / "root/data/local/tmp").mkdir(parents=True)
         for name, text in {
             "settings": _SETTINGS,
+            ".apply": _APPLY,
             "getprop": _GETPROP,
             "id": _ID,
             "screenrecord": _SCREENRECORD,
@@ -126,6 +142,11 @@ class FakePhone:
             place.parent.mkdir(exist_ok=True)
             place.write_text(value + "\n", encoding="utf-8")
         return place.read_text(encoding="utf-8").rstrip("\n") if place.exists() else None
+
+    def proxy(self) -> str | None:
+        """The proxy that its apps use."""
+        place = self.folder / "in_force"
+        return place.read_text(encoding="utf-8").strip() if place.exists() else None
 
     def settings(self) -> dict[str, str]:
         held = {}
