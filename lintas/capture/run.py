@@ -393,9 +393,15 @@ class _Front:
                 view.show(self._snapshot(), keys.prompt() if keyboard is not None else "Ctrl-C ends and seals")
         except _EndedError as ended:
             return ended.cause
+        except OSError:
+            # The terminal is gone, which its signal will tell too.
+            _mute()
+            return "SIGHUP"
         finally:
-            with suppress(OSError):
+            try:
                 view.stop(self._snapshot())
+            except OSError:
+                _mute()
             if keyboard is not None:
                 keyboard.stop()
 
@@ -547,8 +553,18 @@ def _signals(lines: children.Lines) -> Iterator[None]:
 
 def _say(text: str, error: bool = False) -> None:
     """A line, also where the terminal is gone."""
-    with suppress(OSError, ValueError):
+    try:
         print(printable(text), file=sys.stderr if error else sys.stdout, flush=True)
+    except (OSError, ValueError):
+        _mute()
+
+
+def _mute() -> None:
+    """Nobody sees what is written any more; the capture is sealed all the same."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
 
 
 def _draw_code(text: str) -> None:

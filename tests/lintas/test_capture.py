@@ -1,0 +1,283 @@
+"""``lintas capture`` as a process: a phone's requests (curl's) through it, each way to end it, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.lintas.capturing import Capturing, capturing, free_port, serving, until
+from tests.lintas.command import lintas
+
+pytestmark = pytest.mark.slow
+
+
+def _is_sealed(capture: Capturing) -> None:
+    """The folder is whole: it says that it was sealed, and every file has the hash that it states."""
+    manifest = capture.manifest()
+    assert manifest["sealed"]
+    assert manifest["files"]
+    for file in manifest["files"]:
+        assert hashlib.sha256((capture.folder / file["name"]).read_bytes()).hexdigest() == file["sha256"]
+
+
+def test_a_request_is_decrypted_recorded_and_classified(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path) as server,
+        capturing(tmp_path, "--yes", "--app", "com.example.shop", "--store", "user", server=server) as capture,
+    ):
+        answer = capture.curl(f"{server.url}/v1/login", "-d", '{"email":"sari@example.org"}')
+        assert answer.stdout == '{"ok":true}', answer
+        assert server.asked == [("POST", "/v1/login", b'{"email":"sari@example.org"}')]
+        refused = capture.curl(f"https://127.0.0.1:{server.port}/", trusts=False)
+        assert refused.returncode == 60
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 0
+        _is_sealed(capture)
+        flows = capture.flows()
+        # Neither the proof nor anything else that Lintas asked for itself.
+        assert [f.request.path for f in flows if f.type == "http" and f.request.method == "POST"] == ["/v1/login"]
+        assert all(f.request.pretty_host in ("localhost", "127.0.0.1") for f in flows if f.type == "http")
+        assert flows[0].request.content == b'{"email":"sari@example.org"}'
+        kinds = [e["type"] for e in capture.events()]
+        assert kinds[0] == "clock"
+        assert "proof" in kinds
+        assert "refusal" in kinds
+        manifest = capture.manifest()
+        assert manifest["app"] == {"id": "com.example.shop", "platform": "android"}
+        assert manifest["opened_by"] == "user_certificate"
+        assert "by_system" not in manifest["device"]
+        assert capture.text.splitlines()[-1] == "lintas audit captures/shop"
+        # Nothing of a value is on the screen.
+        assert "sari" not in capture.text
+        done = lintas("audit", "captures/shop", "--out", "audit", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_signal_ends_in_a_sealed_folder(tmp_path: Path, number: signal.Signals) -> None:
+    with capturing(tmp_path, "--yes") as capture:
+        capture.process.send_signal(number)
+        assert capture.ended() == 0
+        _is_sealed(capture)
+        assert capture.text.splitlines()[-1] == "lintas audit captures/shop"
+        assert capture.errors == b""
+
+
+def test_a_closed_terminal_ends_in_a_sealed_folder(tmp_path: Path) -> None:
+    with capturing(tmp_path, "--yes", terminal=True) as capture:
+        capture.until("Ctrl-C ends and seals")
+        assert capture.terminal is not None
+        terminal, capture.terminal = capture.terminal, None
+        # The thread that reads must not hold the terminal open.
+        os.close(terminal)
+        assert capture.process.wait(60) == 0
+        _is_sealed(capture)
+
+
+def test_a_front_that_is_killed_leaves_a_sealed_folder(tmp_path: Path) -> None:
+    with capturing(tmp_path, "--yes") as capture:
+        capture.process.kill()
+        capture.process.wait()
+        until(lambda: "sealed" in capture.manifest())
+        _is_sealed(capture)
+
+
+def test_a_proxy_that_is_killed_is_told(tmp_path: Path) -> None:
+    with capturing(tmp_path, "--yes") as capture:
+        proxies = [
+            int(p.name)
+            for p in Path("/proc").iterdir()
+            if p.name.isdigit() and b"capture.proxy" in _command(p) and (p / "cwd").resolve() == tmp_path.resolve()
+        ]
+        assert len(proxies) == 1
+        os.kill(proxies[0], signal.SIGKILL)
+        assert capture.ended() == 2
+        assert "was not sealed" in capture.errors.decode()
+        assert capture.text.splitlines()[-1] == "lintas audit captures/shop"
+
+
+def _command(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_keys_set_phases_and_marks(tmp_path: Path) -> None:
+    with capturing(tmp_path, "--yes", terminal=True) as capture:
+        capture.until("Ctrl-C ends and seals")
+        capture.press("pf")
+        capture.until("phase first launch")
+        capture.press("mtwo socks in the basket\r")
+        until(lambda: any(e["type"] == "mark" for e in capture.events()))
+        capture.press("pz")
+        capture.press("pl")
+        capture.until("phase login")
+        capture.press("\x03")
+        capture.until("lintas audit captures/shop")
+        assert capture.ended() == 0
+        _is_sealed(capture)
+        told = [(e["type"], e.get("phase") or e.get("note")) for e in capture.events()]
+        assert [t for t in told if t[0] in ("phase", "mark")] == [
+            ("phase", "first_launch"),
+            ("mark", "two socks in the basket"),
+            ("phase", "login"),
+        ]
+
+
+def test_questions_are_asked_once(tmp_path: Path) -> None:
+    with capturing(tmp_path, terminal=True, waits=False) as capture:
+        for question, answer in (
+            ("App under test", "com.example.shop"),
+            ("Phone, model", "Pixel 8, Android 15"),
+            ("Where is the certificate", "system"),
+            ("set up in", "XX"),
+            ("is no country", "id"),
+            ("Where this machine", ""),
+        ):
+            capture.until(question)
+            capture.press(f"{answer}\r")
+        capture.until("Ctrl-C ends and seals")
+        capture.press("q")
+        assert capture.ended() == 0
+        manifest = capture.manifest()
+        assert manifest["app"] == {"id": "com.example.shop", "platform": "android"}
+        assert manifest["device"] == {"model": "Pixel 8", "system": "Android 15"}
+        assert manifest["opened_by"] == "system_certificate"
+        assert manifest["user_country"] == "ID"
+        assert manifest["vantage"] == {"line": "unknown"}
+    kept = tmp_path / "config" / "lintas" / "capture.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert json.loads(kept.read_text())["vantage"] == ""
+    with capturing(tmp_path, "--out", "again", terminal=True) as capture:
+        assert "App under test" not in capture.text
+
+
+def test_the_proxy_is_not_led_to_itself(tmp_path: Path) -> None:
+    with capturing(tmp_path, "--yes") as capture:
+        for host in ("127.0.0.1", "localhost", socket.gethostname()):
+            answer = capture.curl(f"http://{host}:{capture.port}/", "-o", "/dev/null", "-w", "%{http_code}")
+            assert answer.stdout == "502", host
+        capture.process.send_signal(signal.SIGTERM)
+        assert capture.ended() == 0
+        assert len(capture.flows()) == 3
+
+
+def test_the_phone_fetches_the_certificate(tmp_path: Path) -> None:
+    with capturing(tmp_path, "--yes", "--store", "ios") as capture:
+        page = capture.curl("http://mitm.it/")
+        assert "Lintas test shop" in page.stdout
+        assert "Certificate Trust Settings" in page.stdout
+        fetched = capture.curl("http://mitm.it/lintas.crt")
+        assert fetched.stdout == capture.certificate.read_text()
+        until(lambda: any(e["type"] == "certificate_fetched" for e in capture.events()))
+        capture.process.send_signal(signal.SIGTERM)
+        assert capture.ended() == 0
+        # That was for the set-up, and is none of the phone's traffic.
+        assert not (capture.folder / "flows.mitm").exists()
+
+
+def test_what_is_private_is_readable_by_the_auditor_alone(tmp_path: Path) -> None:
+    wireguard = f"wireguard@{free_port(socket.SOCK_DGRAM)}"
+    with capturing(tmp_path, "--yes", "--mode", wireguard) as capture:
+        capture.process.send_signal(signal.SIGTERM)
+        assert capture.ended() == 0
+        private = capture.folder / ".private"
+        assert stat.S_IMODE(capture.folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        held = {p.name: stat.S_IMODE(p.stat().st_mode) for p in private.iterdir()}
+        assert {"mitmproxy-ca.pem", "wireguard.conf", "phone-wireguard.conf"} <= set(held)
+        assert set(held.values()) == {0o600}
+        assert "AllowedIPs = 0.0.0.0/0, ::/0" in (private / "phone-wireguard.conf").read_text()
+        first = capture.certificate.read_bytes()
+    with capturing(tmp_path, "--yes", "--out", "second") as capture:
+        assert (tmp_path / "second" / ".private" / "mitmproxy-ca-cert.pem").read_bytes() != first
+    with capturing(tmp_path, "--yes", "--out", "third", "--same-keys", "captures/shop") as capture:
+        assert (tmp_path / "third" / ".private" / "mitmproxy-ca-cert.pem").read_bytes() == first
+
+
+# ------------------------------------------------------------------------------------------------ refused
+
+
+def _refused(place: Path, *words: str, **environ: str) -> str:
+    """The one line of a capture that does not begin, and leaves nothing behind that was not there."""
+    before = sorted(str(p) for p in place.rglob("*") if "config" not in p.parts)
+    done = lintas("capture", *words, "--yes", cwd=place, XDG_CONFIG_HOME=str(place / "config"), **environ)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("lintas: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    after = sorted(str(p) for p in place.rglob("*") if "config" not in p.parts and p.name != "captures")
+    assert after == [p for p in before if not p.endswith("/captures")]
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("a/b",), "no name for a folder"),
+        (("shop", "--listen", "nothing0"), "no address and no interface"),
+        (("shop", "--listen", "198.51.100.7"), "no address of this machine"),
+        (("shop", "--listen", "0.0.0.0", "--mode", "regular"), "--open-to"),
+        (("shop", "--listen", "0.0.0.0"), "names no address that the phone could be told"),
+        (("shop", "--listen", "127.0.0.1", "--mode", "teapot"), "'teapot' is unknown"),
+        (("shop", "--listen", "127.0.0.1", "--mode", "regular", "--mode", "upstream:http://a.example"), "both listen"),
+        (("shop", "--listen", "127.0.0.1", "--only-app", "com.example.shop", "--mode", "regular"), "--only-app"),
+        (("shop", "--listen", "127.0.0.1", "--only-app", "x\nDNS = 9.9.9.9"), "no Android package"),
+        (("shop", "--listen", "127.0.0.1", "--user-country", "XX"), "no country"),
+        (("shop", "--listen", "127.0.0.1", "--vantage", "north"), "no place"),
+        (("shop", "--listen", "127.0.0.1", "--store", "shoe"), "'shoe' is unknown"),
+        (("shop", "--listen", "127.0.0.1", "--timezone", "Mars"), "no time zone"),
+        (("shop", "--listen", "127.0.0.1", "--same-keys", "nowhere"), "cannot be read"),
+        (("shop", "--listen", "127.0.0.1", "--set", "no_such_option=1"), "The proxy does not start"),
+        (("shop", "--listen", "127.0.0.1", "--phase", "teatime"), "The proxy does not start"),
+    ],
+)
+def test_it_does_not_begin(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    assert told in _refused(tmp_path, *words)
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = _refused(tmp_path, "shop", "--listen", "127.0.0.1", "--mode", f"regular@{port}")
+    assert f"Port {port} of 127.0.0.1 is taken" in told
+
+
+def test_a_folder_that_holds_a_recording(tmp_path: Path) -> None:
+    held = tmp_path / "captures" / "shop"
+    held.mkdir(parents=True)
+    (held / "events.jsonl").write_text("")
+    assert "holds a recording already" in _refused(tmp_path, "shop", "--listen", "127.0.0.1")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n"])
+def test_a_certificate_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    private = tmp_path / "old" / ".private"
+    private.mkdir(parents=True)
+    if content is None:
+        (private / "mitmproxy-ca.pem").mkdir()
+    else:
+        (private / "mitmproxy-ca.pem").write_bytes(content)
+    told = _refused(tmp_path, "shop", "--listen", "127.0.0.1", "--same-keys", "old")
+    assert "--same-keys" in told
+
+
+def test_a_persona_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "me.yaml").write_text("- no mapping\n")
+    assert "me.yaml" in _refused(tmp_path, "shop", "--listen", "127.0.0.1", "--persona", "me.yaml")
+
+
+def test_ctrl_c_before_the_recording(tmp_path: Path) -> None:
+    with capturing(tmp_path, terminal=True, waits=False) as capture:
+        capture.until("App under test")
+        capture.press("\x03")
+        assert capture.ended() == 130
+        assert not capture.folder.exists()
