@@ -340,6 +340,7 @@ TABLES: dict[str, Table] = {
             "How much of each app could be read, and by which means: of the flows that count and said something.",
             ("app", TEXT, "as in flows; null: not known"),
             ("app_from", TEXT, "as in flows"),
+            ("whose", TEXT, "as in flows"),
             ("opened_by", TEXT, "what opened what was encrypted, as the manifest states it; null: not stated"),
             ("hosts", INT, "hosts that it spoke with"),
             ("hosts_read", INT, "of them, those read in full"),

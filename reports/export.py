@@ -161,6 +161,8 @@ def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence
     )
     names = facts.tables["apps"].schema.names
     yield ("who-spoke", names, ([row[c] for c in names] for row in facts.apps))
+    names = facts.tables["readable"].schema.names
+    yield ("how-much-was-read", names, ([row[c] for c in names] for row in facts.readable))
     wanted = {s.number: s for s in facts.sent}
     table = facts.tables["transmissions"].select(list(_OF_SENT))
     yield (

@@ -324,6 +324,13 @@ class Facts:
         return found
 
     @cached_property
+    def readable(self) -> list[Mapping[str, Any]]:
+        """How much of each app could be read: rows of the table ``readable``, what is counted here first, then by
+        octets."""
+        found: list[Mapping[str, Any]] = self.tables["readable"].to_pylist()
+        return sorted(found, key=lambda r: (r["whose"] in APART, -r["bytes"], r["app"] or ""))
+
+    @cached_property
     def flows_of_nobody(self) -> int:
         """Connections that are counted although nothing says which app spoke."""
         return sum(row["flows"] for row in self.apps if row["whose"] == "app" and row["app_from"] is None)

@@ -104,7 +104,7 @@ def gather(tables: Tables, manifest: Manifest) -> pa.Table:
 def _flows(tables: Tables) -> list[dict[str, Any]]:
     """The flows that count, with what is needed here. Times are microseconds."""
     wanted = (
-        *("flow", "source", "same_as", "app", "app_from", "transport", "src", "dst", "host", "first", "tls"),
+        *("flow", "source", "same_as", "app", "app_from", "whose", "transport", "src", "dst", "host", "first", "tls"),
         *("decrypted", "unread", "destination", "origin", "bytes_out", "bytes_in", "bytes_read"),
     )
     flows = tables["flows"].select(wanted)
@@ -225,12 +225,12 @@ def readable(tables: Tables, manifest: Manifest) -> pa.Table:
         spoke.add(flow)
         if scheme == "https":
             secure.add(flow)
-    shares: dict[tuple[str | None, str | None], _Share] = defaultdict(_Share)
+    shares: dict[tuple[str | None, str | None, str | None], _Share] = defaultdict(_Share)
     for row in _flows(tables):
         octets = (row["bytes_out"] or 0) + (row["bytes_in"] or 0)
         if row["flow"] in nothing or not (octets or row["flow"] in spoke):
             continue
-        share = shares[row["app"], row["app_from"]]
+        share = shares[row["app"], row["app_from"], row["whose"]]
         host = row["host"] or row["dst"] or ""
         share.hosts.add(host)
         share.connections += 1
@@ -252,6 +252,7 @@ def readable(tables: Tables, manifest: Manifest) -> pa.Table:
         {
             "app": app,
             "app_from": app_from,
+            "whose": whose,
             "opened_by": manifest.opened_by,
             "hosts": len(share.hosts),
             "hosts_read": len(share.read - share.closed),
@@ -263,7 +264,7 @@ def readable(tables: Tables, manifest: Manifest) -> pa.Table:
             "bytes_clear": share.octets_clear,
             "bytes_opened": share.octets_opened,
         }
-        for (app, app_from), share in sorted(shares.items(), key=lambda s: (s[0][0] or "", s[0][1] or ""))
+        for (app, app_from, whose), share in sorted(shares.items(), key=lambda s: tuple(part or "" for part in s[0]))
     )
 
 

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from reports import marks
 from reports.chapters import MOST_ROWS, Book, cells
 from reports.facts import READINGS
@@ -15,7 +17,7 @@ from reports.strings import shown
 def context(book: Book) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
     closed = sorted(
-        (h for h in f.hosts if h.reading != "full"),
+        (h for h in f.hosts if h.reading not in ("full", "silent")),
         key=lambda h: (READINGS.index(h.reading) if h.is_read else -1, -h.octets_closed, h.number),
     )
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -53,6 +55,8 @@ def context(book: Book) -> dict[str, Any]:
             for h in closed[:MOST_ROWS]
         ],
         "left_out": max(len(closed) - MOST_ROWS, 0),
+        "readable": [_share(book, row) for row in f.readable[:MOST_ROWS]],
+        "readable_left_out": max(len(f.readable) - MOST_ROWS, 0),
         "user_certificate": f.manifest.get("opened_by") == "user_certificate",
         "no_app_marks": 0 if f.manifest.get("app_only") else f.flows_of_nobody,
         "apps": [_app(book, row) for row in f.apps[:MOST_ROWS]] if any(r["app_from"] for r in f.apps) else [],
@@ -60,12 +64,38 @@ def context(book: Book) -> dict[str, Any]:
     }
 
 
+def _share(book: Book, row: Mapping[str, Any]) -> dict[str, Any]:
+    """How much of an app could be read, and by which means."""
+    w, t = book.words, book.words.t
+    read = row["connections_clear"] + row["connections_opened"]
+    rest = row["bytes"] - row["bytes_clear"] - row["bytes_opened"]
+
+    def octets(value: int) -> Markup:
+        return t("readable.octets", octets=w.octets(value), share=w.percent(value, row["bytes"]))
+
+    return {
+        "app": _name(book, row),
+        "from": w.of("app_from", row["app_from"] or "unknown"),
+        "hosts": t("readable.hosts", read=row["hosts_read"], part=row["hosts_part"], n=row["hosts"]),
+        "connections": t("readable.of", read=read, n=row["connections"]),
+        "in_clear": octets(row["bytes_clear"]),
+        "opened": octets(row["bytes_opened"]),
+        "means": w.of("opened_by", row["opened_by"]) if row["opened_by"] and row["connections_opened"] else None,
+        "closed": octets(rest),
+    }
+
+
+def _name(book: Book, row: Mapping[str, Any]) -> Markup:
+    """An app, or who else spoke."""
+    unnamed = "apps.system" if row["whose"] == "system" else "apps.shared" if row["app_from"] else "apps.unnamed"
+    return shown(row["app"], breaks="._", most=120) if row["app"] else book.words.t(unnamed)
+
+
 def _app(book: Book, row: Mapping[str, Any]) -> dict[str, Any]:
     """Who spoke, and on which of the three grounds that rests."""
-    w, t = book.words, book.words.t
-    unnamed = "apps.system" if row["whose"] == "system" else "apps.shared" if row["app_from"] else "apps.unnamed"
+    w = book.words
     return {
-        "app": shown(row["app"], breaks="._", most=120) if row["app"] else t(unnamed),
+        "app": _name(book, row),
         "from": w.of("app_from", row["app_from"] or "unknown"),
         "by": w.of("app_by", row["app_by"]) if row["app_by"] else None,
         "whose": w.of("whose", row["whose"]),

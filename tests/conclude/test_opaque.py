@@ -220,6 +220,7 @@ def test_how_much_of_each_app_could_be_read_and_by_which_means() -> None:
     assert app == {
         "app": APP,
         "app_from": "stated",
+        "whose": "app",
         "opened_by": "user_certificate",
         "hosts": 3,
         "hosts_read": 2,

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis import tables
+from analysis.conclude import opaque
+from analysis.folder import Manifest
 
 START = datetime(2026, 11, 18, 3, 2, tzinfo=UTC)
 PHASES = (
@@ -308,6 +310,8 @@ class Maker:
     def write(self, folder: Path, audit: Mapping[str, Any]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         made = {name: table.from_rows(self.rows[name]) for name, table in tables.TABLES.items()}
+        opened_by = (audit.get("manifest") or {}).get("opened_by")
+        made["readable"] = opaque.readable(made, Manifest(opened_by=opened_by))
         tables.write(folder, made, {"format": tables.FORMAT, **audit})
         return folder
 

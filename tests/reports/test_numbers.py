@@ -42,6 +42,19 @@ def test_parts_add_up_to_wholes(built: dict[str, Path], name: str) -> None:
     assert placed == sum(n for level, n in f.hosts_at_level.items() if level >= 2)
 
 
+@pytest.mark.parametrize("name", ["rich", "poor", "several", "timeless", "revealed", "hostile"])
+def test_what_was_read_of_each_app_adds_up(built: dict[str, Path], name: str) -> None:
+    f = _facts(built[name])
+    flows = [r for r in f.tables["flows"].to_pylist() if r["same_as"] is None]
+    assert sum(r["bytes"] for r in f.readable) == sum((r["bytes_out"] or 0) + (r["bytes_in"] or 0) for r in flows)
+    assert sum(r["bytes_clear"] + r["bytes_opened"] for r in f.readable) == sum(r["bytes_read"] or 0 for r in flows)
+    for row in f.readable:
+        assert row["hosts_read"] + row["hosts_part"] <= row["hosts"]
+        assert row["connections_clear"] + row["connections_opened"] <= row["connections"]
+    told = (built[name] / "csv" / "how-much-was-read.csv").read_text(encoding="utf-8")
+    assert len(list(csv.reader(told.splitlines()))) == len(f.readable) + 1
+
+
 def test_octets_of_a_kind_are_those_of_the_table(rich: Facts) -> None:
     of_kind: dict[str, int] = {}
     for row in rich.tables["opaque"].to_pylist():
