@@ -308,6 +308,11 @@ class Reference:
         """Packages of the phone's own system."""
         return {p: r for r in self._file("apps").system_noise for p in r.android}
 
+    @cached_property
+    def noise_processes(self) -> dict[str, schema.Noise]:
+        """Processes of the phone's own system, where a capture names processes and no packages."""
+        return {p: r for r in self._file("apps").system_noise for p in r.processes}
+
     # ------------------------------------------------------------------------------------- data types
 
     @cached_property

@@ -109,7 +109,7 @@ class Noise(Record, kw_only=True, frozen=True):
     """What a phone contacts by itself."""
 
     id: str
-    kind: Literal["host", "package"]
+    kind: Literal["host", "package", "process"]
     class_: str = msgspec.field(name="class")
     platform: Literal["android", "ios", "any", "lab"]
     operator: str | None = None
@@ -120,6 +120,7 @@ class Noise(Record, kw_only=True, frozen=True):
     paths: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     android: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
     purpose: str
     purpose_confidence: Confidence | None = None
     note: str | None = None

@@ -373,6 +373,16 @@ def test_apps_that_are_called_by_name() -> None:
     assert kept(App(), SHOP, BANK, GMS) == ["app", "app", "system"]
 
 
+def test_daemons_of_the_phone_are_its_system_and_no_app() -> None:
+    assert kept(App(id=SHOP), "apsd", "softwareupdateservicesd"[:16], "apsdx") == ["system", "system", "app"]
+    assert said([conversation(app="trustd")]) == [("trustd", "system", "capture", "system")]
+
+
+def test_an_id_that_begins_like_another_is_another() -> None:
+    assert kept(App(id=SHOP + "ping"), SHOP, BANK) == ["other", "other"]
+    assert kept(App(id="com.example.toko"), "Toko.com", "Chrome", BANK) == ["app", "app", "other"]
+
+
 @pytest.mark.parametrize("length", [15, 16, 19])
 def test_a_name_that_a_field_cut_off(length: int) -> None:
     name = "Warung Kopi Sederhana Nusantara"

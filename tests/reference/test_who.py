@@ -329,3 +329,8 @@ def test_a_recalled_domain_makes_nobody_a_first_party(reference: Reference) -> N
         if one:
             _, domains = reference.vendor_of(one[0], None, None)
             assert not set(domains) & set(app.domains_recalled)
+
+
+def test_processes_of_the_system(reference: Reference) -> None:
+    assert reference.noise_processes["apsd"].class_ == "push"
+    assert not reference.noise_processes.keys() & reference.noise_packages.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ _CUT = frozenset({15, 16, 19})
 """Octets at which a field for a process or an app ends, so that a name of just this length may be a longer one's
 beginning: 15 on Linux (TASK_COMM_LEN), 16 on Darwin (MAXCOMLEN), 19 in PCAPdroid's trailer."""
 
+_ID = re.compile(r"[a-z][a-z0-9_-]*(?:\.[A-Za-z0-9_-]+)+\Z")
+"""A package or bundle id, and no name that happens to hold a point."""
 _Told = tuple[str | None, str | None, str | None, str]
 """app, app_from, app_by, whose."""
 
@@ -105,7 +108,7 @@ class Own:
 
     def __init__(self, manifest: Manifest, reference: Reference) -> None:
         self._id = manifest.app.id
-        self._system = reference.noise_packages
+        self._system = {*reference.noise_packages, *reference.noise_processes}
         names: list[str] = []
         if self._id is not None:
             known = reference.app(self._id, manifest.app.platform)
@@ -119,10 +122,10 @@ class Own:
         self._called = any(self.is_own(name) for name in names)
 
     def is_own(self, app: str) -> bool:
-        app = app.lower()
-        return app in self._names or (
-            len(app.encode()) in _CUT and any(name.startswith(app) and len(name) > len(app) for name in self._names)
-        )
+        return _among(app.lower(), self._names)
+
+    def _is_system(self, app: str) -> bool:
+        return _among(app, self._system)
 
     def tell(self, one: Said) -> _Told:
         """What the tables say of a flow of which this is said."""
@@ -132,12 +135,19 @@ class Own:
         app = one.app or ""
         if self.is_own(app):
             return (one.app, app_from, one.by, "app")
-        if one.system or app in self._system or (one.packages and one.packages <= self._system.keys()):
+        if one.system or self._is_system(app) or (one.packages and one.packages <= self._system):
             return (one.app, "system", one.by, "system")
         if one.packages:
             return (None, app_from, one.by, "other" if self._names else "app")
-        is_other = bool(self._names) and (self._called or "." in app)
+        is_other = bool(self._names) and (self._called or _ID.match(app) is not None)
         return (one.app, app_from, one.by, "other" if is_other else "app")
+
+
+def _among(app: str, names: set[str]) -> bool:
+    """True for one of these names, or for the beginning of one that a field cut off. No field cuts ids."""
+    if app in names:
+        return True
+    return len(app.encode()) in _CUT and _ID.match(app) is None and any(name.startswith(app) for name in names)
 
 
 # ------------------------------------------------------------------------------------------------ the tables

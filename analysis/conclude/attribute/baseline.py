@@ -17,8 +17,8 @@ from analysis.conclude.attribute.speaker import Flow
 
 LEAST = 60_000_000
 """Microseconds that the idle phases have together: what a phone does by itself comes seldom."""
-SLACK = 2_000_000
-"""Microseconds by which a change of the app in front may be seen late."""
+SLACK = 4_000_000
+"""Microseconds by which a change of the app in front may be seen late: who watches asks every few seconds."""
 _NOT_THE_APP = frozenset({"idle", "install", "uninstalled"})
 """Phases in which the app does not run, or not by itself."""
 
