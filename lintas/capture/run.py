@@ -176,7 +176,7 @@ class _Front:
         pages = Server()
         stack.callback(pages.stop)
         host = self._reached()
-        at = pages.certificate(host, self._certificate(""))
+        at = pages.certificate(host, self._certificate())
         try:
             ready = self._start(at)
             assert self._proxy is not None
@@ -262,12 +262,13 @@ class _Front:
 
     # ----------------------------------------------------------------------------------------- what is shown
 
-    def _certificate(self, address: str) -> Certificate:
+    def _certificate(self) -> Certificate:
         return Certificate(
             self._authority.name,
             self._authority.pem(),
             self._authority.fingerprint,
-            self._steps(address)[1 if self._answers.store in (words.STORES["user"], words.UNKNOWN_STORE) else 0 :],
+            # The first step brought it here. In the system's store nobody puts it from there.
+            [] if self._answers.store.by_system else self._steps("")[1:],
             lambda client: self._lines.put(("page", {"type": "fetched", "client": client})),
         )
 

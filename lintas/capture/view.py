@@ -64,8 +64,8 @@ def draw(now: Shown, prompt: str, width: int, height: int) -> RenderableType:
         grid.add_row(tables[2](now, each, wide), tables[3](now, each, wide))
         body = [grid]
     else:
-        each = max(room // 4 - 4, 1)
-        body = [table(now, each, width) for table in tables]
+        each = max(room // 4 - 5, 1)
+        body = [part for table in tables for part in (table(now, each, width), Text(""))]
     return Group(*head, Text(""), *body, *foot)
 
 
@@ -81,8 +81,8 @@ def _head(now: Shown) -> list[RenderableType]:
     )
     counts = (
         f"{now['requests']:,} requests  {words.amount(now['bytes_out'])} sent  "
-        f"{words.amount(now['bytes_in'])} received  {now['connections']:,} open connections  "
-        f"{now['refused']:,} refused  {words.amount(now['recorded'])} recorded"
+        f"{words.amount(now['bytes_in'])} received  {now['refused']:,} refused  "
+        f"{now['connections']:,} open  {words.amount(now['recorded'])} recorded"
     )
     lines: list[RenderableType] = [title, Text(printable(now["standing"])), Text(counts)]
     if now["trouble"]:
@@ -126,7 +126,7 @@ def _where(now: Shown, rows: int, width: int) -> Table:
 
 
 def _who(now: Shown, rows: int, width: int) -> Table:
-    made = _table("who", [("bytes_out", True), ("where", False), ("data_types", False)])
+    made = _table("who", [("bytes_out", True), ("country", False), ("data_types", False)])
     for row in now["operators"][:rows]:
         name = f"{row['name']} ({row['parent']})" if row["parent"] else row["name"]
         types = ", ".join(map(words.data_type, row["data_types"]))
@@ -135,7 +135,7 @@ def _who(now: Shown, rows: int, width: int) -> Table:
 
 
 def _what(now: Shown, rows: int, width: int) -> Table:
-    made = _table("what", [("transmissions", True), ("where", False), ("to", False)])
+    made = _table("what", [("transmissions", True), ("country", False), ("to", False)])
     for row in now["data_types"][:rows]:
         name = words.data_type(row["data_type"]) + ("?" if row["certainty"] == "low" else "")
         to = ", ".join(row["operators"])

@@ -44,7 +44,7 @@ function table(place, rows, columns, size) {
   drawn.append(top, body);
   box.replaceChildren(drawn);
 }
-let begun = 0, ended = false;
+let begun = 0, ended = false, folded = false;
 function clock() {
   if (!begun || ended) return;
   const s = Math.max(0, Math.floor(Date.now() / 1000 - begun / 1e6));
@@ -55,6 +55,7 @@ function clock() {
 function show(now) {
   const h = words.headings;
   begun = now.begun;
+  clock();
   $("phase").textContent = now.phase ? `${words.phase} ${spaced(now.phase)}` : words.no_phase;
   $("standing").textContent = now.ended ? words.ended : now.standing;
   $("trouble").hidden = !now.trouble;
@@ -69,18 +70,20 @@ function show(now) {
   }));
   $("behind").textContent = now.behind;
   const types = (row) => row.data_types.map(spaced).join(", ");
-  table("where", now.countries, [[h.where, (r) => r.name], [h.bytes_out, (r) => amount(r.bytes_out), "r nw"],
+  table("where", now.countries, [[h.country, (r) => r.name], [h.bytes_out, (r) => amount(r.bytes_out), "r nw"],
     [h.flows, (r) => number(r.flows), "r"], [h.data_types, types]], (r) => r.bytes_out);
-  table("who", now.operators, [[h.who, (r) => r.parent ? `${r.name} (${r.parent})` : r.name],
-    [h.bytes_out, (r) => amount(r.bytes_out), "r nw"], [h.where, (r) => r.places.join(" ")], [h.data_types, types]],
+  table("who", now.operators, [[h.company, (r) => r.parent ? `${r.name} (${r.parent})` : r.name],
+    [h.bytes_out, (r) => amount(r.bytes_out), "r nw"], [h.country, (r) => r.places.join(" ")], [h.data_types, types]],
     (r) => r.bytes_out);
-  table("what", now.data_types, [[h.what, (r) => spaced(r.data_type) + (r.certainty === "low" ? "?" : "")],
-    [h.transmissions, (r) => number(r.transmissions), "r"], [h.where, (r) => r.places.join(" ")],
+  table("what", now.data_types, [[h.data_type, (r) => spaced(r.data_type) + (r.certainty === "low" ? "?" : "")],
+    [h.transmissions, (r) => number(r.transmissions), "r"], [h.country, (r) => r.places.join(" ")],
     [h.to, (r) => r.operators.join(", ")]], (r) => r.transmissions);
   table("opaque", now.opaque, [[h.host, (r) => r.host || "–"], [h.count, (r) => number(r.count), "r"],
     [h.cause, (r) => [words.kinds[r.kind] || r.kind, r.cause && spaced(r.cause)].filter(Boolean).join(": ")]]);
   table("marks", [...now.marks].reverse(), [[words.at, (r) => new Date(r.at / 1000).toLocaleTimeString("en-GB")],
     [words.mark, (r) => r.phase ? `${words.phase} ${spaced(r.phase)}` : r.note]]);
+  // Once the phone is in, how it gets in is out of the way; whoever opens it again has it stay.
+  if (!folded && now.devices.some((d) => d.first)) { folded = true; document.querySelector("details.set").open = false; }
   if (now.ended) { clock(); ended = true; }
 }
 const source = new EventSource("now");
