@@ -81,6 +81,33 @@ trap 'printf moov >>"$last"; exit 0' INT TERM
 printf 'ftyp-' >"$last"
 while :; do printf mdat >>"$last"; sleep 0.05; done
 """
+# Mounts of one phone for all: a file system in memory empties a folder, and going away brings back what was there.
+_MOUNT = """#!/bin/sh
+echo "mount $*" >>"$PHONE/log"
+for last; do :; done
+case "$1" in
+-t) mv "$last" "$last.under"; mkdir "$last" ;;
+--bind) rm -rf "$last"; cp -r "$2" "$last" ;;
+*) exit 1 ;;
+esac
+"""
+_UMOUNT = """#!/bin/sh
+echo "umount $*" >>"$PHONE/log"
+[ -e "$1.under" ] || exit 1
+rm -rf "$1"; mv "$1.under" "$1"
+"""
+_NSENTER = """#!/bin/sh
+echo "nsenter $*" >>"$PHONE/log"
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
+"""
+_PROCESSES = """#!/bin/sh
+case "$0" in
+*/pidof) cat "$PHONE/zygotes" ;;
+*) echo "  PID  PPID"; cat "$PHONE/processes" ;;
+esac
+"""
 _LOGGED = """#!/bin/sh
 echo "{name} $*" >>"$PHONE/log"
 """
@@ -106,6 +133,7 @@ class FakePhone:
         for path in PATHS:
             (folder / "root" / path.strip("/")).mkdir(parents=True, exist_ok=True)
         (folder / "root/data/local/tmp").mkdir(parents=True)
+        (folder / "root/sdcard/Download").mkdir()
         for name, text in {
             "settings": _SETTINGS,
             ".apply": _APPLY,
@@ -113,7 +141,12 @@ class FakePhone:
             "id": _ID,
             "screenrecord": _SCREENRECORD,
             **{n: _ANSWERING.format(name=n) for n in ("dumpsys", "pm", "cmd")},
-            **{n: _LOGGED.format(name=n) for n in ("am", "mount", "umount", "nsenter", "chcon", "chown")},
+            **{n: _LOGGED.format(name=n) for n in ("am", "chcon", "chown")},
+            "mount": _MOUNT,
+            "umount": _UMOUNT,
+            "nsenter": _NSENTER,
+            "pidof": _PROCESSES,
+            "ps": _PROCESSES,
         }.items():
             self.program(name, text)
         self.listen()
