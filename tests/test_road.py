@@ -140,8 +140,15 @@ def test_the_demo_shop_says_what_it_should(tmp_path: Path) -> None:
     assert hosts["img.kirana.example"]["country"] in (None, "ID")
     assert hosts["unknown-edge.example"]["level"] == 0
     assert hosts["connectivitycheck.gstatic.com"]["system_noise"]
-    assert {"ca_refused", "encrypted", "non_http"} <= set(made["opaque"]["kind"].to_pylist())
-    assert "pinned" not in made["opaque"]["kind"].to_pylist()
+    assert set(made["opaque"]["kind"].to_pylist()) == {"pinned", "probable_pin", "encrypted", "non_http"}
+    took = [f for f in made["flows"].to_pylist() if f["tls"] and f["decrypted"]]
+    for row in made["opaque"].to_pylist():
+        if row["kind"] in ("pinned", "probable_pin"):
+            flow = made["flows"].to_pylist()[row["flow"]]
+            assert flow["app_from"] == "stated"
+            before = {f["host"] for f in took if f["app"] == flow["app"] and f["first"] <= flow["first"]}
+            assert before
+            assert row["host"] not in before
     planted = made["transmissions"].filter(pc.equal(made["transmissions"]["method"], "planted"))
     types = set(planted["data_type"].to_pylist())
     assert {

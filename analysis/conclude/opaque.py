@@ -144,17 +144,17 @@ def _could_be(one: str | None, other: str | None) -> bool:
 def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture, proven: bool) -> str:
     """What a part's signal means, before what was passed through for it."""
     kind, cause = str(part["kind"]), part["cause"]
-    taken = proven or _took_another(row, capture)
-    if kind == "ca_refused":
-        return "pinned" if cause in _NOT_TRUSTED and taken else kind
-    if kind != "unread":
+    if kind not in ("ca_refused", "unread"):
         return kind
+    taken = proven or _took_another(row, capture)
     if cause == "closed_after_handshake":
         if capture.was_opened(row):
             return "unused"
         if capture.closed[_who(row)] < _AGAIN:
             return "encrypted"
         return "probable_pin" if taken else "probable_refusal"
+    if kind == "ca_refused":
+        return "pinned" if cause in _NOT_TRUSTED and taken else kind
     if cause == "quic":
         return "fell_back" if capture.was_opened(row, "tcp") else "encrypted"
     if cause in _UNUSED:

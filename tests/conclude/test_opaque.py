@@ -102,6 +102,8 @@ def test_closed_behind_the_handshake_again_and_again_is_probably_a_refusal() -> 
     assert kinds(took, *again) == [(1, "probable_pin"), (2, "probable_pin")]
     for proven in (Manifest(opened_by="system_certificate"), Manifest(device=Device(by_system=True))):
         assert kinds(*again, manifest=proven) == [(1, "probable_pin"), (2, "probable_pin")]
+    told = [signal(n, "closed_after_handshake", "ca_refused", **known) for n in (1, 2)]
+    assert kinds(took, *told) == [(1, "probable_pin"), (2, "probable_pin")], "whatever kind a tool gave it"
     guessed = [f | {"app_from": "inferred"} for f in again]
     assert {kind for _, kind in kinds(took, *guessed)} == {"probable_refusal"}
 
