@@ -126,15 +126,16 @@ def _totals(tables: Tables, app_only: bool = False) -> dict[int, list[int]]:
             total[0] += 1
             total[1] += out or 0
             total[2] += back or 0
-    wanted = ("flow", "destination", "request_bytes", "response_bytes")
-    for flow, destination, out, back in zip(*(exchanges[c].to_pylist() for c in wanted), strict=True):
+    wanted = ("flow", "destination", "whose", "request_bytes", "response_bytes")
+    for flow, destination, whose, out, back in zip(*(exchanges[c].to_pylist() for c in wanted), strict=True):
         of_flow = counts.get(flow)
         if of_flow is not None and of_flow != destination:
             # One connection served several names: the octets go with the request, not with the first name.
             for n, octets in ((1, out or 0), (2, back or 0)):
                 moved = min(octets, totals[of_flow][n])
                 totals[of_flow][n] -= moved
-                totals[destination][n] += moved
+                if not app_only or whose == "app":
+                    totals[destination][n] += moved
     return totals
 
 
@@ -197,6 +198,8 @@ def describe(tables: Tables, manifest: Manifest, reference: Reference, settings:
             known_anycast=who.content_network and not witnesses.has_region(address),
         )
         if address is None or witnesses.reserved(address):
+            # An address that no public network has is no machine in a country, however near it answered.
+            found.country, found.level, found.best_level_here = None, 0, 0
             found.reason = "no_address" if address is None else "reserved"
         _place(row, found, time)
         _who(row, who)
