@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from lintas.phone.commands import app as phone
 from lintas.terminal import Progress, emit, ended, fail, guarded
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+app.add_typer(phone)
 
 
 @app.callback(invoke_without_command=True)

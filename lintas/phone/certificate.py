@@ -91,8 +91,9 @@ def in_system(phone: Phone, certificate: Certificate) -> bool:
     Without root the system's store can be read all the same; what single processes see cannot."""
     look = f"if [ -d {CONSCRYPT} ]; then cat {CONSCRYPT}/{certificate.name}; else cat {SYSTEM}/{certificate.name}; fi"
     if phone.root is not None:
-        each = f"nsenter --mount=/proc/$z/ns/mnt -- sh -c {shlex.quote(look)} || exit 1"
-        answer = phone.as_root(f"for z in $(pidof zygote zygote64); do {each}; done")
+        answer = phone.as_root(
+            f"{_ENTER}\nfor z in $(pidof zygote zygote64); do enter $z {shlex.quote(look)} || exit 1; done"
+        )
     else:
         answer = phone.run(look)
     held = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", answer.out, re.DOTALL)
@@ -113,7 +114,9 @@ def _into_system(phone: Phone, certificate: Certificate) -> Outcome:
         phone.push(certificate.pem, staged)
         memory = Memory(key_of(phone))
         memory.write(certificate={"name": certificate.name, "store": "system"})
-        answer = phone.as_root(_script(staged, certificate.name), 60.0)
+        # A root of one's own may have mounts of its own: in those of the first process all see it.
+        script = shlex.quote(_script(staged, certificate.name))
+        answer = phone.as_root(f"{_ENTER}\nenter 1 {script}", 60.0)
         phone.run(["rm", "-f", staged])
         if not answer.ok or not in_system(phone, certificate):
             why = " ".join((answer.err or answer.out).split())[-160:] or "it does not stand in the store"
@@ -126,6 +129,13 @@ def _into_system(phone: Phone, certificate: Certificate) -> Outcome:
         "The certificate stands in the phone's system store, until the phone starts again. Apps that pin a certificate "
         "of their own refuse it all the same.",
     )
+
+
+_ENTER = """
+enter() {
+    if command -v nsenter >/dev/null; then nsenter --mount=/proc/$1/ns/mnt -- sh -c "$2"; else sh -c "$2"; fi
+}"""
+"""Runs a text in the mounts of a process. Before Android 8 there is no program for it, and all share one view."""
 
 
 def _script(staged: str, name: str) -> str:
