@@ -114,15 +114,16 @@ def run(
     memory.begin(detector.spec())
     ends = _ends(capture)
     total = sum(ends.values())
-    hashed, opened = _open_files(capture, options, manifest, ends, memory, tell)
+    hashed = _hash_files(capture, ends, memory, tell)
     key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, hashed.private)
     assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
     for loss in (*capture.losses, *hashed.losses):
         if options.sealed or loss.kind != "not_sealed":
             assembler.lose(loss)
     readers = _Readers(detector, options.workers, memory)
-    events = _read_all(opened, assembler, readers, tell, total)
-    raw = assembler.tables(_source_table(capture, hashed, opened))
+    shared = Options(options.batch, device=manifest.device.address, sealed=options.sealed, ends=ends)
+    kinds, events = _read_all(capture, shared, assembler, readers, tell, total)
+    raw = assembler.tables(_source_table(capture, hashed, kinds))
     tell("conclude", 0, 1)
     day, day_from = _capture_date(raw, manifest, options, reference)
     settings = Settings(
@@ -305,14 +306,6 @@ class _Hashed:
     losses: list[Loss]
 
 
-@dataclass(slots=True)
-class _Opened:
-    name: str
-    kind: str
-    leg: str | None
-    batches: Iterator[Batch]
-
-
 def _ends(capture: folder.Capture) -> dict[Path, int]:
     """How much of each file is read: what it held when the audit began. The journal's lines are written before the
     flow that they belong to, so it is asked after the dump. Raises InputError where a file is gone."""
@@ -322,21 +315,9 @@ def _ends(capture: folder.Capture) -> dict[Path, int]:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}).") from error
 
 
-def _open_files(
-    capture: folder.Capture,
-    options: AuditOptions,
-    manifest: folder.Manifest,
-    ends: dict[Path, int],
-    memory: Memory,
-    tell: Progress,
-) -> tuple[_Hashed, list[_Opened]]:
-    """Hash every file and tell what it is. A file of a folder that cannot be read is a loss; where none can, or
-    the only one cannot, that is said."""
-    from analysis.sources.identify import open_source
-
+def _hash_files(capture: folder.Capture, ends: dict[Path, int], memory: Memory, tell: Progress) -> _Hashed:
+    """Hash every file. One that is not what the manifest says is a loss, and read all the same."""
     hashed = _Hashed([], [], [], [])
-    opened: list[_Opened] = []
-    refusals: list[InputError] = []
     done, total = 0, sum(ends.values())
     for file in capture.files:
 
@@ -355,41 +336,14 @@ def _open_files(
         if file.stated_sha256 is not None and file.stated_sha256 != sha256:
             where = "its SHA-256 is not the one that the manifest names: it was changed after the manifest was written"
             hashed.losses.append(Loss(file.name, "file_changed", 1, size, where))
-        beside = tuple((f.name, f.path) for f in capture.files if f is not file)
-        if not size and not options.sealed:
-            opened.append(_Opened(file.name, "other", file.leg, iter(())))
-            continue
-        told = Options(
-            batch=options.batch,
-            leg=file.leg,
-            device=manifest.device.address,
-            beside=beside,
-            sealed=options.sealed,
-            ends=ends,
-        )
-        try:
-            kind, batches = open_source(file.path, file.name, told)
-            opened.append(_Opened(file.name, kind, file.leg, batches))
-        except InputError as error:
-            refusals.append(error)
-            opened.append(_Opened(file.name, "other", file.leg, iter(())))
-            hashed.losses.append(
-                Loss(file.name, "file_not_read", 1, size, str(error).replace(str(file.path), file.name))
-            )
-    if len(refusals) == len(capture.files):
-        if len(refusals) == 1:
-            raise refusals[0]
-        raise InputError(
-            f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {refusals[0]}"
-        )
-    return hashed, opened
+    return hashed
 
 
-def _source_table(capture: folder.Capture, hashed: _Hashed, opened: list[_Opened]) -> pa.Table:
+def _source_table(capture: folder.Capture, hashed: _Hashed, kinds: list[str]) -> pa.Table:
     rows = []
-    for n, (file, one) in enumerate(zip(capture.files, opened, strict=True)):
-        leg = file.leg or ("wire" if one.kind in ("pcap", "pcapng") else "phone")
-        row = {"source": n, "file": file.name, "kind": one.kind, "leg": leg}
+    for n, (file, kind) in enumerate(zip(capture.files, kinds, strict=True)):
+        leg = file.leg or ("wire" if kind in ("pcap", "pcapng") else "phone")
+        row = {"source": n, "file": file.name, "kind": kind, "leg": leg}
         rows.append(row | {"sha256": hashed.sha256[n], "bytes": hashed.sizes[n]})
     return tables.TABLES["sources"].from_rows(rows)
 
@@ -537,14 +491,22 @@ class _Readers:
 
 
 def _read_all(
-    opened: list[_Opened],
+    capture: folder.Capture,
+    shared: Options,
     assembler: Assembler,
     readers: _Readers,
     tell: Progress,
     total: int,
-) -> list[dict[str, Any]]:
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Read every file into ``assembler``, one after another, so that what one found out is known to the next; what
+    each is, and the events. ``shared``: what all sources are told. A file that cannot be read is a loss; where none
+    can, or the only one cannot, that is said."""
+    from analysis.sources.identify import open_source
+
     waiting: deque[tuple[Batch, _Asked]] = deque()
+    kinds: list[str] = []
     events: list[dict[str, Any]] = []
+    refusals: list[InputError] = []
     done = 0
 
     def take() -> None:
@@ -552,11 +514,23 @@ def _read_all(
         assembler.add(batch, readers.answer(asked))
 
     try:
-        for one in opened:
+        for file in capture.files:
             reached = 0
-            for batch in one.batches:
+            kind = "other"
+            batches: Iterator[Batch] = iter(())
+            if shared.ends[file.path] or shared.sealed:
+                beside = tuple((f.name, f.path) for f in capture.files if f is not file)
+                told = dataclasses.replace(shared, leg=file.leg, beside=beside)
+                try:
+                    kind, batches = open_source(file.path, file.name, told)
+                except InputError as error:
+                    refusals.append(error)
+                    why = str(error).replace(str(file.path), file.name)
+                    assembler.lose(Loss(file.name, "file_not_read", 1, shared.ends[file.path], why))
+            kinds.append(kind)
+            for batch in batches:
                 events += batch.events
-                readers.memory.met(one.name, batch)
+                readers.memory.met(file.name, batch)
                 waiting.append((batch, readers.ask(batch.messages)))
                 while len(waiting) > readers.window:
                     take()
@@ -567,8 +541,14 @@ def _read_all(
             take()
     finally:
         readers.close()
+    if len(refusals) == len(capture.files):
+        if len(refusals) == 1:
+            raise refusals[0]
+        raise InputError(
+            f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {refusals[0]}"
+        )
     tell("read", total, total)
-    return events
+    return kinds, events
 
 
 # ------------------------------------------------------------------------------------------- what it was about

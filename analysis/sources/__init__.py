@@ -76,6 +76,9 @@ class Options:
     ends: Mapping[Path, int] = field(default_factory=dict)
     """Octets of each file that are read, this one and those beside it: what a file grows by while an audit reads it
     is neither in its hash nor in its tables."""
+    found: dict[Path, Any] = field(default_factory=dict)
+    """What was found out while a file was read that those beside it ask for. All sources of one audit share it, so
+    that a file that was read is not surveyed once more."""
 
 
 class Source(Protocol):

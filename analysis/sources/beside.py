@@ -121,5 +121,9 @@ def dumped(options: Options) -> Dumped:
 
     found = Dumped({}, {})
     for source, path in _of_kind(options, "mitmproxy"):
-        mitm.survey(path, source, options, found.flows, found.conversations)
+        known = options.found.get(path)
+        if not isinstance(known, Dumped):
+            known = mitm.survey(path, source, options)
+        found.flows.update({flow: keys for flow, keys in known.flows.items() if flow not in found.flows})
+        found.conversations.update(known.conversations)
     return found

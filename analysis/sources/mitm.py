@@ -20,7 +20,7 @@ from analysis.folder import sse
 from analysis.folder.ciphertext import ciphertext
 from analysis.model import Clue, Exchange, Headers, InputError, Key, Message, Micros, Origin
 from analysis.sources import Batch, Options
-from analysis.sources.beside import Journaled, conversation, journaled, passed_through, peer
+from analysis.sources.beside import Dumped, Journaled, conversation, journaled, passed_through, peer
 from analysis.sources.mitm_dump import Gap, Record, State, records
 from analysis.sources.octets import Octets
 from analysis.sources.rows import (
@@ -51,16 +51,11 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
         yield from _Reader(source, options).batches(path, octets)
 
 
-def survey(
-    path: Path,
-    source: str,
-    options: Options,
-    flows: dict[str, tuple[Key, Key | None]],
-    conversations: dict[tuple[str, ...], Key],
-) -> None:
-    """Note the keys that :func:`read` gives to the flows of a dump, by the proxy's flow id, and to conversations."""
+def survey(path: Path, source: str, options: Options) -> Dumped:
+    """The keys that :func:`read` gives to the flows of a dump, by the proxy's flow id, and to conversations."""
     reader = _Reader(source, options)
     reader.sealed_away = passed_through(options)
+    flows: dict[str, tuple[Key, Key | None]] = {}
     exchanges = 0
     with Octets(path, options.ends.get(path)) as octets:
         for number, record in enumerate(r for r in records(path, octets) if isinstance(r, Record)):
@@ -70,7 +65,7 @@ def survey(
             if record.state is not None and not reader.elsewhere(record.state):
                 known = reader.conversation(record.state, number)
                 flows.setdefault(record.key, (Key(source, known.unit), exchange))
-    conversations |= {name: Key(source, c.unit) for name, c in reader.conversations.items()}
+    return reader.dumped(flows)
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
@@ -128,6 +123,8 @@ class _Made:
     exchange: Exchange | None = None
     messages: list[Message] = field(default_factory=list)
     clues: list[Clue] = field(default_factory=list)
+    flow: Key | None = None
+    """None: the record could not be understood, or counts elsewhere."""
 
 
 @dataclass(slots=True)
@@ -150,6 +147,7 @@ class _Reader:
         self.journal, self.sealed_away = journaled(self.options), passed_through(self.options)
         batches = Batches(self.options)
         number = messages = understood = 0
+        flows: dict[str, tuple[Key, Key | None]] = {}
         why = ""
         for record in records(path, octets):
             if isinstance(record, Gap):
@@ -159,6 +157,8 @@ class _Reader:
             batches.name(number, _text(_mapping(record.state).get("id")))
             number += 1
             messages += len(made.messages)
+            if made.flow is not None:
+                flows.setdefault(record.key, (made.flow, None if made.exchange is None else made.exchange.key))
             understood += record.state is not None
             why = why or record.why
             batches.add(made.exchange, made.messages, made.clues)
@@ -170,11 +170,15 @@ class _Reader:
             raise InputError(f"{path} begins like a mitmproxy dump and holds no whole flow; it breaks off too early.")
         if octets.torn is not None and self.options.sealed:
             self.losses.add("file_torn", octets.torn)
+        self.options.found[path] = self.dumped(flows)
         self._from_journal()
         yield from batches.rows(map(self._row, self.conversations.values()), octets.done)
         last = batches.take(octets.done)
         last.names, last.losses = self.names.batch(), self.losses.all()
         yield last
+
+    def dumped(self, flows: dict[str, tuple[Key, Key | None]]) -> Dumped:
+        return Dumped(flows, {name: Key(self.source, c.unit) for name, c in self.conversations.items()})
 
     def _gap(self, gap: Gap, octets: Octets) -> None:
         if not gap.torn:
@@ -207,6 +211,7 @@ class _Reader:
         else:
             self.losses.add("flow_unread", "flows of the dump of an unknown type", record.length)
             made = _Made()
+        made.flow = Key(self.source, known.unit)
         made.clues += self._certificate(state, known, number, record)
         for n, message in enumerate(made.messages):
             message.key = Key(self.source, first_message + n)
