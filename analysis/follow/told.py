@@ -21,6 +21,7 @@ MOST_ROWS = 200
 _SHOWN_LEVEL = 2
 """Location evidence from which a country stands without a question mark."""
 _CERTAINTIES = ("high", "medium", "low")
+_COUNTS = ("flows", "bytes_out", "bytes_in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +155,24 @@ class _Sum:
 
 
 def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dict[str, Any]:
-    """The capture so far: totals, and lists by place and operator, by data type, of what could not be opened, of
-    phases and marks, of losses and findings. Each list is cut at ``MOST_ROWS``, largest first."""
+    """The capture so far: totals, and lists by place and operator, by data type, of what could not be opened, of who
+    spoke, of phases and marks, of losses and findings. Each list is cut at ``MOST_ROWS``, largest first.
+
+    Data types are those that the app under test sent; places and operators say whose the traffic was."""
     rows = made["destinations"].to_pylist()
-    sent: dict[int, dict[str, str]] = defaultdict(dict)
+    counted = {flow for flow, same_as in _rows(made["flows"], "flow", "same_as") if same_as is None}
+    sent: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)
     types: dict[str, dict[str, Any]] = {}
     by_number = {row["destination"]: row for row in rows}
-    columns = ("destination", "direction", "data_type", "method", "certainty")
-    for destination, direction, data_type, method, certainty in _rows(made["transmissions"], *columns):
-        if direction != "sent":
+    columns = ("flow", "destination", "whose", "direction", "data_type", "method", "certainty")
+    for flow, destination, whose, direction, data_type, method, certainty in _rows(made["transmissions"], *columns):
+        if direction != "sent" or flow not in counted:
             continue
         if destination is not None:
-            sent[destination][data_type] = _surer(sent[destination].get(data_type), certainty)
+            of_share = sent[destination, whose]
+            of_share[data_type] = _surer(of_share.get(data_type), certainty)
+        if whose != "app":
+            continue
         told = types.setdefault(data_type, {"count": 0, "to": set(), "method": method, "certainty": certainty})
         told["count"] += 1
         told["to"].add(destination)
@@ -178,7 +185,8 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
         "transmissions": made["transmissions"].num_rows,
         "bytes_out": sum(r["bytes_out"] for r in rows),
         "bytes_in": sum(r["bytes_in"] for r in rows),
-        **_listed("destinations", _grouped(rows, sent, reference)),
+        **_listed("destinations", _grouped(rows, _shares(made), sent, reference)),
+        **_listed("apps", made["apps"].to_pylist()),
         **_listed("data_types", _types(types, by_number, reference)),
         **_listed("opaque", _opaque(made)),
         "refused": sum(n for kind, n in _rows(made["opaque"], "kind", "count") if kind in ("ca_refused", "pinned")),
@@ -194,23 +202,51 @@ def _listed(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: rows[:MOST_ROWS], **({f"{name}_left_out": left} if left > 0 else {})}
 
 
+def _shares(made: Tables) -> dict[int, dict[str, list[int]]]:
+    """Flows, octets out and octets in of each destination, by whose they are: the app's, and of what is left that of
+    other apps and of the phone's own system."""
+    others: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    names = ("destination", "whose", "same_as", "bytes_out", "bytes_in")
+    for destination, whose, same_as, out, back in _rows(made["flows"], *names):
+        if whose == "other" and same_as is None:
+            for n, count in enumerate((1, out or 0, back or 0)):
+                others[destination][n] += count
+    found = {}
+    for row in made["destinations"].to_pylist():
+        number = row["destination"]
+        app = [row[f"app_{name}"] for name in _COUNTS]
+        rest = [row[name] - mine for name, mine in zip(_COUNTS, app, strict=True)]
+        other = [min(pair) for pair in zip(others[number], rest, strict=True)]
+        system = [left - theirs for left, theirs in zip(rest, other, strict=True)]
+        shares = {whose: share for whose, share in (("app", app), ("other", other), ("system", system)) if any(share)}
+        found[number] = shares or {"app" if row["system_noise"] is None else "system": app}
+    return found
+
+
 def _grouped(
-    rows: list[dict[str, Any]], sent: Mapping[int, Mapping[str, str]], reference: Reference
+    rows: list[dict[str, Any]],
+    shares: Mapping[int, Mapping[str, list[int]]],
+    sent: Mapping[tuple[int, str], Mapping[str, str]],
+    reference: Reference,
 ) -> list[dict[str, Any]]:
-    """Destinations by place, operator and class of system noise, which is shown apart."""
+    """Destinations by place, operator, whose traffic it was and class of system noise: what is not the app's is shown
+    apart."""
     sensitivity = {t.id: t.sensitivity for t in reference.data_types.values()}
     sums: dict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
     first: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
-        key = (place(row), row["operator"], operator(row), row["system_noise"])
-        first.setdefault(key, row)
-        total = sums[key]
-        total.flows += row["flows"]
-        total.bytes_out += row["bytes_out"]
-        total.bytes_in += row["bytes_in"]
-        total.destinations.add(row["destination"])
-        for data_type, certainty in sent.get(row["destination"], {}).items():
-            total.data_types[data_type] = _surer(total.data_types.get(data_type), certainty)
+        number = row["destination"]
+        for whose, (flows, out, back) in shares[number].items():
+            noise = row["system_noise"] if whose == "system" else None
+            key = (place(row), row["operator"], operator(row), noise, whose)
+            first.setdefault(key, row)
+            total = sums[key]
+            total.flows += flows
+            total.bytes_out += out
+            total.bytes_in += back
+            total.destinations.add(number)
+            for data_type, certainty in sent.get((number, whose), {}).items():
+                total.data_types[data_type] = _surer(total.data_types.get(data_type), certainty)
     made = []
     for key, total in sums.items():
         row = first[key]
@@ -223,6 +259,7 @@ def _grouped(
                 "operator_confidence": row["operator_confidence"],
                 "parent_name": row["parent_name"],
                 "system_noise": key[3],
+                "whose": key[4],
                 **total.told(sensitivity),
             }
         )

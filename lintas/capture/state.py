@@ -81,8 +81,9 @@ class State:
         """How things stand, as plain values for the terminal and the page. Holds no personal value."""
         look, counts = self._look, self._counts
         destinations = look.get("destinations", [])
-        apps = [d for d in destinations if not d.get("system_noise")]
-        noise = [d for d in destinations if d.get("system_noise")]
+        apps = [d for d in destinations if d.get("whose", "app") == "app"]
+        others = [d for d in destinations if d.get("whose") == "other"]
+        noise = [d for d in destinations if d.get("whose") == "system"]
         return {
             "name": self.name,
             "folder": self.folder,
@@ -112,6 +113,8 @@ class State:
             "countries": _by_place(apps),
             "operators": _by_operator(apps),
             "noise": _sum(noise) if noise else None,
+            "others": _sum(others) if others else None,
+            "apps": look.get("apps", []),
             "data_types": look.get("data_types", []),
             "opaque": look.get("opaque", []),
             "left_out": sum(v for k, v in look.items() if k.endswith("_left_out")),

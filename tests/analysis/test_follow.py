@@ -309,8 +309,15 @@ def test_the_summary_adds_up_to_the_tables(feeding: Callable[[Path], Feeding]) -
     for name in ("flows", "bytes_out", "bytes_in"):
         assert sum(r[name] for r in rows) == told[name] == sum(look.made["destinations"][name].to_pylist())
     assert sum(r["destinations"] for r in rows) == look.made["destinations"].num_rows
-    sent = [d for d in look.made["transmissions"]["direction"].to_pylist() if d == "sent"]
-    assert sum(r["transmissions"] for r in told["data_types"]) == len(sent)
+    counted = {f["flow"] for f in look.made["flows"].to_pylist() if f["same_as"] is None}
+    leaves = [t for t in look.made["transmissions"].to_pylist() if t["direction"] == "sent" and t["flow"] in counted]
+    assert sum(r["transmissions"] for r in told["data_types"]) == sum(t["whose"] == "app" for t in leaves)
+    assert {r["whose"] for r in rows} == {"app", "system"}
+    assert all(r["whose"] == "system" for r in rows if r["system_noise"])
+    app = [r for r in rows if r["whose"] == "app"]
+    for name in ("flows", "bytes_out", "bytes_in"):
+        assert sum(r[name] for r in app) == sum(look.made["destinations"][f"app_{name}"].to_pylist())
+    assert told["apps"] == look.made["apps"].to_pylist()
     assert sum(r["bytes"] for r in told["opaque"]) == sum(look.made["opaque"]["bytes"].to_pylist())
     assert [p["phase"] for p in told["phases"]] == [p["phase"] for p in look.about["manifest"]["phases"]]
     assert json.loads(json.dumps(told)) == told

@@ -434,6 +434,8 @@ FLOW = st.fixed_dictionaries(
         "decrypted": st.booleans(),
     }
 )
+FILE = st.lists(FLOW, max_size=4, unique_by=lambda f: (f["sport"], f["dst"], f["first"] // (10 * SECOND)))
+"""Two ends have one conversation at a time."""
 SOCKET = st.builds(
     lambda second, port, dst, owner: socket(port, owner[0], owner[1], at=second * SECOND, dst=(dst, 443)),
     st.sampled_from([99, 400, 402, 425, 511]),
@@ -444,7 +446,7 @@ SOCKET = st.builds(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(FLOW, max_size=4), min_size=1, max_size=3), st.lists(SOCKET, max_size=5), st.randoms())
+@given(st.lists(FILE, min_size=1, max_size=3), st.lists(SOCKET, max_size=5), st.randoms())
 def test_the_order_of_files_and_lines_changes_nothing(
     files: list[list[dict[str, Any]]], events: list[Event], dice: random.Random
 ) -> None:
