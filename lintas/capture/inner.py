@@ -81,6 +81,7 @@ class Doors:
     """Transport and port of each listener."""
     _known: set[str] = field(default_factory=set)
     _turned_away: set[str] = field(default_factory=set)
+    _kept_out: set[tuple[str, int]] = field(default_factory=set)
 
     name = "lintasdoors"
 
@@ -150,6 +151,10 @@ class Doors:
             server.error = "this machine's loopback is not the phone's"
         if server.error:
             self.seen.kept_out += 1
+            place = (str(host), int(port))
+            if place not in self._kept_out and len(self._kept_out) < 1000:
+                self._kept_out.add(place)
+                self.tell("kept_out", client=client.peername[0], server=list(place), reason=server.error)
 
     def tls_start_server(self, data: tls.TlsData) -> None:
         """The proof's server has a certificate that nobody signed, and is asked for nothing but an echo."""

@@ -7,9 +7,10 @@ and SIGHUP, so that whoever started it may end in any way.
 Standard input and output carry lines of JSON. In: ``{"do": "event", "type": ..., ...}``, ``{"do": "phase", "phase":
 ..., "note": ...}``, ``{"do": "describe", "changes": {...}}`` (fields of the manifest, dotted), ``{"do": "proved"}``
 (the loopback listener of the proof is closed), ``{"do": "end"}``. Out: ``ready`` (modes and where they listen),
-``failed`` (text: why it does not start), ``status`` (counts, twice a second where they changed), ``device``, ``first``
-(first decrypted request of a device), ``stranger``, ``trouble`` (text), ``sealed``. Standard error: warnings, one a
-line. Exit codes: 0 sealed, 2 not started.
+``failed`` (text: why it does not start), ``status`` (counts, twice a second where they changed), ``device``,
+``first`` (decrypted request of a device), ``stranger`` (turned away), ``kept_out`` (a connection that led to this
+machine itself), ``trouble`` (text), ``sealed``. Standard error: warnings, one a line. Exit codes: 0 sealed, 2 not
+started.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from lintas.capture.keyboard import Keyboard, Keys
 from lintas.capture.page import Certificate, Content, Server
 from lintas.capture.state import State
 from lintas.capture.tunnel import Tunnel
-from lintas.capture.view import Terminal, behind, line
+from lintas.capture.view import Terminal, apart, behind, line
 from lintas.terminal import INTERRUPTED, UNREAD, fail, labelled, printable
 
 _START = 30.0
@@ -329,7 +329,7 @@ class _Front:
         setup.append(
             {"heading": "What this hides", "picture": "", "alt": "", "steps": [], "texts": [self._answers.store.hides]}
         )
-        return Content(self._snapshot, setup, pictures, _page_texts(self._folder.name))
+        return Content(self._snapshot, setup, pictures, page_texts(self._folder.name))
 
     def _kept(self) -> str:
         a = self._authority
@@ -337,7 +337,7 @@ class _Front:
 
     def _snapshot(self) -> dict[str, Any]:
         now = self._state.snapshot()
-        return {**now, "behind": behind(now)}
+        return {**now, "behind": behind(now), "apart": apart(now)}
 
     def _show_setup(self, at: tuple[str, int], page: str) -> None:
         """How the phone gets in, before anything is looked at."""
@@ -435,6 +435,10 @@ class _Front:
         self._state.from_proxy(said)
         if said["type"] == "sealed":
             self._sealed = said
+        elif said["type"] == "kept_out":
+            self._say_event(**{k: said[k] for k in ("type", "at", "client", "server", "reason")})
+        elif said["type"] == "stranger":
+            self._say_event(type="turned_away", at=said["at"], client=said["client"])
         elif said["type"] == "first" and self._answers.store.by_system and not self._trusted:
             # Only now is it sure that the store was in use: before, a refusal may have been a missing certificate.
             self._trusted = True
@@ -509,7 +513,8 @@ class _Front:
                     return
 
 
-def _page_texts(name: str) -> dict[str, Any]:
+def page_texts(name: str) -> dict[str, Any]:
+    """The live page's own texts, for a capture of that name."""
     import json
 
     page = {

@@ -96,16 +96,21 @@ def _foot(now: Shown, prompt: str) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(behind(now), "dim")]
     if now["left_out"]:
         lines.append(Text(words.LEFT_OUT.format(n=f"{now['left_out']:,}"), "dim"))
-    if now["noise"]:
-        noise = now["noise"]
-        lines.append(
-            Text(f"{words.HEADINGS['noise']}: {noise['flows']:,} flows, {words.amount(noise['bytes_out'])} sent", "dim")
-        )
+    lines += [Text(text, "dim") for text in apart(now)]
     if now["kept_out"]:
         lines.append(Text(words.KEPT_OUT.format(n=f"{now['kept_out']:,}"), "yellow"))
     lines += [Text(printable(text), "yellow") for text in now["warnings"][-2:]]
     lines.append(Text(prompt, "reverse"))
     return lines
+
+
+def apart(now: Shown) -> list[str]:
+    """What stands in none of the lists, since it is not the app's."""
+    return [
+        f"{words.HEADINGS[whose]}: {now[whose]['flows']:,} flows, {words.amount(now[whose]['bytes_out'])} sent"
+        for whose in ("noise", "others")
+        if now[whose]
+    ]
 
 
 def behind(now: Shown) -> str:

@@ -203,7 +203,8 @@ HEADINGS = {
     "count": "times",
     "cause": "how",
     "host": "host",
-    "noise": "the system's own traffic, shown apart",
+    "noise": "The system's own traffic, shown apart",
+    "others": "Other apps' traffic, shown apart",
 }
 LIVE_NOTE = (
     "A country with ? rests on one weak source. Whose law reaches these companies, and what the rules say, is in the "

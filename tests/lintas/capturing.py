@@ -240,7 +240,7 @@ def serving(place: Path) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the server's own way to name them
 
         def log_message(self, *_: Any) -> None:
             return

@@ -68,7 +68,7 @@ function show(now) {
   $("counts").replaceChildren(...counts.map(([name, value]) => {
     const box = make("div"); box.append(make("dt", words.counts[name]), make("dd", value)); return box;
   }));
-  $("behind").textContent = now.behind;
+  $("behind").textContent = [now.behind, ...now.apart].join(" · ");
   const types = (row) => row.data_types.map(spaced).join(", ");
   table("where", now.countries, [[h.country, (r) => r.name], [h.bytes_out, (r) => amount(r.bytes_out), "r nw"],
     [h.flows, (r) => number(r.flows), "r"], [h.data_types, types]], (r) => r.bytes_out);

@@ -1,0 +1,457 @@
+"""The parts of a live capture, each by itself: where it listens, its keys, what it remembers, what keys on the keyboard
+mean, what the live view makes of the lines that reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ipaddress
+import json
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy import exceptions
+from mitmproxy.proxy import mode_specs
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from mitmproxy.test import tflow
+
+from analysis.folder import PHASES
+from analysis.model import InputError
+from lintas.capture import authority, checks, network, settings, tunnel, words
+from lintas.capture.inner import Doors, Hidden
+from lintas.capture.keyboard import Keys
+from lintas.capture.settings import Answers
+from lintas.capture.state import State, place_name
+from lintas.capture.view import draw, line
+
+LOOPBACK = ipaddress.ip_address("127.0.0.1")
+
+# ---------------------------------------------------------------------------------------------- where it listens
+
+
+def test_modes_are_told_to_mitmproxy_with_their_address() -> None:
+    found = network.modes(
+        ["wireguard", "regular@8081", "upstream:http://192.0.2.7:3128@9000", "local:curl"], LOOPBACK, None
+    )
+    assert [m.spec for m in found] == [
+        "wireguard@127.0.0.1:51820",
+        "regular@127.0.0.1:8081",
+        "upstream:http://192.0.2.7:3128@127.0.0.1:9000",
+        "local:curl",
+    ]
+    for mode in found:
+        assert mode_specs.ProxyMode.parse(mode.spec).type_name == mode.kind
+    # An upstream's own port is no port to listen at.
+    assert network.modes(["upstream:http://a.example:3128"], LOOPBACK, None)[0].port == 8080
+    assert network.modes(["regular"], LOOPBACK, 9999)[0].port == 9999
+    assert network.modes(["regular"], ipaddress.ip_address("fe80::1"), None)[0].spec == "regular@fe80::1:8080"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["regular", "transparent"],
+        ["regular@9", "socks5@9"],
+        ["regular@70000"],
+        ["regular:x"],
+        ["upstream"],
+        ["reverse:a"],
+    ],
+)
+def test_modes_that_cannot_be(texts: list[str]) -> None:
+    with pytest.raises(InputError, match="--mode"):
+        network.modes(texts, LOOPBACK, None)
+
+
+def test_two_modes_may_share_a_number_where_one_is_udp() -> None:
+    assert len(network.modes(["wireguard@8080", "regular@8080"], LOOPBACK, None)) == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "texts", "open_to", "refused"),
+    [
+        ("192.168.1.5", ["regular"], [], False),
+        ("127.0.0.1", ["socks5"], [], False),
+        ("100.64.0.1", ["regular"], [], False),
+        ("8.8.8.8", ["regular"], [], True),
+        ("2001:4860::1", ["transparent"], [], True),
+        ("0.0.0.0", ["regular"], [], True),
+        ("::", ["socks5"], [], True),
+        ("8.8.8.8", ["regular"], ["9.9.9.9"], False),
+        ("0.0.0.0", ["regular"], ["203.0.113.0/24"], False),
+        # Into the tunnel comes only who has the key.
+        ("8.8.8.8", ["wireguard"], [], False),
+        ("8.8.8.8", ["wireguard", "regular"], [], True),
+        ("0.0.0.0", ["wireguard"], [], True),
+    ],
+)
+def test_no_open_proxy_without_a_word(address: str, texts: list[str], open_to: list[str], refused: bool) -> None:
+    place = ipaddress.ip_address(address)
+    modes = network.modes(texts, place, None)
+    networks = [network.network(text) for text in open_to]
+    if refused:
+        with pytest.raises(InputError, match="--listen"):
+            network.check_open(place, modes, networks)
+    else:
+        network.check_open(place, modes, networks)
+
+
+def test_whoever_lets_everybody_in_is_warned() -> None:
+    place = ipaddress.ip_address("0.0.0.0")
+    modes = network.modes(["regular"], place, None)
+    assert "strangers" in network.check_open(place, modes, [network.network("0.0.0.0/0")])[0]
+    assert "let in from outside" in network.check_open(place, modes, [network.network("9.9.9.9")])[0]
+    assert network.check_open(place, modes, [network.network("192.168.0.0/16")]) == []
+
+
+def test_a_listener_is_named_by_address_or_interface() -> None:
+    name, address = next(iter(network.interfaces().items()))
+    assert network.listener(name) == address
+    assert network.listener(str(address)) == address
+    assert network.is_here(LOOPBACK)
+    assert not network.is_here(ipaddress.ip_address("198.51.100.7"))
+
+
+def test_a_port_that_is_taken_is_told_with_another() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 is taken"):
+            network.check_port(network.modes([f"wireguard@{port}"], LOOPBACK, None)[0])
+        # TCP is another matter.
+        network.check_port(network.modes([f"regular@{port}"], LOOPBACK, None)[0])
+
+
+# -------------------------------------------------------------------------------------------- doors of the proxy
+
+
+def _doors(told: list[dict[str, Any]], **more: Any) -> Doors:
+    return Doors(lambda type, **keys: told.append({"type": type, **keys}), **more)  # noqa: A006
+
+
+def _client(address: str, mode: str = "regular") -> Any:
+    client = tflow.tclient_conn()
+    client.peername = (address, 4711)
+    client.proxy_mode = mode_specs.ProxyMode.parse(mode)
+    client.error = None
+    return client
+
+
+@pytest.mark.parametrize(
+    ("address", "mode", "let_in"),
+    [
+        ("192.168.1.7", "regular", True),
+        ("127.0.0.1", "regular", True),
+        ("fe80::1%eth0", "socks5", True),
+        ("::ffff:192.168.1.7", "regular", True),
+        ("8.8.8.8", "regular", False),
+        ("::ffff:8.8.8.8", "transparent", False),
+        ("2606:4700::1", "socks5", False),
+        ("9.9.9.9", "regular", True),
+        ("8.8.8.8", "wireguard", True),
+    ],
+)
+def test_who_is_let_in(address: str, mode: str, let_in: bool) -> None:
+    told: list[dict[str, Any]] = []
+    doors = _doors(told, allowed=(ipaddress.ip_network("9.9.9.9/32"),))
+    client = _client(address, mode)
+    doors.client_connected(client)
+    doors.client_connected(client)
+    assert (client.error is None) == let_in
+    # Told once, counted each time.
+    assert [t["type"] for t in told] == ["device" if let_in else "stranger"]
+    assert doors.seen.strangers == (0 if let_in else 2)
+    doors.client_disconnected(client)
+    assert doors.seen.connections == (1 if let_in else 0)
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "kept_out"),
+    [
+        ("192.0.2.9", ("127.0.0.1", 5037), True),
+        ("192.0.2.9", ("localhost", 5037), True),
+        ("192.0.2.9", ("a.localhost.", 5037), True),
+        ("192.0.2.9", ("::1", 5037), True),
+        ("192.0.2.9", ("::ffff:127.0.0.1", 5037), True),
+        ("192.0.2.9", ("0.0.0.0", 5037), True),
+        ("192.0.2.9", ("198.51.100.7", 8080), False),
+        ("192.0.2.9", ("shop.example", 443), False),
+        # A program of this machine means this machine by it; but not the proxy itself.
+        ("127.0.0.1", ("127.0.0.1", 5037), False),
+        ("127.0.0.1", ("127.0.0.1", 8080), True),
+        ("127.0.0.1", ("localhost", 8080), True),
+    ],
+)
+def test_nobody_is_led_to_this_machine(client: str, server: tuple[str, int], kept_out: bool) -> None:
+    told: list[dict[str, Any]] = []
+    doors = _doors(told)
+    doors.listening = {("tcp", 8080)}
+    to = tflow.tserver_conn()
+    to.timestamp_start = to.timestamp_end = None
+    to.state = type(to.state)(0)
+    to.error = None
+    to.address = server
+    asyncio.run(doors.server_connect(ServerConnectionHookData(to, _client(client))))
+    assert bool(to.error) == kept_out
+    assert doors.seen.kept_out == kept_out
+    assert [t["type"] for t in told] == ["kept_out"] * kept_out
+
+
+def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
+    told: list[dict[str, Any]] = []
+    doors = _doors(told, proof="regular@127.0.0.1:0", certificate_at=("192.168.1.5", 8079))
+    hidden = Hidden(doors)
+    flow = tflow.tflow(resp=True)
+    flow.client_conn = _client("192.168.1.7")
+    hidden.response(flow)
+    assert doors.seen.requests == 1
+    assert [t["host"] for t in told if t["type"] == "first"] == ["address"]
+    own: list[Callable[[Any], None]] = [
+        lambda f: setattr(f, "client_conn", _client("127.0.0.1", "regular@127.0.0.1:0")),
+        lambda f: setattr(f.request, "host", "mitm.it"),
+        lambda f: setattr(f.server_conn, "address", ("192.168.1.5", 8079)),
+    ]
+    for change in own:
+        flow = tflow.tflow(resp=True)
+        flow.server_conn.state = type(flow.server_conn.state)(0)
+        flow.request.headers.pop("host", None)
+        change(flow)
+        for hook in (hidden.requestheaders, hidden.request, hidden.response, hidden.error):
+            with pytest.raises(exceptions.AddonHalt):
+                hook(flow)
+    assert doors.seen.requests == 1
+
+
+# -------------------------------------------------------------------------------------------------------- keys
+
+
+def test_an_authority_is_one_captures_own(tmp_path: Path) -> None:
+    made = authority.make(tmp_path, "shop" * 30)
+    assert made.certificate.subject == made.certificate.issuer
+    assert len(made.name) == 64
+    assert {stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()} == {0o600}
+    said = subprocess.run(
+        ["openssl", "x509", "-in", made.place, "-noout", "-subject_hash_old", "-fingerprint", "-sha256"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    assert made.android_name == f"{said[0]}.0"
+    assert said[1].endswith(made.fingerprint)
+    other = tmp_path / "other"
+    other.mkdir()
+    assert authority.take(other, tmp_path).fingerprint == made.fingerprint
+    assert authority.make(other, "shop").fingerprint != made.fingerprint
+
+
+def test_a_key_that_is_not_the_certificates_is_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for place in (one, two):
+        place.mkdir()
+        authority.make(place, "shop")
+    key = (one / "mitmproxy-ca.pem").read_bytes().partition(b"-----BEGIN CERTIFICATE")[0]
+    (one / "mitmproxy-ca.pem").write_bytes(key + (two / "mitmproxy-ca-cert.pem").read_bytes())
+    with pytest.raises(InputError, match="do not belong together"):
+        authority.take(two, one)
+
+
+def test_the_tunnel_takes_ipv6_and_one_app(tmp_path: Path) -> None:
+    made = tunnel.make(tmp_path)
+    text = made.configuration(("192.168.1.5", 51820), "com.example.shop")
+    assert "Address = 10.0.0.1/32, fd00:10:53::1/128\n" in text
+    assert "AllowedIPs = 0.0.0.0/0, ::/0\n" in text
+    assert "IncludedApplications = com.example.shop\n" in text.partition("[Peer]")[0]
+    assert "Endpoint = 192.168.1.5:51820\n" in text
+    assert "Endpoint = [fe80::1]:51820\n" in made.configuration(("fe80::1", 51820))
+    assert "IncludedApplications" not in made.configuration(("192.168.1.5", 51820))
+    # mitmproxy takes the same keys, and finds the same public one.
+    import mitmproxy_rs
+
+    keys = json.loads((tmp_path / tunnel.FILE).read_text())
+    assert f"PublicKey = {mitmproxy_rs.wireguard.pubkey(keys['server_key'])}\n" in text
+    again = tmp_path / "again"
+    again.mkdir()
+    assert tunnel.take(again, tmp_path) == made
+
+
+@pytest.mark.parametrize("text", ["", "shop", "com.example.shop, com.other", "com.example\nDNS = 9.9.9.9", "com..shop"])
+def test_no_other_line_gets_into_the_tunnels_configuration(text: str) -> None:
+    with pytest.raises(InputError, match="--only-app"):
+        tunnel.package(text)
+
+
+# ------------------------------------------------------------------------------------------- checks and answers
+
+
+def test_a_disk_with_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = checks.shutil.disk_usage(tmp_path)
+    for free, ok in ((100 << 20, None), (1 << 30, False), (10 << 30, True)):
+        monkeypatch.setattr(checks.shutil, "disk_usage", lambda _, free=free: real._replace(free=free))
+        if ok is None:
+            with pytest.raises(InputError, match="MB are free"):
+                checks.disk(tmp_path / "not" / "there")
+        else:
+            assert bool(checks.disk(tmp_path / "not" / "there").ok) == ok
+
+
+def test_a_clock_that_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = checks.Clock()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 60)
+    assert clock.check().ok is None
+    assert "-60" in clock.check().text
+    monkeypatch.setattr(time, "time", lambda: real() - 10 * 365 * 86_400)
+    assert "behind" in checks.Clock().check().text
+    assert checks.phone_clock(0.4).ok is True
+    assert checks.phone_clock(-3600.0).ok is None
+
+
+def test_answers_are_kept_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert settings.load() == Answers()
+    settings.save(Answers(app="com.example.shop", vantage=""))
+    assert settings.load() == Answers(app="com.example.shop", vantage="")
+    assert stat.S_IMODE(settings.place().stat().st_mode) == 0o600
+    for broken in ("", "[]", '{"app": 5}', "\xff"):
+        settings.place().write_text(broken)
+        assert settings.load() == Answers()
+
+
+# ------------------------------------------------------------------------------------------------------ keyboard
+
+
+def _pressed(text: str) -> tuple[list[tuple[str, str]], Keys]:
+    done: list[tuple[str, str]] = []
+    keys = Keys(lambda what, text: done.append((what, text)))
+    for key in text:
+        keys.press(key)
+    return done, keys
+
+
+def test_keys() -> None:
+    assert _pressed("pfpl")[0] == [("phase", "first_launch"), ("phase", "login")]
+    assert _pressed("f\np!q")[0] == [("end", "")]
+    assert _pressed("mpq é\x7f!\r")[0] == [("mark", "pq !")]
+    assert _pressed("mabc\x1bq")[0] == [("end", "")]
+    assert _pressed("m   \r")[0] == []
+    assert "first launch" in _pressed("p")[1].prompt()
+    assert "mark: ab_" in _pressed("mab")[1].prompt()
+
+
+def test_every_phase_has_a_key() -> None:
+    assert sorted(words.PHASE_KEYS.values()) == sorted(PHASES)
+
+
+# --------------------------------------------------------------------------------------------------- what is shown
+
+_ROW = {
+    "operator": "x",
+    "operator_confidence": "verified",
+    "parent_name": None,
+    "system_noise": None,
+    "whose": "app",
+    "flows": 1,
+    "bytes_out": 100,
+    "bytes_in": 50,
+    "data_types": [],
+}
+_LOOK = {
+    "type": "look",
+    "behind_bytes": 2048,
+    "behind_seconds": 3.5,
+    "summary": {
+        "destinations": [
+            {**_ROW, "place": "ID?", "operator_name": "PT Satu", "data_types": ["email?", "imei"]},
+            {**_ROW, "place": "ID?", "operator_name": "PT Dua", "data_types": ["email"], "bytes_out": 900},
+            {**_ROW, "place": "CN", "operator_name": "San", "operator_confidence": "recalled", "parent_name": "Si"},
+            {**_ROW, "place": "?", "operator_name": None},
+            {**_ROW, "place": "US", "operator_name": "Time", "system_noise": "time", "whose": "system", "bytes_out": 7},
+            {**_ROW, "place": "SG", "operator_name": "Else", "whose": "other", "bytes_out": 8},
+        ],
+        "data_types": [
+            {
+                "data_type": "email",
+                "certainty": "low",
+                "transmissions": 3,
+                "places": ["ID?"],
+                "operators": ["PT Dua", "PT Satu"],
+            }
+        ],
+        "opaque": [{"kind": "pinned", "cause": "closed_after_handshake", "host": "\x1b[31mevil.example", "count": 2}],
+        "refused": 2,
+        "bytes_out": 1200,
+        "bytes_in": 200,
+    },
+}
+
+
+def _state() -> State:
+    state = State("shop", "captures/shop", 1_000_000)
+    state.from_proxy({"type": "device", "client": "10.0.0.1", "at": 2_000_000})
+    state.from_proxy({"type": "status", "requests": 5, "refused": 1, "trouble": None, "bytes": 4096})
+    state.from_follower(_LOOK)
+    return state
+
+
+def test_lines_become_a_view() -> None:
+    now = _state().snapshot()
+    assert [(r["name"], r["bytes_out"], r["flows"]) for r in now["countries"]] == [
+        ("Indonesia?", 1000, 2),
+        ("place not known", 100, 1),
+        ("China", 100, 1),
+    ]
+    # What one destination shows surely, the place shows surely.
+    assert now["countries"][0]["data_types"] == ["email", "imei"]
+    assert [r["name"] for r in now["operators"]] == ["PT Dua", "PT Satu", "San?", "not known"]
+    assert now["operators"][2]["parent"] == "Si"
+    assert now["noise"]["bytes_out"] == 7
+    assert now["others"]["bytes_out"] == 8
+    assert now["refused"] == 2
+    assert now["behind_bytes"] == 2048
+    assert json.loads(json.dumps(now)) == now
+    assert "10.0.0.1 has come in" in now["standing"]
+
+
+def test_the_first_decrypted_request_is_told() -> None:
+    state = _state()
+    state.from_proxy({"type": "first", "client": "10.0.0.1", "host": "api.shop.example", "at": 3_000_000})
+    assert "api.shop.example" in state.snapshot()["standing"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(140, 45), (80, 30), (60, 12), (40, 6)])
+def test_the_view_fits_and_is_no_picture_of_its_own(width: int, height: int) -> None:
+    from rich.console import Console
+
+    state = _state()
+    state.from_proxy({"type": "status", "requests": 5, "trouble": "No space left on device", "lost_flows": 3})
+    console = Console(width=width, height=height, record=True, file=io.StringIO())
+    console.print(draw(state.snapshot(), "p phase", width, height))
+    text = console.export_text()
+    assert "NOT RECORDING" in text
+    assert "p phase" in text
+    assert width < 60 or "Indonesia?" in text
+    # What came from the traffic moves no cursor.
+    assert "\x1b" not in text
+    assert max(len(t) for t in text.splitlines()) <= width
+
+
+def test_one_line_where_there_is_no_terminal() -> None:
+    text = line(_state().snapshot())
+    assert "5 requests" in text
+    assert "2 refused" in text
+    assert "not classified yet" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [("ID", "Indonesia"), ("ID?", "Indonesia?"), ("anycast", "many places (anycast)"), ("XZ", "XZ")]
+)
+def test_places_have_names(place: str, name: str) -> None:
+    assert place_name(place) == name
