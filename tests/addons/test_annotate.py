@@ -4,9 +4,15 @@ and the follower neither outlives the proxy nor takes it along."""
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +25,8 @@ from addons.annotate import MARKER, Annotate
 from analysis import audit
 from analysis.audit import AuditOptions
 from analysis.follow import Follower
-from tests.addons.refusing import certificates
-from tests.addons.served import HOST, serving
+from tests.addons.refusing import ROOT, certificates
+from tests.addons.served import HOST, Account, serving
 from tests.addons.watching import HERE, PASSWORD, Watched, answering, watched
 
 if TYPE_CHECKING:
@@ -36,6 +42,19 @@ def gone(number: int) -> bool:
     except ProcessLookupError:
         return True
     return (Path("/proc") / str(number) / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@contextmanager
+def chatting(proxy: Watched, account: Account) -> Iterator[Callable[[str], None]]:
+    """An open WebSocket through the proxy, and what says a text over it."""
+    with socket.create_connection((HERE, proxy.port), timeout=20) as raw:
+        raw.sendall(f"CONNECT {HOST}:{account.port} HTTP/1.1\r\nHost: {HOST}:{account.port}\r\n\r\n".encode())
+        assert b" 200 " in raw.recv(4096)
+        connection = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        raw.sendall(connection.send(Request(host=f"{HOST}:{account.port}", target="/chat")))
+        connection.receive_data(raw.recv(4096))
+        assert isinstance(next(connection.events()), AcceptConnection)
+        yield lambda text: raw.sendall(connection.send(TextMessage(text)))
 
 
 def commented(proxy: Watched, count: int) -> list[dict[str, Any]]:
@@ -142,15 +161,9 @@ def test_an_open_websocket_is_commented_while_it_is_open(tmp_path: Path) -> None
     with (
         serving(tmp_path / "server") as account,
         watched(tmp_path, *ALL, program="mitmweb", ready="audit of") as proxy,
-        socket.create_connection((HERE, proxy.port), timeout=20) as raw,
+        chatting(proxy, account) as say,
     ):
-        raw.sendall(f"CONNECT {HOST}:{account.port} HTTP/1.1\r\nHost: {HOST}:{account.port}\r\n\r\n".encode())
-        assert b" 200 " in raw.recv(4096)
-        connection = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
-        raw.sendall(connection.send(Request(host=f"{HOST}:{account.port}", target="/chat")))
-        connection.receive_data(raw.recv(4096))
-        assert isinstance(next(connection.events()), AcceptConnection)
-        raw.sendall(connection.send(TextMessage(f'{{"imei": "{IMEI}"}}')))
+        say(f'{{"imei": "{IMEI}"}}')
         (flow,) = commented(proxy, 1)
         assert flow["type"] == "http"
         assert flow["websocket"]["timestamp_end"] is None
@@ -169,6 +182,40 @@ def test_the_page_shows_the_comment(tmp_path: Path, chromium: Browser) -> None:
             page.wait_for_selector("td.col-comment:has-text('local · imei')", timeout=60_000)
         finally:
             page.close()
+
+
+@pytest.mark.slow
+def test_a_follower_beside_a_real_recording_ends_in_the_tables_of_the_audit(tmp_path: Path) -> None:
+    """Requests, an open WebSocket, a phase, and the proxy's end: the follower comes to its own with the seal."""
+    (tmp_path / "server").mkdir()
+    certificates(tmp_path / "server")
+    out, words = tmp_path / "live", ["--user-country", "ID", "--interval", "0.1"]
+    with serving(tmp_path / "server") as account, watched(tmp_path, "record", "opaque", "phases") as proxy:
+        command = [sys.executable, "-m", "analysis.follow", str(proxy.folder), "--tables", str(out), *words]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as follower:
+            assert follower.stdout is not None
+            patience = threading.Timer(120, follower.kill)
+            patience.daemon = True
+            patience.start()
+            told = (json.loads(line) for line in follower.stdout)
+            with chatting(proxy, account) as say:
+                for n in range(3):
+                    proxy.get(account.url(f"/echo?imei={IMEI}&n={n}"))
+                    say(f'{{"imei": "{IMEI}", "n": {n}}}')
+                    wanted = 1 + n
+                    assert any(
+                        t["type"] == "look" and t["exchanges"] >= wanted and t["summary"]["messages"] >= 2 * wanted
+                        for t in told
+                    )
+                assert proxy.stop() == 0
+            *_, last = told
+            assert last == {"type": "end", "sealed": True, "tables": str(out)}
+            patience.cancel()
+            assert follower.wait(10) == 0
+    audit.audit(proxy.folder, tmp_path / "offline", AuditOptions(user_country="ID"))
+    for place in (tmp_path / "offline").iterdir():
+        if place.suffix in (".parquet", ".json"):
+            assert place.read_bytes() == (out / place.name).read_bytes(), place.name
 
 
 # ------------------------------------------------------------------------------------------------ the rule alone

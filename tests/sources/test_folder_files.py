@@ -11,7 +11,8 @@ import pytest
 from mitmproxy.test import tflow
 
 from analysis.model import InputError, Key
-from analysis.sources import Options
+from analysis.sources import Options, mitm
+from tests.road import ROOT
 from tests.sources.made import Seen, check_laws, dump, event_lines, gather, json_lines
 
 AT = 1_772_359_200_000_000
@@ -281,3 +282,14 @@ def test_a_line_may_be_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
     seen = read(tmp_path / "messages.jsonl", data)
     assert [m.size for m in seen.messages] == [3_000_000, 1]
     assert json.loads(data.splitlines()[0])["size"] == 3_000_000
+
+
+@pytest.mark.parametrize("sample", ["demo-shop", "lab"])
+def test_a_survey_finds_what_reading_found(sample: str) -> None:
+    """A journal is given the dump's keys by either, whichever of the two files comes first."""
+    path = ROOT / "captures" / sample / "flows.mitm"
+    options = Options()
+    gather(path, options)
+    found = mitm.survey(path, path.name, Options())
+    assert found.flows
+    assert options.found[path] == found
