@@ -18,6 +18,8 @@ _NEEDED = {
     "cryptography": "names in QUIC and TLS",
     "phonenumbers": "phone numbers",
     "jinja2": "the report",
+    "segno": "QR codes of a live capture",
+    "tornado": "the page of a live capture",
 }
 
 
@@ -30,9 +32,10 @@ def examine() -> list[dict[str, Any]]:
             importlib.import_module(name)
             checks.append(_check(name, True, f"{_version(name)}, for {use}", ""))
         except ImportError as error:
-            checks.append(_check(name, False, "", f"{use} cannot be read ({error}); install Lintas again"))
+            checks.append(_check(name, False, "", f"needed for {use} ({error}); install Lintas again"))
     checks.append(_scan())
     checks.append(_reference())
+    checks.append(_capture())
     free = shutil.disk_usage(".").free
     checks.append(_check("disk", free > 1 << 30, f"{free / 1e9:.1f} GB free here", "less than 1 GB is free here"))
     checks.append(_check("cores", True, f"{os.cpu_count()} to read with", ""))
@@ -75,6 +78,23 @@ def _reference() -> dict[str, Any]:
         return _check("reference", True, text, "")
     except InputError as error:
         return _check("reference", False, "", str(error))
+
+
+def _capture() -> dict[str, Any]:
+    """Where a live capture would listen. A port that is taken just now is no fault of the installation, and is said."""
+    from analysis.model import InputError
+    from lintas.capture import network
+
+    address = network.listener(None)
+    taken = []
+    for mode in network.modes(["wireguard", "regular", "socks5"], address, None):
+        try:
+            network.check_port(mode)
+        except InputError:
+            taken.append(f"{mode.kind} {mode.port}")
+    ports = f"taken now: {', '.join(taken)}" if taken else "its usual ports are free"
+    where = "this machine's loopback alone" if address.is_loopback else str(address)
+    return _check("capture", True, f"would listen at {where}; {ports}", "")
 
 
 def print_checks(checks: list[dict[str, Any]]) -> None:
