@@ -9,6 +9,8 @@ from typing import Any
 
 from lintas.terminal import UNREAD, labelled, printable
 
+_APART = {"other": "other apps", "system": "the phone's own system or the local network"}
+
 
 def show(out: Path) -> None:
     """Print the audit in ``out`` in a few lines."""
@@ -20,24 +22,29 @@ def lines(out: Path) -> list[tuple[str, str]]:
     from analysis import tables
 
     made, _ = tables.read(out)
-    counted = [f for f in made["flows"].select(["flow", "same_as", "destination"]).to_pylist() if f["same_as"] is None]
+    wanted = ["flow", "same_as", "destination", "whose"]
+    counted = [f for f in made["flows"].select(wanted).to_pylist() if f["same_as"] is None]
     flows = {f["flow"] for f in counted}
-    exchanges = [e for e in made["exchanges"].select(["flow", "destination"]).to_pylist() if e["flow"] in flows]
-    places = {row["destination"] for row in (*counted, *exchanges)}
-    there = [d for d in made["destinations"].to_pylist() if d["destination"] in places]
-    hosts = [d for d in there if d["system_noise"] is None]
-    apart = len(there) - len(hosts)
+    exchanges = [
+        e for e in made["exchanges"].select(["flow", "destination", "whose"]).to_pylist() if e["flow"] in flows
+    ]
+    spoken = {w: {r["destination"] for r in (*counted, *exchanges) if r["whose"] == w} for w in _APART}
+    apps = [r for r in (*counted, *exchanges) if r["whose"] not in _APART]
+    hosts = [d for d in made["destinations"].to_pylist() if d["destination"] in {r["destination"] for r in apps}]
+    beside = [f"{len(spoken[w])} of {words}" for w, words in _APART.items() if spoken[w]]
     found = [
         (
             "Seen",
             f"{_n(len(exchanges), 'exchange')} in {_n(len(flows), 'flow')} with "
-            f"{_n(len(hosts), 'destination')}"
-            + (f", and {apart} of the phone's own system or the local network" if apart else ""),
+            f"{_n(len(hosts), 'destination')}" + (f", and apart {' and '.join(beside)}" if beside else ""),
         ),
         ("Where", _where(hosts)),
         ("Who", _who(hosts)),
-        ("What", _what(made["transmissions"].select(["direction", "data_type", "method"]).to_pylist())),
+        ("What", _what([t for t in _sent(made) if t["flow"] in flows and t["whose"] not in _APART])),
     ]
+    told = _told(made["apps"].to_pylist())
+    if told:
+        found.insert(1, ("Apps", told))
     octets = Counter[str]()
     for kind, size in zip(made["opaque"]["kind"].to_pylist(), made["opaque"]["bytes"].to_pylist(), strict=True):
         octets[kind] += size or 0
@@ -58,6 +65,27 @@ def lines(out: Path) -> list[tuple[str, str]]:
 def _all(made: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = made["destinations"].select(["bytes_out", "bytes_in"]).to_pylist()
     return rows
+
+
+def _sent(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    columns = ["flow", "direction", "data_type", "method", "whose"]
+    rows: list[dict[str, Any]] = made["transmissions"].select(columns).to_pylist()
+    return rows
+
+
+def _told(rows: list[dict[str, Any]]) -> str:
+    """How it is known that the app spoke, where anything says so: flows by ground, and those of nobody known."""
+    flows = Counter[str]()
+    for row in rows:
+        if row["whose"] not in _APART:
+            flows[row["app_from"] or "assumed"] += row["flows"]
+    if not flows.keys() - {"assumed"}:
+        return ""
+    named = [
+        f"{ground} for {_n(flows[ground], 'flow')}" for ground in ("stated", "joined", "inferred") if flows[ground]
+    ]
+    rest = f"; for {_n(flows['assumed'], 'flow')} nothing says which app spoke" if flows["assumed"] else ""
+    return "that the app itself spoke is " + ", ".join(named) + rest
 
 
 def _n(count: int, thing: str) -> str:
