@@ -377,6 +377,7 @@ def _client() -> AdbClient:
             stderr=subprocess.DEVNULL,
             timeout=_START,
             check=False,
+            start_new_session=True,  # a Ctrl-C here is not meant for the server, which others use too
         )
     return client
 

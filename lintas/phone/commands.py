@@ -64,6 +64,9 @@ def list_apps(
         if as_json:
             emit(found)
             return
+        if not found:
+            print("No app was installed on this phone; lintas phone apps --all also lists those that came with it.")
+            return
         shown: list[Mapping[str, Any]] = [
             {**a, "uid": str(a["uid"] or "–"), "version_code": str(a["version_code"] or "–")} for a in found
         ]
@@ -99,6 +102,8 @@ def about(
         phone = _phone(serial)
         if into is not None and not into.is_dir():
             fail(f"{into} is no folder; make it first.")
+        if into is None and persona is not None:
+            fail("--persona says what to begin a persona file with; say with --persona-into where it is to be.")
         changes = facts.describe(phone, package)
         told = {name: value for name, value in changes.items() if name != "app.apks"}
         told["app.apks"] = [{"name": a.name, "sha256": a.sha256, "bytes": a.bytes} for a in changes["app.apks"]]
@@ -300,6 +305,9 @@ def _ends() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP are an exception, so that what was changed is put back."""
 
     def end(number: int, frame: object) -> None:
+        # Once: what is put back then is not to be cut off by a second one.
+        for each in held:
+            signal.signal(each, signal.SIG_IGN)
         raise _EndedError
 
     held = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}

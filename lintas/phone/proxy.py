@@ -60,6 +60,8 @@ class ProxySet:
             )
         except InputError as error:
             return f"The phone's proxy could not be put back ({error}) Connect it again and run lintas phone clean."
+        except KeyboardInterrupt:
+            return "You stopped it before the phone's proxy was put back; run lintas phone clean."
         finally:
             self._memory.let_go()
 
@@ -95,7 +97,8 @@ def set_proxy(phone: Phone, host: str, port: int) -> ProxySet:
                 "or set it by hand in the settings of its Wi-Fi network."
             )
     except BaseException:
-        memory.let_go()
+        # Also a Ctrl-C between the setting and its return to who would put it back.
+        ProxySet(phone, memory).restore()
         raise
     return ProxySet(phone, memory)
 

@@ -27,8 +27,9 @@ _SILENT = 15.0
 _AGAIN = 2.0
 _MOST_LINES = 20_000
 """Lines of one table that are read."""
-_APP = 10_000
-"""The first uid of an app: AID_APP_START of android_filesystem_config.h."""
+_APP, _USER = 10_000, 100_000
+"""The first uid of an app, and how far the uids of two users are apart: AID_APP_START and AID_USER_OFFSET of
+android_filesystem_config.h."""
 
 
 class Watch:
@@ -140,11 +141,12 @@ class Watch:
         self._open = now
 
     def _apps(self, uid: int) -> tuple[str, ...]:
-        """The packages of a uid; an app that was installed since is asked for, once."""
+        """The packages of a uid; an app that was installed since is asked for, once. Another user of the phone, or a
+        work profile, has the same apps under uids of its own."""
         if uid not in self._owners and uid >= _APP and uid not in self._asked:
             self._asked.add(uid)
             self._owners = attempt(uids, self.device) or self._owners
-        return self._owners.get(uid, ())
+        return self._owners.get(uid) or self._owners.get(uid % _USER, ())
 
     def _in_front(self, app: str | None, at: int) -> None:
         # A phone that never names one has another form, and says nothing; that it names none then means nothing.

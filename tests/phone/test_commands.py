@@ -18,7 +18,6 @@ from tests.phone.test_apps import furnish
 from tests.phone.test_certificate import write
 from tests.phone.test_identity import GAID, SSAID, rooted
 
-
 pytestmark = pytest.mark.slow
 
 

@@ -58,6 +58,7 @@ def test_it_is_put_back_whatever_happens(fake: FakePhone, error: type[BaseExcept
     assert fake.settings() == was
 
 
+@pytest.mark.slow
 def test_a_phone_that_vanished_gets_it_back_when_it_returns(fake: FakePhone, server: Server) -> None:
     was = furnish(fake, BEFORE[1], IN_FORCE[1])
     held = set_proxy(Phone(fake.serial), "192.168.7.2", 8080)
@@ -96,6 +97,23 @@ def test_what_another_run_left_is_put_back_before_ours_is_remembered(fake: FakeP
         left = Memory(key_of(Phone(fake.serial))).read()["proxy"]
         assert left["before"]["http_proxy"] is None
     assert fake.settings() == was
+
+
+def test_a_stop_while_it_is_being_set_puts_it_back(fake: FakePhone, monkeypatch: pytest.MonkeyPatch) -> None:
+    was = furnish(fake, BEFORE[1], IN_FORCE[1])
+    real, calls = proxy.read, []
+
+    def stopped(phone: Phone) -> dict[str, str | None]:
+        calls.append(phone)
+        if len(calls) == 2:  # behind the setting, before it is handed to who would put it back
+            raise KeyboardInterrupt
+        return real(phone)
+
+    monkeypatch.setattr(proxy, "read", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        set_proxy(Phone(fake.serial), "192.168.7.2", 8080)
+    assert fake.settings() == was
+    assert remembered() == 0
 
 
 def test_a_run_that_lives_is_left_alone(fake: FakePhone) -> None:

@@ -147,10 +147,13 @@ def test_an_app_that_is_installed_meanwhile_has_its_name(fake: FakePhone) -> Non
     watch.start()
     until(lambda: watch.looks >= 2)
     fake.answer("pm list packages -U", PACKAGES_UIDS + "package:com.example.late uid:10300\n")
-    replace(fake, "/proc/net/tcp", TCP.splitlines()[2].replace("10234", "10300") + "\n")
-    until(lambda: any(e["uid"] == 10300 for e in events.of("socket")))
+    line = TCP.splitlines()[2]
+    replace(fake, "/proc/net/tcp", f"{line.replace('10234', '10300')}\n{line.replace('10234', '1010240')}\n")
+    until(lambda: len({e["uid"] for e in events.of("socket")} & {10300, 1010240}) == 2)
     watch.stop()
     assert [e["apps"] for e in events.of("socket") if e["uid"] == 10300] == [["com.example.late"]]
+    # A work profile's, which the list does not name.
+    assert [e["apps"][0] for e in events.of("socket") if e["uid"] == 1010240] == ["com.example.pay"]
 
 
 def test_a_phone_that_never_names_an_app_says_nothing(fake: FakePhone) -> None:
