@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mitmproxy import connection, ctx, exceptions
+from mitmproxy.addons.next_layer import KNOWN_QUIC_VERSIONS
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layers
 from mitmproxy.proxy.layer import CommandGenerator, Layer, NextLayer
@@ -276,6 +277,14 @@ def refusal_of_quic(datagram: bytes) -> bytes | None:
         return None
     own = rest[1 : 1 + rest[0]]
     return b"\xc0" + bytes(4) + bytes([len(own)]) + own + bytes([to_length]) + to + b"\x1a\x2a\x3a\x4a"
+
+
+def _begins_quic(datagram: bytes) -> bool:
+    """A long header of a version that mitmproxy takes for QUIC; what else it takes for QUIC, it does by the port."""
+    if len(datagram) < 7 or not datagram[0] & 0x80:
+        return False
+    version = int.from_bytes(datagram[1:5])
+    return version in KNOWN_QUIC_VERSIONS or version & 0x0F0F0F0F == 0x0A0A0A0A
 
 
 class Refused(Layer):
@@ -574,7 +583,7 @@ class Opaque:
     def _next_udp(self, nextlayer: NextLayer, seen: _Seen, data: bytes) -> None:
         """Refuse QUIC that is not to be opened, or cannot be."""
         context = nextlayer.context
-        if refusal_of_quic(data) is None or (ctx.options.http3 and not self.hosts.any_closed()):
+        if not _begins_quic(data) or (ctx.options.http3 and not self.hosts.any_closed()):
             return
 
         def choose(datagrams: list[bytes]) -> Layer | None:
@@ -737,14 +746,14 @@ class Opaque:
 
     def _unused(self, seen: _Seen) -> Signal:
         """A handshake that was done, and no byte behind it."""
-        if seen.quic:
-            return Signal("unread", "quic" if not self.hosts.was_opened(self._place(seen)) else "unused", refuses=False)
         if seen.alert is not None:
             return of_alert(seen.alert, seen.asked_for_proofs)
         at_once = time.monotonic() - seen.established < ctx.options.lintas_silence
-        if not at_once or seen.ended_by() != "client" or self.hosts.was_opened(self._place(seen)):
+        # The end of QUIC is no end of a connection below it: who brought it about is not seen.
+        by_client = seen.quic or seen.ended_by() == "client"
+        if not at_once or not by_client or self.hosts.was_opened(self._place(seen)):
             return Signal("unread", "unused", refuses=False)
-        return Signal("unread", "closed_after_handshake")
+        return Signal("unread", "quic" if seen.quic else "closed_after_handshake")
 
     def _stalled(self) -> Iterator[_Seen]:
         """Connections that stand in their handshake without a word from the client."""
