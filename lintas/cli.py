@@ -192,6 +192,12 @@ def capture(
         Path | None,
         typer.Option(metavar="CAPTURE", help="Use certificate and tunnel of an earlier capture: the phone has them."),
     ] = None,
+    adb: Annotated[
+        bool,
+        typer.Option("--adb", help="Ask and watch the phone at the cable, and give it the certificate and the proxy."),
+    ] = False,
+    serial: Annotated[str | None, typer.Option(help="The same, where several phones are connected.")] = None,
+    video: Annotated[bool, typer.Option("--video", help="The same, and record the screen in each phase.")] = False,
     phase: Annotated[str | None, typer.Option(help="Phase that begins with the recording, like first_launch.")] = None,
     options: Annotated[
         list[str] | None,
@@ -222,6 +228,9 @@ def capture(
                 timezone=timezone,
                 persona=persona,
                 same_keys=same_keys,
+                adb=adb,
+                serial=serial,
+                video=video,
                 phase=phase,
                 options=options or [],
                 ask=ask,

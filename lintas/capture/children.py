@@ -31,6 +31,7 @@ class Child:
         self.name = name
         self._lines = lines
         self._last_words = ""
+        self._saying = threading.Lock()
         # -P: what lies in the folder where the auditor works is none of our modules.
         self._process = subprocess.Popen(  # noqa: S603 - our own programs
             [sys.executable, "-P", "-m", *command],
@@ -59,16 +60,16 @@ class Child:
         return self._process.poll() is None
 
     def say(self, **line: Any) -> None:
-        """A line for the program; without effect where it has ended."""
+        """A line for the program; without effect where it has ended. May be called from any thread."""
         assert self._process.stdin is not None
-        with suppress(OSError, ValueError):
+        with self._saying, suppress(OSError, ValueError):
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
             self._process.stdin.flush()
 
     def close(self) -> None:
         """Close its standard input, which ends the proxy and seals the folder."""
         assert self._process.stdin is not None
-        with suppress(OSError, ValueError):
+        with self._saying, suppress(OSError, ValueError):
             self._process.stdin.close()
 
     def wait(self, seconds: float) -> bool:

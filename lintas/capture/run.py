@@ -22,6 +22,7 @@ from analysis.model import InputError
 from lintas.capture import authority, checks, children, network, proof, tunnel, words
 from lintas.capture.answers import Answers
 from lintas.capture.authority import Authority
+from lintas.capture.handset import Handset
 from lintas.capture.keyboard import Keyboard, Keys
 from lintas.capture.page import Certificate, Content, Server
 from lintas.capture.state import State
@@ -56,6 +57,9 @@ class Wanted:
     timezone: str | None = None
     persona: Path | None = None
     same_keys: Path | None = None
+    adb: bool = False
+    serial: str | None = None
+    video: bool = False
     phase: str | None = None
     options: list[str] = field(default_factory=list)
     ask: bool = False
@@ -83,6 +87,7 @@ def capture(wanted: Wanted) -> int:
     persona = _persona(wanted.persona)
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not wanted.yes
     given = {name: getattr(wanted, name) for name in words.QUESTIONS}
+    handset = Handset(wanted.serial) if wanted.adb or wanted.serial or wanted.video else None
     answers = Answers({**given, "app": wanted.app or wanted.only_app}, asks, wanted.ask)
     existed = folder.exists()
     checks.new_folder(folder)
@@ -96,8 +101,14 @@ def capture(wanted: Wanted) -> int:
             raise InputError(f"{folder} cannot be written ({error.strerror}); name another with --out.") from error
         if persona is not None:
             authority.write_private(folder / "persona.yaml", persona)
-        shown = [clock.check(), room, *(checks.Check("listen", True, mode.spec) for mode in modes)]
-        return _Front(wanted, folder, modes, answers, keys, zone, shown, warnings).run(stack)
+        phones = handset.clock() if handset is not None else None
+        shown = [
+            clock.check(),
+            *([phones] if phones else []),
+            room,
+            *(checks.Check("listen", True, mode.spec) for mode in modes),
+        ]
+        return _Front(wanted, folder, modes, answers, keys, zone, shown, warnings, handset).run(stack)
 
 
 def _plain(name: str) -> str:
@@ -160,16 +171,19 @@ class _Front:
         zone: str | None,
         shown: list[checks.Check],
         warnings: list[str],
+        handset: Handset | None,
     ) -> None:
         self._wanted, self._folder, self._modes, self._answers = wanted, folder, modes, answers
         self._authority, self._tunnel = keys
         self._zone, self._checks, self._warnings = zone, shown, warnings
+        self._handset = handset
         self._lines: children.Lines = queue.SimpleQueue()
         self._state = State(folder.name, str(folder), _now())
         self._proxy: children.Child | None = None
         self._follower: children.Child | None = None
         self._sealed: dict[str, Any] | None = None
         self._trusted = False
+        self._is_ending = False
 
     def run(self, stack: ExitStack) -> int:
         stack.enter_context(_signals(self._lines))
@@ -182,6 +196,7 @@ class _Front:
             assert self._proxy is not None
             stack.callback(self._proxy.stop)
             self._prove(ready)
+            self._attend(stack)
             self._state.begun = _now()
             self._follower = children.follower(self._folder, self._lines)
             stack.callback(self._follower.stop)
@@ -259,6 +274,31 @@ class _Front:
         self._state.proven_ms = took
         self._proxy.say(do="event", type="proof", certificate=self._authority.fingerprint.replace(":", "").lower())
         self._proxy.say(do="proved")
+
+    def _attend(self, stack: ExitStack) -> None:
+        """The phone at the end of the cable: described, given the certificate and the proxy, watched."""
+        phone = self._handset
+        if phone is None:
+            return
+        phone.attend(
+            self._folder,
+            self._answers.app,
+            lambda type, at=None, **keys: self._say_event(type=type, at=at, **keys),  # noqa: A006
+            lambda text: self._lines.put(("phone", {"type": "said", "text": text})),
+        )
+        print(words.ASKING_PHONE, flush=True)
+        self._say_describe(phone.describe())
+        self._trusted, told = phone.trust(self._authority.place, self._answers.store)
+        if told:
+            print(printable(told))
+        if self._trusted:
+            # Seen in the phone's own store: what refuses it now refuses a system certificate.
+            self._say_describe({"device.by_system": True})
+        stack.callback(phone.stop)
+        ways = [m for m in self._modes if m.kind in ("regular", "upstream") and m.port is not None]
+        phone.start((self._reached(), ways[0].port or 0) if ways else None, self._wanted.video)
+        if self._wanted.phase:
+            phone.phase(self._wanted.phase)
 
     # ----------------------------------------------------------------------------------------- what is shown
 
@@ -421,6 +461,11 @@ class _Front:
                 return
             if who == "page":
                 self._say_event(type="certificate_fetched", client=said["client"])
+            elif who == "phone":
+                self._state.warn(said["text"])
+                if self._is_ending:
+                    # No view shows it any more.
+                    _say(said["text"])
             elif who == "follower":
                 self._from_follower(said)
             elif who == "proxy":
@@ -457,6 +502,8 @@ class _Front:
         at = _now()
         if what == "phase":
             self._state.mark(at, phase=text)
+            if self._handset is not None:
+                self._handset.phase(text)
             self._say_event(type="phase", at=at, phase=text)
         else:
             self._state.mark(at, note=text)
@@ -475,6 +522,12 @@ class _Front:
     def _end(self, cause: str) -> int:
         """Seal the folder, let the follower look once more, and say what comes next."""
         assert self._proxy is not None
+        self._is_ending = True
+        if self._handset is not None:
+            _say(words.PUTTING_BACK)
+            if cause in ("SIGINT", "key"):
+                self._say_describe(self._handset.identify())
+            self._handset.stop()
         _say("Sealing the folder ...")
         self._proxy.close()
         self._wait(lambda: self._sealed is not None or not self._proxy_lives(), _SEAL)

@@ -152,6 +152,8 @@ HELP = {
     "m": "mark",
     "q": "end",
 }
+ASKING_PHONE = "Asking the phone about the app and itself ..."
+PUTTING_BACK = "Putting the phone back as it was ..."
 PHASE_KEYS = {
     "i": "idle",
     "n": "install",
