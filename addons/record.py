@@ -64,10 +64,10 @@ _FORMAT = 21
 Parts = Iterable[bytes]
 
 
-def serialised(flow: Flow, limit: int) -> bytes:
-    """What mitmproxy's ``-w`` writes of a flow: a tnetstring of ``flow.get_state()``. Bodies are cut at ``limit``
-    octets, and metadata says of what size and SHA-256 they were. Raises ValueError where the flow holds a value that
-    cannot be written."""
+def serialised(flow: Flow, limit: int) -> list[bytes]:
+    """What mitmproxy's ``-w`` writes of a flow, in pieces: a tnetstring of ``flow.get_state()``. Bodies are cut at
+    ``limit`` octets, and metadata says of what size and SHA-256 they were. Raises ValueError where the flow holds a
+    value that cannot be written."""
     metadata, bodies = flow.metadata, {}
     if isinstance(flow, HTTPFlow):
         for half, message in (("request", flow.request), ("response", flow.response)):
@@ -83,13 +83,29 @@ def serialised(flow: Flow, limit: int) -> bytes:
     metadata = writable(metadata)
     own = _own(flow, bodies) if version.FLOW_FORMAT_VERSION == _FORMAT and not getattr(flow, "_backup", None) else None
     if own is not None:
-        return b"".join(dictionary([*_common(flow, metadata), *own]))
+        return _gathered(dictionary([*_common(flow, metadata), *own]))
     state = flow.get_state()
     state["metadata"] = metadata
     for half, content in bodies.items():
         if state[half] is not None:
             state[half]["content"] = content
-    return dumps(state)
+    return [dumps(state)]
+
+
+_LARGE = 1 << 16
+"""Octets from which on a part is not copied."""
+
+
+def _gathered(parts: list[bytes]) -> list[bytes]:
+    """The same octets in few pieces, of which the large ones are not copied."""
+    made: list[bytes] = []
+    start = 0
+    for n, part in enumerate(parts):
+        if len(part) >= _LARGE:
+            made += [b"".join(parts[start:n]), part]
+            start = n + 1
+    made.append(b"".join(parts[start:]))
+    return made
 
 
 def _common(flow: Flow, metadata: dict[Any, Any]) -> list[tuple[bytes, Parts]]:
@@ -443,15 +459,14 @@ class Record:
             self._finish(flow)
 
     def response(self, flow: HTTPFlow) -> None:
-        if flow.websocket is None and (flow.request.timestamp_end is not None or not flow.request.stream):
+        if flow.websocket is not None:
+            if flow.live:
+                self._tell(flow, "websocket")
+        elif flow.request.timestamp_end is not None or not flow.request.stream:
             self._finish(flow)
 
     def error(self, flow: HTTPFlow) -> None:
         self._finish(flow)
-
-    def websocket_start(self, flow: HTTPFlow) -> None:
-        if flow.live:
-            self._tell(flow, "websocket")
 
     def websocket_message(self, flow: HTTPFlow) -> None:
         if flow.websocket is not None:
@@ -608,7 +623,7 @@ class Record:
         try:
             if isinstance(flow, HTTPFlow):
                 _settle(flow)
-            self._out.flow(serialised(flow, self._limit))
+            self._out.flow(*serialised(flow, self._limit))
         except Exception as error:
             # Another addon may have put anything into a flow.
             logger.warning(f"A flow could not be recorded ({type(error).__name__}); it is counted in the folder.")

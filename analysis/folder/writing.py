@@ -105,10 +105,11 @@ class Writing:
 
     # ------------------------------------------------------------------------------------------- what comes
 
-    def flow(self, octets: bytes) -> bool:
-        """Append one flow, serialised whole, to the dump; False where it could not be written."""
+    def flow(self, *pieces: bytes) -> bool:
+        """Append one flow, serialised whole, to the dump; False where it could not be written. It may come in pieces,
+        so that nobody need copy a large body into one."""
         with self._lock:
-            if not self._write(DUMP, octets):
+            if not self._write(DUMP, *pieces):
                 self.counts.lost_flows += 1
                 return False
             self.counts.flows += 1
@@ -209,15 +210,15 @@ class Writing:
 
     # ------------------------------------------------------------------------------------------- writing
 
-    def _write(self, name: str, octets: bytes) -> bool:
+    def _write(self, name: str, *pieces: bytes) -> bool:
         """Append to a file; where that fails, count it and say so once."""
         self._look()
         try:
-            self._files[name].append(octets)
+            size = self._files[name].append(*pieces)
         except OSError as error:
-            self._lose(name, len(octets), error)
+            self._lose(name, sum(map(len, pieces)), error)
             return False
-        self.counts.bytes += len(octets)
+        self.counts.bytes += size
         return True
 
     def _recover(self) -> None:
@@ -325,17 +326,22 @@ class _File:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._node = _node(os.fstat(self.fd))
 
-    def append(self, octets: bytes) -> None:
-        """Raises OSError where it cannot be written; then nothing of it is in the file."""
-        done, left = 0, memoryview(octets)
+    def append(self, *pieces: bytes) -> int:
+        """How many octets that were. Raises OSError where they cannot be written; then none of them is in the file."""
+        size = sum(map(len, pieces))
         try:
-            while done < len(left):
-                done += os.pwrite(self.fd, left[done:], self.size + done)
+            done = os.pwritev(self.fd, pieces, self.size)
+            if done < size:
+                left = memoryview(b"".join(pieces))
+                while done < size:
+                    done += os.pwrite(self.fd, left[done:], self.size + done)
         except OSError:
             os.ftruncate(self.fd, self.size)
             raise
-        self.size += done
-        self.hash.update(octets)
+        self.size += size
+        for piece in pieces:
+            self.hash.update(piece)
+        return size
 
     def is_there(self) -> bool:
         try:

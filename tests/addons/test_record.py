@@ -23,7 +23,8 @@ from mitmproxy.flow import Flow
 from mitmproxy.io import FlowReader, tnetstring
 from mitmproxy.test import tflow
 
-from addons.record import Body, serialised
+from addons import record
+from addons.record import Body
 from analysis.audit import AuditOptions, run
 from analysis.folder import open_capture
 from analysis.tables import Tables
@@ -44,6 +45,10 @@ def _changed(flow: Flow) -> Flow:
     flow.client_conn.sni = "app.test"
     flow.client_conn.timestamp_end = 1.5
     return flow
+
+
+def serialised(flow: Flow, limit: int) -> bytes:
+    return b"".join(record.serialised(flow, limit))
 
 
 FLOWS = [
@@ -108,6 +113,18 @@ def test_a_body_over_the_limit_is_cut_in_the_dump_and_not_in_the_flow() -> None:
     assert state["metadata"] == said
     assert flow.response.raw_content == octets(5000)
     assert flow.metadata == {}
+
+
+def test_a_large_body_is_not_copied() -> None:
+    flow = tflow.tflow(resp=True)
+    assert flow.response is not None
+    flow.request.raw_content, flow.response.raw_content = octets(MEGA), octets(70_000, "answer")
+    pieces = record.serialised(flow, 1 << 30)
+    assert b"".join(pieces) == tnetstring.dumps(flow.get_state())
+    assert [p for p in pieces if p is flow.request.raw_content or p is flow.response.raw_content] == [
+        flow.response.raw_content,
+        flow.request.raw_content,
+    ]
 
 
 def test_what_other_addons_left_in_the_metadata_is_left_out() -> None:
