@@ -26,6 +26,7 @@ audit:
 test:
 	@scripts/setup.sh dev
 	@scripts/browser.sh
+	@scripts/lab.sh
 	@$(BIN)/python -m pytest $(ARGS)
 
 check:
@@ -38,6 +39,7 @@ check:
 setup:
 	@scripts/setup.sh dev
 	@scripts/browser.sh
+	@scripts/lab.sh
 
 # Puts code into the one form; ruff says what it cannot put right.
 format:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -110,13 +109,17 @@ def proxy(lab: Lab, mode: Mode, capture: Path, **options: str) -> Iterator[subpr
     def ready(said: str) -> bool:
         return sum(said.count(word) for word in _BEGUN) >= len(mode.specs) and ((capture / "capture.yaml").exists())
 
-    with lab.net.laptop.started(*command, log=log, ready=ready, HOME=str(lab.net.folder)) as process:
-        yield process
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"the proxy did not end: {log.read_text(errors='replace')[-600:]}") from None
+    try:
+        with lab.net.laptop.started(*command, log=log, ready=ready, HOME=str(lab.net.folder)) as process:
+            yield process
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                raise RuntimeError(f"the proxy did not end: {log.read_text(errors='replace')[-600:]}") from None
+    finally:
+        # In local mode mitmproxy leaves its redirector behind, with the device that it made.
+        lab.net.laptop.clear()
 
 
 # ------------------------------------------------------------------------------------------------ each mode's phone
@@ -213,12 +216,13 @@ def _transparent(lab: Lab) -> Iterator[Attached]:
         lab.net.laptop.sh("nft delete table inet lintas")
 
 
+def has_control_groups() -> bool:
+    """Whether this machine has control groups of version 2 that we may make more of."""
+    return any((place / "cgroup.procs").exists() and os.access(place, os.W_OK) for place in CGROUPS)
+
+
 def _no_local() -> str:
-    if shutil.which("sudo") is None:
-        return "sudo, which mitmproxy calls, is not there"
-    if not any((place / "cgroup.procs").exists() for place in CGROUPS):
-        return "no cgroup 2"
-    return ""
+    return "" if has_control_groups() else "this machine has no control groups of version 2"
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tests.chromium import chromium_path
 from tests.lab.backend import filler
 from tests.lab.modes import Attached, Lab, Mode, proxy
 from tests.lab.services import address
-from tests.lab.spaces import ENVIRONMENT, LAPTOP, PHONE, PHONE6, Done
+from tests.lab.spaces import ENVIRONMENT, PHONE, PHONE6, Done
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -141,6 +141,7 @@ class _Clients:
         only3 = {"client": "android", "version": "v3only"}
         if self.made.mode.name in DIRECT:
             steps += [
+                ("HTTP/3", {"client": "android", "version": "v3", "url": "https://h3.lab.example/br"}),
                 ("HTTP/3 alone", {**only3, "url": "https://h3.lab.example/gzip"}),
                 ("HTTP/3 alone", {**only3, "url": "https://h3.lab.example/echo", "send": text}),
                 ("HTTP/3 alone", {"client": "quic", "url": "https://h3.lab.example/quic", "send": text}),
@@ -301,67 +302,84 @@ def grpc_messages(body: bytes) -> list[bytes]:
 # ------------------------------------------------------------------------------------------------ what came of it
 
 OPENED = "opened"
+OPENED_QUIC = "opened; browsers take no private certificate here, are counted and fall back"
 REFUSED = "refused and counted; clients fall back"
-STRICT = "refused by the client, and counted"
-COUNTED = "passes unread and is counted"
-NOT_CARRIED = "not carried; clients that use the proxy fall back, others go around it unseen"
+STRICT = "strict clients refuse the certificate; counted"
+NOT_CARRIED = "not carried: clients that use the proxy fall back, others go around it unseen"
 AROUND = "goes around the proxy, unseen"
 FAILED = "fails"
 
 
 def outcome(session: Session, protocol: str) -> str:
-    """The cell of the table, from what both sides saw."""
+    """The cell of the table, from what both sides saw; ``fails`` where they do not agree."""
+    cells = {"HTTP/3": _http3, "DNS": _dns, "DNS over TLS": _dns_over_tls, "IPv6": _ipv6}
+    return cells[protocol](session) if protocol in cells else _opened(session, protocol)
+
+
+def _opened(session: Session, protocol: str) -> str:
+    """Every client had what it asked for, from nobody but the proxy, and both accounts are one."""
     served = session.of(protocol)
-    held, seen = by_folder(session, PROTOCOLS[protocol]), by_servers(served)
-    straight = {PHONE, PHONE6}
-    through = all(line["peer"] not in straight for line in served)
-    troubles = [t for t in session.clients.get(protocol, []) if t]
-    if protocol == "DNS":
-        return _dns(session)
-    if protocol == "DNS over TLS":
-        return _dns_over_tls(session)
-    if protocol == "HTTP/3":
-        alone = session.clients["HTTP/3 alone"]
-        if not troubles and through and seen == held and not any(alone):
-            return OPENED
-        if not troubles and all(alone) and through and seen == held and session.rejected:
-            return REFUSED
-        went = [line for line in served if line["peer"] in straight]
-        rest = by_servers(line for line in served if line["peer"] not in straight)
-        if not troubles and went and rest and rest == held:
-            return NOT_CARRIED
+    seen, held = by_servers(served), by_folder(session, PROTOCOLS[protocol])
+    straight = [line for line in served if line["peer"] in (PHONE, PHONE6)]
+    good = not any(session.clients[protocol]) and seen and seen == held and not straight
+    return OPENED if good else FAILED
+
+
+def _http3(session: Session) -> str:
+    alone = session.clients["HTTP/3 alone"]
+    if any(session.clients["HTTP/3"]) or {p for host, p in session.spoken if host == "h3.lab.example"} != {"h2"}:
         return FAILED
-    if not troubles and seen and seen == held and through:
-        return OPENED
-    return FAILED
+    if not any(alone) and _opened(session, "HTTP/3") == OPENED:
+        counted = [o for o in session.rows("opaque") if (o["host"], o["cause"]) == ("h3.lab.example", "quic")]
+        spoken = Counter(e["protocol"] for e in session.rows("exchanges") if e["host"] == "h3.lab.example")
+        good = counted and spoken["http/3"] >= len(alone)
+        return OPENED_QUIC if good else FAILED
+    if all(alone) and _opened(session, "HTTP/3") == OPENED and session.rejected:
+        return REFUSED
+    served = session.of("HTTP/3")
+    rest = by_servers(line for line in served if line["peer"] not in (PHONE, PHONE6))
+    around = any(line["peer"] in (PHONE, PHONE6) for line in served) and session.around.get("ip4_udp443")
+    good = around and not any(alone) and rest and rest == by_folder(session, PROTOCOLS["HTTP/3"])
+    return NOT_CARRIED if good else FAILED
+
+
+def _ipv6(session: Session) -> str:
+    """Opened as IPv4 is, QUIC refused where it is refused there, and not one packet of it went around."""
+    alone = session.clients.get("IPv6 HTTP/3", [])
+    if any(name.startswith("ip6") for name in session.around) or any(alone) != bool(session.rejected):
+        return FAILED
+    return _opened(session, "IPv6")
 
 
 def _dns(session: Session) -> str:
     name = f"{session.mode.name}.names.lab.example"
     askers = {who for kind, asked, who in session.asked if asked == name and kind == "A"}
+    held = {(n["name"], n["address"]) for n in session.rows("names") if n["from"] == "dns"}
     if any(session.clients["DNS"]) or not askers:
         return FAILED
-    held = {(n["name"], n["address"]) for n in session.rows("names") if n["from"] == "dns"}
     if (name, address("plain.lab.example")) in held and PHONE not in askers:
         return OPENED
-    return AROUND if askers == {PHONE} else FAILED
+    return AROUND if askers == {PHONE} and session.around.get("ip4_dns") else FAILED
 
 
 def _dns_over_tls(session: Session) -> str:
     asked = [line for line in session.of("DNS over TLS") if line["kind"] == "dot"]
-    opaque = [o for o in session.rows("opaque") if o["host"] == "dns.lab.example" and o["count"]]
-    if asked and {line["peer"] for line in asked} <= {PHONE, PHONE6} and not any(session.clients["DNS over TLS"]):
+    opaque = [o for o in session.rows("opaque") if o["host"] == "dns.lab.example"]
+    answered = not any(session.clients["DNS over TLS"])
+    if answered and {line["peer"] for line in asked} == {PHONE} and session.around.get("ip4_tcp853"):
         return AROUND
-    if not asked and opaque and {o["kind"] for o in opaque} == {"ca_refused"}:
-        return STRICT
-    if asked and opaque:
-        return COUNTED
-    return FAILED
+    refused = [o for o in opaque if (o["kind"], o["cause"]) == ("ca_refused", "unknown_ca") and o["bytes"]]
+    return STRICT if refused and not asked and not answered else FAILED
 
 
-def own_port(lab: Lab, phone: Attached) -> Done:
-    """A request for the proxy's own listener, which must not make it connect to itself for ever."""
-    told = ["-x", phone.proxy] if phone.proxy else []
-    return phone.run(
-        "curl", "-q", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", *told, f"http://{LAPTOP}:8080/"
-    )
+def told(session: Session, protocol: str) -> str:
+    """Why a cell is what it is, for who reads a failed test."""
+    seen, held = by_servers(session.of(protocol)), by_folder(session, PROTOCOLS[protocol])
+    lines = [f"{session.mode.name}, {protocol}: clients said {[t for t in session.clients.get(protocol, []) if t]}"]
+    lines += [f"  alone: {session.clients.get(f'{protocol} alone')}, IPv6: {session.clients.get('IPv6 HTTP/3')}"]
+    lines += [f"  only the servers know {piece} x{n}" for piece, n in (seen - held).items()]
+    lines += [f"  only the folder knows {piece} x{n}" for piece, n in (held - seen).items()]
+    lines += [f"  peers {sorted({line['peer'] for line in session.of(protocol)})}, around {session.around}"]
+    lines += [f"  Chromium spoke {session.spoken}; refused by the laptop: {session.rejected}"]
+    opaque = [(o["host"], o["kind"], o["cause"], o["bytes"]) for o in session.rows("opaque")]
+    return "\n".join([*lines, f"  opaque {opaque}", session.log[-1500:]])

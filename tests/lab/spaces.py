@@ -3,23 +3,26 @@
     phone 10.77.1.2 ──── 10.77.1.1 laptop 10.77.2.1 ──── 10.77.2.x servers
           fd77:1::2      fd77:1::1        fd77:2::1      fd77:2::x
 
-A namespace has no name: it lives as long as a program in it, and the first program of each ends with this process, by
-whatever end. So nothing is left after a crash, two labs never meet, and none has a way out. Each sees a resolver of
+A namespace has no name: it lives as long as a program in it. The first program of each sees this process end, by
+whatever end, and ends what else is in there. So nothing is left after a crash, two labs never meet, and none has a way
+out. Each sees a resolver of
 its own at /etc/resolv.conf, as ``ip netns exec`` would have it. The laptop is also the router of the phone's network:
 what goes around the proxy reaches the servers, and is counted there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -93,13 +96,10 @@ class Space:
         self._conf = conf
         # WireGuard's sockets lie by the device's name: each phone has a place of its own for them.
         hold = f"mount --bind {conf} /etc/resolv.conf && mkdir -p /run/wireguard && mount -t tmpfs lab /run/wireguard"
-        hold += " && ip link set lo up && echo held && exec cat"
+        hold += f" && ip link set lo up && echo held && cat; {_CLEAR}"
         alone = ["unshare", "--net", "--mount", "--propagation", "private"]
         self._holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *alone, "sh", "-c", hold],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=ENVIRONMENT,
+            [*alone, "sh", "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
         )
         assert self._holder.stdout is not None
         if self._holder.stdout.readline() != b"held\n":
@@ -174,14 +174,35 @@ class Space:
         finally:
             end(process)
 
+    def clear(self) -> None:
+        """End every program in here but the first: some leave others behind (mitmproxy its redirector)."""
+        inside = os.readlink(f"/proc/{self.pid}/ns/net")
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if int(place.name) != self.pid and os.readlink(place / "ns" / "net") == inside:
+                    os.kill(int(place.name), signal.SIGKILL)
+
     def close(self) -> None:
-        end(self._holder)
+        """End the namespace: its first program ends the others, and with the last it is gone."""
+        assert self._holder.stdin is not None
+        self._holder.stdin.close()
+        try:
+            self._holder.wait(15)
+        except subprocess.TimeoutExpired:
+            end(self._holder)
+        if self._holder.stdout is not None:
+            self._holder.stdout.close()
+
+
+_CLEAR = """here=$(readlink /proc/$$/ns/net)
+for place in /proc/[0-9]*; do
+    if [ ${place#/proc/} != $$ ] && [ "$(readlink $place/ns/net)" = "$here" ]; then kill -9 ${place#/proc/}; fi
+done 2>/dev/null"""
+"""What the first program of a namespace does in the end."""
 
 
 def end(process: subprocess.Popen[bytes], within: float = 15) -> None:
     """End a program that was started here, kindly at first."""
-    if process.stdin is not None:
-        process.stdin.close()
     if process.poll() is None:
         process.terminate()
         try:
@@ -189,8 +210,6 @@ def end(process: subprocess.Popen[bytes], within: float = 15) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(within)
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 @dataclass
@@ -201,7 +220,6 @@ class Net:
     phone: Space
     laptop: Space
     servers: Space
-    addresses: list[str] = field(default_factory=list)
 
     def around(self) -> dict[str, int]:
         """Packets that reached the servers from the phone's own addresses since the counters were made: what went
