@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analysis.model import InputError, Origin
-from analysis.sources import Batch, Options
+from analysis.sources import Batch, Options, connections
 from analysis.sources.octets import Octets, Text
 
 HEAD = 1 << 16
@@ -62,8 +62,8 @@ _SIGNS: tuple[tuple[bytes, str], ...] = (
 
 
 def kind_of(path: Path) -> tuple[str, str]:
-    """The kind of a file (har, mitmproxy, pcap, pcapng, events, messages, other) and, for ``other``, what it
-    looks like, as the end of a sentence. Raises InputError when it cannot be read."""
+    """The kind of a file (har, mitmproxy, pcap, pcapng, events, messages, connections, other) and, for ``other``, what
+    it looks like, as the end of a sentence. Raises InputError when it cannot be read."""
     with Octets(path) as octets:
         raw = bytearray()
         while len(raw) < HEAD:
@@ -82,6 +82,8 @@ def kind_of(path: Path) -> tuple[str, str]:
     if _FLOW.match(head):
         return "mitmproxy", ""
     text = _as_text(path, head)
+    if text.lstrip().startswith(connections.BEGINS):
+        return connections.KIND, ""
     kind = _json_kind(text)
     if kind is not None:
         return kind, ""
@@ -119,6 +121,8 @@ def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterato
         from analysis.sources import messages
 
         return kind, _opened(messages.read(path, source, options))
+    if kind == connections.KIND:
+        return kind, _opened(connections.read(path, source, options))
     if kind in ("pcap", "pcapng"):
         from analysis.sources import packets
 
@@ -162,6 +166,8 @@ def layer_bytes(path: Path, kind: str, origin: Origin, options: Options) -> byte
         from analysis.sources import messages
 
         return messages.layer_bytes(path, origin)
+    if kind == connections.KIND:
+        return connections.layer_bytes(path, origin)
     if kind in ("pcap", "pcapng"):
         from analysis.sources import packets
 
