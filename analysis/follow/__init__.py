@@ -37,6 +37,7 @@ State = Literal["missing", "empty", "growing", "left", "sealed"]
 Say = Callable[[dict[str, Any]], None]
 Wait = Callable[[float], None]
 
+_DEFECT = "the folder could not be looked at ({kind}), which is a defect of Lintas; it is tried again when more came."
 _WHY = {
     "missing": "the folder is not there yet",
     "removed": "the folder was removed; it is looked for",
@@ -154,7 +155,8 @@ def follow(follower: Follower, say: Say, wait: Wait, interval: float = INTERVAL,
 
     ``say`` is given one line at a time: ``waiting`` (why), ``behind`` (before a look), ``look``, ``comment``,
     ``trouble`` (a look failed; the next is tried), ``end``. ``wait`` is given seconds. ``out``: where the tables of
-    the last look are written. Raises InputError where the last look or its writing fails."""
+    the last look are written. Raises InputError where the last look or its writing fails, and whatever else a look
+    raises where it is the last."""
     waiting: str | None = None
     trouble: str | None = None
     state: State = "missing"
@@ -187,12 +189,15 @@ def follow(follower: Follower, say: Say, wait: Wait, interval: float = INTERVAL,
                     wait_for("no_flows")
             else:
                 began = time.monotonic()
-        except InputError as error:
-            if last:
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if last or os.environ.get("LINTAS_DEBUG"):
                 raise
-            if str(error) != trouble:
-                say({"type": "trouble", "text": str(error)})
-            trouble = str(error)
+            why = str(error) if isinstance(error, InputError) else _DEFECT.format(kind=type(error).__name__)
+            if why != trouble:
+                say({"type": "trouble", "text": why})
+            trouble = why
         if last:
             say({"type": "end", "sealed": state == "sealed", "tables": None if out is None else str(out)})
             return state == "sealed"

@@ -1,7 +1,8 @@
 """``python -m analysis.follow FOLDER``: one line of JSON for each thing that a follower tells, on standard output.
 
 It runs at idle priority and has no screen. It ends by itself when the folder is sealed (0), when nobody reads what it
-writes (0), or with one line on standard error when it cannot go on (2)."""
+writes (0), or with one line on standard error when it cannot go on: 2 where it was asked for what cannot be done, 1
+where it fails itself."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from typing import Any, NoReturn
 from analysis.follow import INTERVAL, Follower, follow
 from analysis.model import InputError
 
-REFUSED = 2
+REFUSED, DEFECT = 2, 1
 
 
 def main() -> int:
@@ -66,7 +67,7 @@ def main() -> int:
     except Exception as error:
         if os.environ.get("LINTAS_DEBUG"):
             raise
-        return _fail(f"this is a defect of Lintas ({type(error).__name__}); run it again with LINTAS_DEBUG=1.")
+        return _fail(f"this is a defect of Lintas ({type(error).__name__}); run it again with LINTAS_DEBUG=1.", DEFECT)
     return 0
 
 
@@ -129,9 +130,9 @@ def _wait(seconds: float) -> None:
             raise BrokenPipeError
 
 
-def _fail(sentence: str) -> int:
+def _fail(sentence: str, code: int = REFUSED) -> int:
     sys.stderr.write(f"lintas follow: {' '.join(sentence.split())}\n")
-    return REFUSED
+    return code
 
 
 def _nobody_reads() -> NoReturn:

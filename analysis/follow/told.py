@@ -22,6 +22,7 @@ _SHOWN_LEVEL = 2
 """Location evidence from which a country stands without a question mark."""
 _CERTAINTIES = ("high", "medium", "low")
 _COUNTS = ("flows", "bytes_out", "bytes_in")
+_WHOSE = {"system": "system", "other": "other app"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,16 @@ class _Flow:
     destinations: dict[int, None] = field(default_factory=dict)
     types: dict[str, dict[str, str]] = field(default_factory=lambda: {"sent": {}, "received": {}})
     opaque: dict[str, None] = field(default_factory=dict)
+    whose: dict[str, None] = field(default_factory=dict)
 
 
 def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Reference) -> dict[str, Comment]:
     """The comment of each flow, by the proxy's id. ``ids``: of the units of each source.
 
     ``ID · email, account_id · ← session_token · PT X``: places, data types that were sent (the most sensitive first,
-    ``?`` where all its finds are of low certainty), those that came back, operators. A list has room for twenty
-    characters of it, and shows the host, which says most of the operator."""
+    ``?`` where all its finds are of low certainty), those that came back, operators; and ``system`` or ``other app``
+    where it is not known to be the app's. A list has room for twenty characters of it, and shows the host, which says
+    most of the operator."""
     flows: dict[str, _Flow] = defaultdict(_Flow)
     sources = {str(Origin(name, (0,), "file", 0, 0)).partition("#")[0]: name for name in ids}
 
@@ -77,18 +80,20 @@ def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Refe
         known = ids.get(sources.get(source, ""))
         return None if known is None else known.get(int(units.partition(",")[0]))
 
-    for origin, destination in _rows(made["exchanges"], "origin", "destination"):
+    for origin, destination, whose in _rows(made["exchanges"], "origin", "destination", "whose"):
         flow = of(origin)
         if flow is not None and destination is not None:
             flows[flow].destinations.setdefault(destination)
+            flows[flow].whose.setdefault(whose)
     of_number = {}
-    for number, origin, destination in _rows(made["flows"], "flow", "origin", "destination"):
+    for number, origin, destination, whose in _rows(made["flows"], "flow", "origin", "destination", "whose"):
         flow = of(origin)
         if flow is None:
             continue
         of_number[number] = flow
         if destination is not None and not flows[flow].destinations:
             flows[flow].destinations.setdefault(destination)
+            flows[flow].whose.setdefault(whose)
     columns = ("origin", "direction", "data_type", "certainty")
     for origin, direction, data_type, certainty in _rows(made["transmissions"], *columns):
         flow = of(origin)
@@ -112,6 +117,7 @@ def _comment(told: _Flow, places: Mapping[int, Mapping[str, Any]], sensitivity: 
         "← " + ", ".join(_doubted(received, sensitivity)) if received else "",
         "not opened: " + ", ".join(told.opaque) if told.opaque else "",
         ", ".join(dict.fromkeys(map(operator, to))),
+        ", ".join(_WHOSE[whose] for whose in told.whose if whose in _WHOSE),
     ]
     marked = any(c != "low" and sensitivity.get(t, 0) >= MOST_SENSITIVE for t, c in sent.items())
     return Comment(" · ".join(p for p in parts if p), marked)

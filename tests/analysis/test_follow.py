@@ -442,6 +442,36 @@ def test_trouble_is_told_once_and_following_goes_on(feeding: Callable[[Path], Fe
     assert told.lines[-1]["type"] == "end"
 
 
+def test_a_look_that_fails_is_told_and_the_next_is_tried(
+    feeding: Callable[[Path], Feeding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect costs a look, not the recording's live view; in the last look it is not hidden."""
+    fed = feeding(DEMO)
+    fed.upto(0.3)
+    follower = Follower(fed.place, OPTIONS)
+    look = follower.look
+    broken = [True, True, False]
+
+    def failing(last: bool = False) -> Any:
+        fed.upto(0.4)
+        if broken.pop(0):
+            raise ZeroDivisionError("/secret/value")
+        return look(last)
+
+    monkeypatch.setattr(follower, "look", failing)
+    told = Told(lambda: fed.upto(0.5), lambda: fed.upto(0.6))
+    with pytest.raises(BrokenPipeError):
+        follow(follower, told.say, told.wait, 0.1)
+    (trouble,) = told.of("trouble")
+    assert "ZeroDivisionError" in trouble["text"]
+    assert "secret" not in trouble["text"]
+    assert len(told.of("look")) == 1
+    broken[:] = [True]
+    fed.seal()
+    with pytest.raises(ZeroDivisionError):
+        follow(follower, told.say, told.wait, 0.1)
+
+
 def test_a_rest_follows_each_look_by_its_cost(feeding: Callable[[Path], Feeding]) -> None:
     fed = feeding(DEMO)
     fed.upto(0.4)
