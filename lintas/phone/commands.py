@@ -115,10 +115,9 @@ def about(
             return
         labelled(_lines(told), label_width=13)
         if into is not None:
-            read = ", ".join(name.replace("_", " ") for name in identifiers["identifiers"]) or "none"
-            labelled(
-                [("Identifiers", f"{read} (values in {identifiers['persona'] or 'no file'} only)")], label_width=13
-            )
+            names = ", ".join(name.replace("_", " ") for name in identifiers["identifiers"])
+            read = f"{names}; their values are in {identifiers['persona']} only" if names else "none could be read"
+            labelled([("Identifiers", read)], label_width=13)
             labelled((("", text) for text in identifiers["missing"]), label_width=13)
 
 
@@ -143,10 +142,10 @@ _CERTIFICATES = {
 
 def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     def both(first: str, second: str) -> str:
-        return " ".join(str(told[name]) for name in (first, second) if told.get(name) is not None)
+        return ", ".join(str(told[name]) for name in (first, second) if told.get(name) is not None)
 
     yield "App", told["app.id"]
-    code = f" ({told['app.version_code']})" if told.get("app.version_code") is not None else ""
+    code = f", code {told['app.version_code']}" if told.get("app.version_code") is not None else ""
     yield "Version", f"{told.get('app.version') or 'not stated'}{code}"
     yield "Installed by", told.get("app.installer") or "not stated"
     if told.get("app.uid") is not None:
@@ -157,7 +156,7 @@ def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     granted, asked = told.get("app.granted") or [], told.get("app.permissions") or []
     yield "Permissions", f"{len(asked)} requested, {len(granted)} granted: {', '.join(granted) or 'none'}"
     if told.get("app.user_certificates"):
-        yield "Certificates", f"of the user's store: {_CERTIFICATES[told['app.user_certificates']]}"
+        yield "User store", f"its certificates are {_CERTIFICATES[told['app.user_certificates']]}"
     yield "Phone", both("device.model", "device.system")
     yield "Patched", told.get("device.security_patch") or "not stated"
     yield "Set up in", both("device.locale", "device.timezone") or "not stated"

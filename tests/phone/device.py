@@ -62,6 +62,7 @@ esac
 """
 _APPLY = """#!/bin/sh
 sleep 0.2
+while [ -e "$PHONE/busy" ]; do sleep 0.05; done
 trap 'echo applied >>"$PHONE/log"' EXIT
 cd "$PHONE/settings/global"
 now=$(cat http_proxy) && [ -n "$now" ] || exit 0

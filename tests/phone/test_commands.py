@@ -83,7 +83,7 @@ def test_an_app_is_described_and_its_identifiers_never_shown(fake: FakePhone, tm
     assert SSAID in persona
     shown = lintas("phone", "about", SHOP, cwd=tmp_path).stdout
     assert "not trusted by default" in shown
-    assert "Google Pixel 8a Android 15" in shown
+    assert "Google Pixel 8a, Android 15" in shown
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -169,5 +169,8 @@ def test_the_proxy_is_not_gone_before_the_system_took_it_away(fake: FakePhone, m
     monkeypatch.setattr(proxy, "_LOOKS", 0)
     with proxied(Phone(fake.serial), "192.168.7.2", 8080):
         until(lambda: fake.proxy() is not None)
+        busy = fake.folder / "busy"  # the system, with something else
+        busy.touch()
+    busy.unlink()
     until(lambda: fake.log().count("applied") == 2)
     assert fake.proxy() == "192.168.7.2:8080"
