@@ -46,6 +46,8 @@ REFUSALS, RETRY, SILENCE = 3, 600, 5
 
 _HOSTS = 20_000
 """Pairs of client and host that are remembered; the one that was not heard of for longest is forgotten first."""
+_TELL_AGAIN = 4 << 20
+"""Octets passed through on one connection after which their count is written again."""
 _DATAGRAMS = 16
 """Datagrams in which a ClientHello must be whole: it takes one or two, and three of what is known to have grown."""
 
@@ -103,10 +105,6 @@ class Hosts:
     def was_opened(self, place: Place) -> bool:
         host = self._known.get(place)
         return host is not None and host.opened
-
-    def count(self, place: Place) -> int:
-        host = self._known.get(place)
-        return 0 if host is None else host.refusals
 
     def passes(self, place: Place, connection: str) -> bool:
         """True where this connection is not to be opened. Once the time is over, one connection is: it tries."""
@@ -246,11 +244,13 @@ class _Writer:
 
 
 class Passed(layers.TCPLayer):
-    """TCP that is passed on as it comes. Its octets are counted and no flow is made of them, so none is kept."""
+    """TCP that is passed on as it comes. Its octets are counted and no flow is made of them, so none is kept. At the
+    first octet, and each time that many more have passed, it is told: the count survives a kill."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, tell: Callable[[Passed], None]) -> None:
         super().__init__(context, ignore=True)
         self.sent = self.received = 0
+        self._tell, self._tell_at = tell, 1
 
     def handle_event(self, event: events.Event) -> CommandGenerator[None]:
         if isinstance(event, events.DataReceived):
@@ -258,6 +258,9 @@ class Passed(layers.TCPLayer):
                 self.sent += len(event.data)
             else:
                 self.received += len(event.data)
+            if self.sent + self.received >= self._tell_at:
+                self._tell_at = self.sent + self.received + _TELL_AGAIN
+                self._tell(self)
         yield from super().handle_event(event)
 
 
@@ -390,6 +393,9 @@ class Signal(NamedTuple):
     reason: str | None = None
     refuses: bool = True
     """It counts towards passing the host through."""
+
+
+_PASSED = Signal("relayed", "passed_through")
 
 
 def of_alert(alert: str, asked_for_proofs: bool) -> Signal:
@@ -578,7 +584,7 @@ class Opaque:
         self._count_standing(seen)
         if self.hosts.passes(self._place(seen), seen.client.id):
             context.client.sni = name or None
-            seen.passed = nextlayer.layer = Passed(context)
+            seen.passed = nextlayer.layer = Passed(context, lambda passed: self._passing(seen, passed))
 
     def _next_udp(self, nextlayer: NextLayer, seen: _Seen, data: bytes) -> None:
         """Refuse QUIC that is not to be opened, or cannot be."""
@@ -620,15 +626,17 @@ class Opaque:
     def tls_established_client(self, data: tls.TlsData) -> None:
         seen = self.seen.get(data.context.client.id)
         if seen is not None:
-            seen.stage, seen.established = "established", time.monotonic()
+            seen.stage, seen.established, seen.signal = "established", time.monotonic(), None
             seen.tls = getattr(data, "ssl_conn", None)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         seen = self.seen.get(data.context.client.id)
         if seen is None or seen.stage == "used":
             return
-        seen.context, seen.signal = data.context, self._failed(seen, data.conn.error or "")
-        self._judge(seen, seen.signal)
+        counted, seen.context = seen.signal is not None, data.context
+        seen.signal = self._failed(seen, data.conn.error or "")
+        if not counted:
+            self._judge(seen, seen.signal)
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
         seen = self.seen.get(data.context.client.id)
@@ -796,8 +804,7 @@ class Opaque:
             name = gone.sni or ""
             self._write(seen, "connection", signal, server=gone.server, octets=(None, None), at=gone.at, sni=name)
         if seen.passed is not None:
-            signal = Signal("relayed", "passed_through")
-            self._write(seen, "connection", signal, octets=(seen.passed.sent, seen.passed.received))
+            self._write(seen, "connection", _PASSED, octets=(seen.passed.sent, seen.passed.received))
         elif seen.quic_refused:
             self._write(seen, "refusal", Signal("unread", "quic"), octets=seen.octets())
         elif seen.stage in ("hello", "established"):
@@ -807,7 +814,7 @@ class Opaque:
 
     def _ended_unused(self, seen: _Seen) -> None:
         if seen.stage == "hello" and seen.hello is not None and seen.hello.ignore_connection:
-            self._write(seen, "connection", Signal("relayed", "passed_through"), octets=seen.octets())
+            self._write(seen, "connection", _PASSED, octets=seen.octets())
             return
         signal = seen.signal
         if signal is None:
@@ -826,7 +833,10 @@ class Opaque:
             return
         if seen.opening:
             seen.client.sni = _name_in_tls(seen.opening)[1] or None
-        self._write(seen, "connection", Signal("relayed", "passed_through"), octets=seen.octets())
+        self._write(seen, "connection", _PASSED, octets=seen.octets())
+
+    def _passing(self, seen: _Seen, passed: Passed) -> None:
+        self._write(seen, "passing", _PASSED, octets=(passed.sent, passed.received))
 
     def _write(
         self,

@@ -30,11 +30,11 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
 
 
 def connections(path: Path, end: int | None = None) -> set[str]:
-    """Ids of the client connections that lines of type ``connection`` or ``refusal`` tell of."""
+    """Ids of the client connections that lines of type ``connection``, ``passing`` or ``refusal`` tell of."""
     found = set()
     for line in lines(path, end):
         value = line.value or {}
-        if value.get("type") in ("connection", "refusal") and isinstance(value.get("connection"), str):
+        if value.get("type") in ("connection", "passing", "refusal") and isinstance(value.get("connection"), str):
             found.add(value["connection"])
     return found - {""}
 
@@ -58,6 +58,8 @@ class _Reader:
     names: Names = field(default_factory=Names)
     flows: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
+    passing: dict[str, tuple[Line, dict[str, Any]]] = field(default_factory=dict)
+    """By connection: what its last line said of it, as long as none says that it ended."""
 
     def __post_init__(self) -> None:
         self.losses = Losses(self.source)
@@ -84,6 +86,8 @@ class _Reader:
                 yield self._take(batches, done)
         if not understood and self.options.sealed:
             raise InputError(f"{path} is no list of events: none of its lines can be read.")
+        for line, value in self.passing.values():
+            batches.flow(self._flow(line, value, "connection"))
         last = self._take(batches, done)
         last.names, last.losses = self.names.batch(), self.losses.all()
         yield last
@@ -113,7 +117,12 @@ class _Reader:
         elif kind == "clock" and isinstance(value.get("step"), int):
             where = f"the clock was set by {value['step'] / 1e6:+.1f} s: times before and after do not fit"
             self.losses.add("clock_set", where)
+        if kind == "passing":
+            self.passing[str(value.get("connection"))] = (line, value)
+            return
         if kind in ("refusal", "connection"):
+            if kind == "connection":
+                self.passing.pop(str(value.get("connection")), None)
             batches.flow(self._flow(line, value, str(kind)))
         if kind == "socket":
             value = _socket(value)

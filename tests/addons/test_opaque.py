@@ -648,6 +648,28 @@ def test_an_open_passthrough_is_counted_when_the_recording_ends(room: Path, serv
     assert "ended_by" not in last
 
 
+def test_an_open_passthrough_survives_a_kill(room: Path, server: Server) -> None:
+    size = 9_000_000
+    with proxied(room, "lintas_refusals=1") as proxy:
+        curl(proxy, server, "pinned.test", ca=room / "ca.pem")
+        with tunnel(proxy, server.place) as raw:
+            context = ssl.create_default_context(cafile=str(room / "ca.pem"))
+            with context.wrap_socket(raw, server_hostname="pinned.test") as client:
+                client.sendall(f"GET /{size} HTTP/1.1\r\nHost: pinned.test\r\n\r\n".encode())
+                got = 0
+                while got < size:
+                    got += len(client.recv(65536))
+                proxy.process.kill()
+                proxy.process.wait()
+        told = [e["bytes_in"] + e["bytes_out"] for e in proxy.events("passing")]
+        made = audited(proxy)
+    assert told[0] > 0
+    assert told[-1] > size - (4 << 20)
+    (flow,) = [f for f in made["flows"].to_pylist() if f["unread"][0]["cause"] == "passed_through"]
+    assert flow["bytes_out"] + flow["bytes_in"] == told[-1]
+    assert ("pinned.test", "ca_refused", "passed_through") in opaque_rows(made)
+
+
 @pytest.mark.slow
 def test_200_mb_passed_through_leave_nothing_in_memory(room: Path, server: Server) -> None:
     size = 200_000_000

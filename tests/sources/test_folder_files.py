@@ -104,6 +104,20 @@ class TestEvents:
         assert (second["bytes_read"], second["tcp_ms"]) == (0, 12.5)
         assert seen.events[0]["kind"] == "ca_refused"
 
+    def test_a_connection_that_is_passed_through_counts_once_ended_or_not(self, tmp_path: Path) -> None:
+        def line(kind: str, connection: str, octets: int) -> dict[str, Any]:
+            told = {"connection": connection, "cause": "passed_through", "kind": "relayed", "sni": "pin.example"}
+            return {"type": kind, "at": AT, **told, "bytes_out": 0, "bytes_in": octets}
+
+        lines = [line("passing", "a", 1), line("passing", "b", 2), line("passing", "a", 300), line("passing", "b", 4)]
+        data = event_lines(*lines, line("connection", "b", 50))
+        seen = read(tmp_path / "events.jsonl", data)
+        length = [len(raw) for raw in data.splitlines()]
+        assert [(f["bytes_in"], f["unread"][0]["kind"], f["origin"]) for f in seen.flows] == [
+            (50, "relayed", f"events.jsonl#4!line:0+{length[4]}"),
+            (300, "relayed", f"events.jsonl#2!line:0+{length[2]}"),
+        ]
+
     def test_the_chain_shows_what_was_done_to_it(self, tmp_path: Path) -> None:
         events = [{"type": "phase", "at": AT + n, "phase": f"p{n}"} for n in range(5)]
         lines = event_lines(*events).splitlines(keepends=True)
