@@ -14,7 +14,8 @@ from typing import Any
 
 from analysis.model import InputError
 from lintas.phone import about, identity, proxy
-from lintas.phone.adb import Phone
+from lintas.phone.adb import Phone, PhoneGoneError
+from lintas.phone.apps import facts
 from lintas.phone.screen import Screen
 from lintas.phone.watch import Event, Watch
 
@@ -32,6 +33,8 @@ class Companion:
         self._folder = folder
         self._event = event
         self._say = say
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
         self._watch = Watch(phone, self._take)
         self._screen: Screen | None = None
         self._proxy: proxy.ProxySet | None = None
@@ -49,15 +52,23 @@ class Companion:
         launch, when it has an ANDROID_ID."""
         changes: dict[str, Any] = {}
         try:
-            changes |= about.describe(self.phone, package)
-            found = identity.read(self.phone, package, changes.get("device.sdk"))
+            phone = about.about(self.phone)
+            changes |= about.manifest_changes(phone)
+            if package is not None:
+                try:
+                    changes |= about.manifest_changes(phone, facts(self.phone, package))
+                except PhoneGoneError:
+                    raise
+                except InputError as error:
+                    self._tell(str(error))
+            found = identity.read(self.phone, package, phone.sdk)
             for text in found.missing:
-                self._say(text)
+                self._tell(text)
             place = identity.plant(self._folder, found.found, persona)
             if place is not None:
                 changes["persona"] = place.name
         except InputError as error:
-            self._say(str(error))
+            self._tell(str(error))
         return changes
 
     def start(self, to: tuple[str, int] | None = None, video: bool = False) -> None:
@@ -65,11 +76,11 @@ class Companion:
         try:
             said = proxy.recover(self.phone)
             if said is not None:
-                self._say(said)
+                self._tell(said)
             if to is not None:
                 self._proxy = proxy.set_proxy(self.phone, *to)
         except InputError as error:
-            self._say(str(error))
+            self._tell(str(error))
         if video:
             self._screen = Screen(self.phone, self._folder, self._event)
             self._worker = threading.Thread(target=self._film, name="film", daemon=True)
@@ -88,13 +99,21 @@ class Companion:
             said = self._proxy.restore()
             self._proxy = None
             if said is not None:
-                self._say(said)
+                self._tell(said)
         if self._worker is not None:
             self._asked.put(_END)
             self._worker.join(_LAST)
             if self._worker.is_alive() or (self._screen is not None and self._screen.waiting):
-                self._say("A video of the screen is still on the phone; lintas phone clean removes it.")
+                self._tell("A video of the screen is still on the phone; lintas phone clean removes it.")
             self._worker = None
+
+    def _tell(self, text: str) -> None:
+        """Say it once: a second description would say the same again."""
+        with self._lock:
+            known = text in self._told
+            self._told.add(text)
+        if not known:
+            self._say(text)
 
     def _take(self, type: str, at: int, **keys: Any) -> None:  # noqa: A002 - the key's own name
         self._event(type, at=at, **{k: v for k, v in keys.items() if v is not None})
@@ -118,6 +137,6 @@ class Companion:
             else:
                 screen.begin(str(wish))
             if screen.trouble is not None:
-                self._say(screen.trouble)
+                self._tell(screen.trouble)
             if wish is _END:
                 return

@@ -1,9 +1,10 @@
 """The phone's tables of sockets: which uid has which connection just now.
 
 The form is that of Linux' ``/proc/net/{tcp,tcp6,udp,udp6}`` (``tcp4_seq_show`` and its like): an address is written as
-words of 32 bits in the byte order of the machine, which is little-endian for every Android phone. A socket that is
-being closed has no inode and is shown as root's, whoever had it: it is left out. So are sockets that only wait for
-others, and those that stay on the phone.
+words of 32 bits in the byte order of the machine, which is little-endian for every Android phone. From Android 10 no
+app may read them; adb's shell still may (AOSP sepolicy, ``neverallow { appdomain -shell } proc_net_tcp_udp``). A socket
+that is being closed has no inode and is shown as root's, whoever had it: it is left out. So are sockets that only wait
+for others, and those that stay on the phone.
 """
 
 from __future__ import annotations

@@ -80,7 +80,13 @@ def test_a_phone_that_comes_back_brings_its_video(
     assert "The phone is back." in said
 
 
-def test_an_unknown_app_is_told(fake: FakePhone, folder: Path) -> None:
+def test_an_app_that_is_not_there_is_told_once_and_the_phone_described(fake: FakePhone, folder: Path) -> None:
+    test_apps.furnish(fake)
     said: list[str] = []
-    assert Companion(Phone(fake.serial), folder, Events(), said.append).describe("com.example.none") == {}
+    companion = Companion(Phone(fake.serial), folder, Events(), said.append)
+    for _ in range(2):
+        changes = companion.describe("com.example.none")
+        assert changes["device.model"] == "Google Pixel 8a"
+        assert not any(name.startswith("app.") for name in changes)
+    assert len(said) == len(set(said)) == 3  # the app, and two identifiers that cannot be read
     assert "has no app com.example.none" in said[0]
