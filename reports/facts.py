@@ -507,6 +507,12 @@ class Facts:
         ends = [r[1] for r in runs[1:]] + [runs[-1][2]] if runs else []
         return [Phase(str(r[0]), r[1], max(end, r[2]), False) for r, end in zip(runs, ends, strict=True)]
 
+    @cached_property
+    def marks(self) -> list[tuple[int, str]]:
+        """The auditor's marks beside the phases: when, and in which words."""
+        given = [m for m in self.audit.get("marks") or () if isinstance(m, Mapping) and m.get("at") and m.get("note")]
+        return sorted((self._micros(m["at"]), str(m["note"])) for m in given)
+
     def _micros(self, text: Any) -> int:
         at = text if isinstance(text, datetime) else datetime.fromisoformat(str(text))
         if at.tzinfo is None:

@@ -9,7 +9,10 @@ from markupsafe import Markup
 from reports.chapters import Book, cells
 from reports.facts import Facts
 from reports.pictures import NARROW, WIDE, timeline
+from reports.strings import shown
 from reports.words import Words
+
+_MOST_MARKS = 100
 
 
 def context(book: Book) -> dict[str, Any]:
@@ -48,6 +51,8 @@ def context(book: Book) -> dict[str, Any]:
         "timeline_more": max(len(rows) - timeline.ROWS, 0),
         "stated": all(p.stated for p in f.phases),
         "phases": _phases(f, w),
+        "marks": [{"at": w.clock(at, True), "note": shown(note, " ")} for at, note in f.marks[:_MOST_MARKS]],
+        "marks_more": max(len(f.marks) - _MOST_MARKS, 0),
         "zone": w.zone(f.span[0]) if f.span is not None else None,
     }
 

@@ -339,6 +339,10 @@ AUDIT: Mapping[str, Any] = {
             {"phase": name, "start": (START + timedelta(minutes=minute)).isoformat()} for name, minute in PHASES
         ],
     },
+    "marks": [
+        {"at": (START + timedelta(minutes=9)).isoformat(), "note": "put two books into the basket"},
+        {"at": (START + timedelta(minutes=3)).isoformat(), "note": "asked for the place, said no"},
+    ],
     "options": {"persona": sorted(PLANTED), "reveal": False, "study_key": False, "reference": []},
     "counts": {"flows": 345, "exchanges": 300},
     "reference": [
@@ -616,6 +620,7 @@ def hostile(folder: Path) -> Path:
     audit = {
         "name": evil,
         "made": evil,
+        "marks": [{"at": START.isoformat(), "note": text} for text in HOSTILE],
         "manifest": manifest | {"timezone": "Asia/Jakarta"},
         "options": {"persona": [evil]},
         "reference": [{"name": evil, "date": evil, "attribution": evil}],

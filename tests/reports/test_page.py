@@ -123,6 +123,13 @@ def test_the_sample_says_what_it_is(built: dict[str, Path]) -> None:
     assert fixtures.AUDIT["made"] in _Page(_read(built, "rich")).text
 
 
+def test_marks_of_the_auditor_stand_in_the_order_of_time(built: dict[str, Path]) -> None:
+    text = _Page(_read(built, "rich")).text
+    first, second = (text.index(words) for words in ("asked for the place, said no", "put two books into the basket"))
+    assert first < second
+    assert "Marks of the auditor" not in _Page(_read(built, "poor")).text
+
+
 def test_unknown_app_and_unreadable_capture_are_said(built: dict[str, Path]) -> None:
     text = _Page(_read(built, "poor")).text
     assert "Nobody said which app this is" in text
