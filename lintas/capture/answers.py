@@ -19,9 +19,11 @@ class Answers:
 
     def __init__(self, given: Mapping[str, str | None], asks: bool, again: bool) -> None:
         self._kept = settings.load()
+        self._as_before: set[str] = set()
         told = False
         for name in words.QUESTIONS:
             said = given.get(name)
+            self._forget_unusable(name)
             if said is not None:
                 self._check(name, said, f"--{name.replace('_', '-')}")
             elif (again or getattr(self._kept, name) is None) and asks:
@@ -31,7 +33,16 @@ class Answers:
                 said = self._ask(name)
             if said is not None:
                 setattr(self._kept, name, said)
+            elif getattr(self._kept, name):
+                self._as_before.add(name)
         settings.save(self._kept)
+
+    def _forget_unusable(self, name: str) -> None:
+        """Somebody may have changed the file, or an older Lintas have written it."""
+        try:
+            self._check(name, getattr(self._kept, name) or "", name)
+        except InputError:
+            setattr(self._kept, name, None)
 
     def _ask(self, name: str) -> str:
         before = getattr(self._kept, name)
@@ -80,9 +91,13 @@ class Answers:
         return asked_vantage(self._kept.vantage, "vantage") if self._kept.vantage else None
 
     def lines(self) -> list[tuple[str, str]]:
-        """For the screen."""
-        said = [(name, getattr(self._kept, name)) for name in words.QUESTIONS if name != "store"]
-        return [(name.replace("_", " "), value or "unknown") for name, value in said]
+        """For the screen; what was not said anew is marked, since it may be another app's or phone's."""
+        made = []
+        for name in words.QUESTIONS:
+            value = self.store.short if name == "store" else getattr(self._kept, name) or "unknown"
+            before = words.AS_BEFORE.format(option=name.replace("_", "-")) if name in self._as_before else ""
+            made.append((name.replace("_", " "), value + before))
+        return made
 
     def manifest(self) -> dict[str, Any]:
         """The same as changes of the manifest."""

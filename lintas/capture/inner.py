@@ -79,6 +79,7 @@ class Doors:
     seen: Seen = field(default_factory=Seen)
     listening: set[tuple[str, int]] = field(default_factory=set)
     """Transport and port of each listener."""
+    _inside: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
     _turned_away: set[str] = field(default_factory=set)
     _kept_out: set[tuple[str, int]] = field(default_factory=set)
@@ -110,7 +111,8 @@ class Doors:
                 self._turned_away.add(device)
                 self.tell("stranger", client=device)
             return
-        self.seen.connections += 1
+        self._inside.add(client.id)
+        self.seen.connections = len(self._inside)
         if device not in self._known and len(self._known) < 1000:
             self._known.add(device)
             self.tell("device", client=device, mode=mode.type_name)
@@ -119,8 +121,8 @@ class Doors:
         return not device.is_global or any(device in network for network in self.allowed)
 
     def client_disconnected(self, client: connection.Client) -> None:
-        if not self.own(client) and client.error != "not let in":
-            self.seen.connections -= 1
+        self._inside.discard(client.id)
+        self.seen.connections = len(self._inside)
 
     def dns_request(self, flow: dns.DNSFlow) -> None:
         """The certificate's page has a name wherever the phone asks through the tunnel."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -627,15 +628,23 @@ def _mute() -> None:
 
 
 def _draw_code(text: str) -> None:
-    """A QR code of half blocks; none where the terminal is too small for it."""
+    """A QR code of half blocks, black on white in any terminal; none where the terminal is too small for it."""
     import segno
 
-    code = segno.make(text, error="l", micro=False)
-    width = code.symbol_size(border=2)[0]
-    if width > shutil.get_terminal_size().columns:
-        print(f"(The terminal is narrower than the {width} columns of the QR code; the live view's page has it.)")
+    rows = [tuple(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=3)]
+    size = shutil.get_terminal_size()
+    if len(rows[0]) > size.columns:
+        print(
+            f"(The terminal is narrower than the {len(rows[0])} columns of the QR code; the live view's page has it.)"
+        )
         return
-    code.terminal(border=2, compact=True)
+    for upper, lower in zip_longest(rows[::2], rows[1::2], fillvalue=(0,) * len(rows[0])):
+        blocks = "".join(_BLOCKS[bool(a), bool(b)] for a, b in zip(upper, lower, strict=True))
+        print(f"\x1b[38;5;16;48;5;231m{blocks}\x1b[0m")
+
+
+_BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+"""By whether the upper and the lower module are dark."""
 
 
 def _not(so: Callable[[], bool]) -> Callable[[], bool]:

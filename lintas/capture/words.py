@@ -147,6 +147,7 @@ QUESTIONS = {
     "vantage": "Where this machine stands: latitude, longitude, country (like -6.2,106.8,ID)",
 }
 ASKING = "Enter alone leaves a thing unknown, which the report then says. Answers are kept for the next capture."
+AS_BEFORE = "  (as last time; --{option} changes it)"
 HELP = {
     "p": "phase",
     "m": "mark",
