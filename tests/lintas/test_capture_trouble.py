@@ -1,0 +1,111 @@
+"""A live capture in trouble: the phone stays online, what was captured is kept, and it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lintas.capture import checks
+from tests.lintas.capturing import Capturing, capturing, serving, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """``captures`` on a disk with little more room than a capture asks for."""
+    place = tmp_path / "captures"
+    place.mkdir()
+    size = checks.LEAST + (20 << 20)
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("mounting a small disk needs root")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def _fill(place: Path, piece: bytes) -> None:
+    with place.open("wb", buffering=0) as file:
+        while True:
+            file.write(piece)
+
+
+def _paths(capture: Capturing) -> list[str]:
+    return [f.request.path for f in capture.flows() if f.type == "http" and f.request.method == "GET"]
+
+
+def test_a_full_disk_keeps_the_phone_online(small_disk: Path, tmp_path: Path) -> None:
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", terminal=True, server=server) as capture:
+        assert capture.curl(f"{server.url}/before").stdout == '{"ok":true}'
+        filler = small_disk / "filler"
+        for place, piece in ((filler, 1 << 20), (small_disk / "rest", 1)):
+            with pytest.raises(OSError, match="No space"):
+                _fill(place, bytes(piece))
+        for number in range(20):
+            assert capture.curl(f"{server.url}/full{number}").stdout == '{"ok":true}'
+        capture.until("NOT RECORDING")
+        filler.unlink()
+        assert capture.curl(f"{server.url}/after").stdout == '{"ok":true}'
+        until(lambda: any(e["type"] == "lost" for e in capture.events()))
+        capture.press("q")
+        assert capture.ended() == 0
+        assert _paths(capture)[0] == "/before"
+        assert _paths(capture)[-1] == "/after"
+        assert "could not be written; events.jsonl says when and why" in capture.text
+        (lost,) = [e for e in capture.events() if e["type"] == "lost"]
+        assert lost["cause"] == "disk_full"
+        assert len(_paths(capture)) + lost["flows"] == 22
+
+
+def test_a_folder_that_is_removed_is_made_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", server=server) as capture:
+        trust = tmp_path / "ca.pem"
+        shutil.copy(capture.certificate, trust)
+        assert capture.curl(f"{server.url}/before").stdout == '{"ok":true}'
+        shutil.rmtree(capture.folder)
+        for number in range(3):
+            answer = capture.curl(f"{server.url}/gone{number}", "--cacert", str(trust), trusts=False)
+            assert answer.stdout == '{"ok":true}', answer
+        until(lambda: (capture.folder / "events.jsonl").exists())
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 0
+        assert _paths(capture) == ["/before", "/gone0", "/gone1", "/gone2"]
+        assert any(e["type"] == "restored" for e in capture.events())
+        manifest = capture.manifest()
+        assert manifest["sealed"]
+        for file in manifest["files"]:
+            assert hashlib.sha256((capture.folder / file["name"]).read_bytes()).hexdigest() == file["sha256"]
+
+
+def test_a_follower_that_ends_does_not_end_the_capture(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", terminal=True, server=server) as capture:
+        capture.until("Ctrl-C ends and seals")
+        (follower,) = [
+            int(p.name)
+            for p in Path("/proc").iterdir()
+            if p.name.isdigit() and b"analysis.follow" in _command(p) and (p / "cwd").resolve() == tmp_path.resolve()
+        ]
+        os.kill(follower, signal.SIGKILL)
+        capture.until("lintas audit classifies it afterwards")
+        assert capture.curl(f"{server.url}/still").stdout == '{"ok":true}'
+        capture.press("q")
+        assert capture.ended() == 0
+        assert _paths(capture) == ["/still"]
+
+
+def _command(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
