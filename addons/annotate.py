@@ -78,7 +78,7 @@ class Annotate:
             "lintas_follow",
             str,
             "",
-            "Options for the audit that runs beside, as lintas audit has them: "
+            "Options for the audit that runs beside, read when the proxy starts, as lintas audit has them: "
             "'--persona me.yaml --user-country ID --app com.example.shop'.",
         )
 

@@ -42,6 +42,8 @@ def main() -> int:
 
     try:
         if words.tables is not None:
+            if words.tables.resolve().is_relative_to(words.folder.resolve()):
+                raise InputError(f"{words.tables} lies inside the capture {words.folder}; name another folder.")
             check_out(words.tables)
         options = AuditOptions(
             persona=words.persona,
