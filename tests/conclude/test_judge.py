@@ -343,6 +343,10 @@ def test_a_few_excerpts_of_each_kind_are_kept() -> None:
     kept = rows(keep_evidence(made), "transmission")
     assert kept == [0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16]
     assert len(kept) == 2 * 2 * KEPT
+    # What another app sent takes none of the app's places.
+    others = [sent(n, 0, destination=0, whose="other" if n < 5 else "app") for n in range(10)]
+    made = tables(transmissions=others, evidence=[{"transmission": n} for n in range(10)])
+    assert rows(keep_evidence(made), "transmission") == [0, 1, 2, 5, 6, 7]
 
 
 def test_findings_stand_in_order_and_carry_only_codes_and_counts() -> None:

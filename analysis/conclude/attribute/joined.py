@@ -65,60 +65,87 @@ def _ground(one: Flow, other: Flow) -> str:
     return "requests" if direct else "host_and_time"
 
 
+class _Line:
+    """Flows of one file that share an end or a host, by when they began. ``until``: for each the place of the next of
+    which something else is said, so that a question costs the same however many there are."""
+
+    __slots__ = ("_times", "until", "who")
+
+    def __init__(self, rows: list[tuple[int, int, Flow]], said: Mapping[int, Said]) -> None:
+        rows.sort(key=lambda row: row[:2])
+        self._times = [row[0] for row in rows]
+        self.who = [said.get(row[1]) for row in rows]
+        self.until = [len(rows)] * len(rows)
+        for place in range(len(rows) - 2, -1, -1):
+            same = _who(self.who[place]) == _who(self.who[place + 1])
+            self.until[place] = self.until[place + 1] if same else place + 1
+
+    def around(self, flow: Flow) -> tuple[int, int]:
+        """Places of the flows that began when this one did, or when the proxy began its own leg."""
+        if flow.first is None:
+            return 0, 0
+        reached = flow.first if flow.upstream is None else max(flow.first, flow.upstream)
+        return bisect_left(self._times, flow.first - SLACK), bisect_right(self._times, reached + SLACK)
+
+
 class _Begun:
     """When flows began in each file, by the server's end and by host."""
 
     def __init__(self, flows: Iterable[Flow], said: Mapping[int, Said]) -> None:
-        self._said = said
-        self._flows: dict[object, list[tuple[int, int, Flow]]] = defaultdict(list)
+        rows: dict[object, list[tuple[int, int, Flow]]] = defaultdict(list)
         for flow in flows:
             if flow.first is not None:
-                self._flows[flow.source, flow.transport, flow.far].append((flow.first, flow.number, flow))
+                rows[flow.source, flow.transport, flow.far].append((flow.first, flow.number, flow))
                 if flow.host is not None:
-                    self._flows[flow.source, flow.host].append((flow.first, flow.number, flow))
-        for times in self._flows.values():
-            times.sort(key=lambda t: t[:2])
-
-    def _around(self, key: object, flow: Flow) -> list[Flow]:
-        """Flows that began when this one did, or when the proxy began its own leg."""
-        if flow.first is None:
-            return []
-        times = self._flows.get(key, ())
-        reached = flow.first if flow.upstream is None else max(flow.first, flow.upstream)
-        low = bisect_left(times, flow.first - SLACK, key=lambda t: t[0])
-        high = bisect_right(times, reached + SLACK, key=lambda t: t[0])
-        return [t[2] for t in times[low:high]]
+                    rows[flow.source, flow.host].append((flow.first, flow.number, flow))
+        self._lines = {key: _Line(of_key, said) for key, of_key in rows.items()}
+        self._said = said
 
     def is_one(self, flow: Flow, other: Flow, ground: str) -> bool:
         """True when nothing else could be meant: see the head of this file."""
         if ground == "server_end":
-            keys: tuple[object, object] = (
-                (flow.source, flow.transport, flow.far),
-                (other.source, other.transport, other.far),
-            )
+            here: object = (flow.source, flow.transport, flow.far)
+            there: object = (other.source, other.transport, other.far)
         elif other.host is not None:
-            keys = ((flow.source, other.host), (other.source, other.host))
+            here, there = (flow.source, other.host), (other.source, other.host)
         else:
             return False
-        there = self._around(keys[1], flow)
-        return len({self._who(f) for f in (*there, other)}) == 1 and len(there) >= len(self._around(keys[0], flow))
+        one = self._one(flow, here, there)
+        return one is not None and one.who == self._said[other.number].who
 
     def at_host(self, flow: Flow, naming: Iterable[int]) -> Said | None:
         """Who spoke to this host at this time, where the files that name apps leave no doubt."""
         if flow.host is None:
             return None
-        here = len(self._around((flow.source, flow.host), flow))
-        found: dict[object, Flow] = {}
+        found: dict[object, Said] = {}
         for source in naming:
-            there = self._around((source, flow.host), flow)
-            if there and len(there) < here:
+            there = self._lines.get((source, flow.host))
+            if there is None or not _count(there.around(flow)):
+                continue
+            one = self._one(flow, (flow.source, flow.host), (source, flow.host))
+            if one is None:
                 return None
-            found.update((self._who(f), f) for f in there)
-        if len(found) != 1 or None in found:
+            found[one.who] = one
+        if len(found) != 1:
             return None
-        one = self._said[next(iter(found.values())).number]
+        one = next(iter(found.values()))
         return Said(one.app, "host_and_time", one.packages, one.system)
 
-    def _who(self, flow: Flow) -> object:
-        one = self._said.get(flow.number)
-        return None if one is None else one.who
+    def _one(self, flow: Flow, here: object, there: object) -> Said | None:
+        """What is said of everything that began there when this flow did; None where it differs, where something has
+        no name, or where less began there than here."""
+        lines = self._lines.get(here), self._lines.get(there)
+        if lines[0] is None or lines[1] is None:
+            return None
+        low, high = lines[1].around(flow)
+        if low >= high or lines[1].until[low] < high or high - low < _count(lines[0].around(flow)):
+            return None
+        return lines[1].who[low]
+
+
+def _count(places: tuple[int, int]) -> int:
+    return max(places[1] - places[0], 0)
+
+
+def _who(one: Said | None) -> object:
+    return None if one is None else one.who

@@ -1,4 +1,5 @@
-"""Evidence that the report may show: at most three excerpts for each type at each destination."""
+"""Evidence that the report may show: at most three excerpts for each type at each destination, the app's and others'
+apart, so that none takes another's place."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ def keep_evidence(tables: Tables) -> pa.Table:
     group = dict(
         zip(
             sent["transmission"].to_pylist(),
-            zip(*(sent[c].to_pylist() for c in ("data_type", "method", "destination", "phase")), strict=True),
+            zip(*(sent[c].to_pylist() for c in ("data_type", "method", "destination", "phase", "whose")), strict=True),
             strict=True,
         )
     )
