@@ -230,6 +230,12 @@ class Hidden:
         if isinstance(flow, http.HTTPFlow):
             self._hide(flow)
 
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        # A browser that tries https first.
+        address = data.server.address
+        if address is not None and address[0] in (CERTIFICATE_HOST, _TUNNEL_DNS) and address[1] in (80, 443):
+            raise exceptions.AddonHalt
+
     def dns_request(self, flow: dns.DNSFlow) -> None:
         if _names(flow, (CERTIFICATE_HOST,)):
             raise exceptions.AddonHalt

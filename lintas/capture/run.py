@@ -261,6 +261,8 @@ class _Front:
             "tools": {**versions, "python": platform.python_version(), "system": platform.platform(terse=True)},
             **({"timezone": self._zone} if self._zone else {}),
             **({"app_only": True} if self._wanted.only_app else {}),
+            # What is timed then is the way to the other proxy.
+            **({"vantage.line": "unknown"} if any(m.kind == "upstream" for m in self._modes) else {}),
             **({"persona": "persona.yaml"} if self._wanted.persona else {}),
         }
 
@@ -631,6 +633,9 @@ def _draw_code(text: str) -> None:
     """A QR code of half blocks, black on white in any terminal; none where the terminal is too small for it."""
     import segno
 
+    if "utf" not in (sys.stdout.encoding or "").lower():
+        print("(This terminal has no characters for a QR code; the live view's page has it.)")
+        return
     rows = [tuple(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=3)]
     size = shutil.get_terminal_size()
     if len(rows[0]) > size.columns:

@@ -43,10 +43,10 @@ class State:
             self._counts = line
             self.trouble = line.get("trouble")
         elif kind == "device":
-            self.devices.setdefault(str(line["client"]), {"client": line["client"], "first": None, "at": line["at"]})
+            if line["client"] not in self.devices:
+                self._device(str(line["client"]), None, line["at"])
         elif kind == "first":
-            device = self.devices.setdefault(str(line["client"]), {"client": line["client"]})
-            device.update(first=line["host"], at=line["at"])
+            self._device(str(line["client"]), str(line["host"]), line["at"])
         elif kind == "stranger":
             self.warn(words.STRANGER.format(client=line["client"]))
         elif kind == "trouble":
@@ -64,6 +64,10 @@ class State:
             self._behind = line
         elif kind == "trouble":
             self.warn(str(line.get("text")))
+
+    def _device(self, client: str, first: str | None, at: int) -> None:
+        # Made anew, never changed: the page's thread may be reading it.
+        self.devices = {**self.devices, client: {"client": client, "first": first, "at": at}}
 
     def warn(self, text: str) -> None:
         if text not in self.warnings[-5:]:
