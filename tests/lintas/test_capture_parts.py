@@ -167,8 +167,9 @@ def test_who_is_let_in(address: str, mode: str, let_in: bool) -> None:
     # Told once, counted each time.
     assert [t["type"] for t in told] == ["device" if let_in else "stranger"]
     assert doors.seen.strangers == (0 if let_in else 2)
-    doors.client_disconnected(client)
     assert doors.seen.connections == (1 if let_in else 0)
+    doors.client_disconnected(client)
+    assert doors.seen.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -226,6 +227,14 @@ def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
             with pytest.raises(exceptions.AddonHalt):
                 hook(flow)
     assert doors.seen.requests == 1
+    # A browser that tries https first, which the page has not.
+    gone = tflow.tserver_conn()
+    gone.state = type(gone.state)(0)
+    gone.address = ("10.0.0.53", 443)
+    with pytest.raises(exceptions.AddonHalt):
+        hidden.server_connect_error(ServerConnectionHookData(gone, _client("10.0.0.1", "wireguard")))
+    gone.address = ("10.0.0.53", 853)
+    hidden.server_connect_error(ServerConnectionHookData(gone, _client("10.0.0.1", "wireguard")))
 
 
 # -------------------------------------------------------------------------------------------------------- keys
