@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -83,6 +84,8 @@ class Mode:
     specs: tuple[str, ...]
     attach: Callable[[Lab], AbstractContextManager[Attached]]
     impossible: Callable[[], str] = lambda: ""
+    options: tuple[tuple[str, str], ...] = ()
+    """Options of mitmproxy that this mode needs."""
 
 
 @contextmanager
@@ -97,6 +100,7 @@ def proxy(lab: Lab, mode: Mode, capture: Path, **options: str) -> Iterator[subpr
         "confdir": str(lab.conf),
         "ssl_verify_upstream_trusted_ca": str(lab.services.ca),
         "lintas_folder": str(capture),
+        **dict(mode.options),
         **options,
     }
     for name in ADDONS:
@@ -269,6 +273,12 @@ MODES = (
     ),
     Mode("regular", (f"regular@{LAPTOP}:{PORT}",), _told("http")),
     Mode("socks5", (f"socks5@{LAPTOP}:{PORT}",), _told("socks5h")),
-    Mode("upstream", (f"upstream:{_upstream_address()}@{LAPTOP}:{PORT}",), _told("http")),
+    Mode(
+        "upstream",
+        (f"upstream:{_upstream_address()}@{LAPTOP}:{PORT}",),
+        _told("http"),
+        # mitmproxy looks only at what it connects to itself; the next proxy would bring a request for it back.
+        options=(("block_list", f"|~u ://{re.escape(LAPTOP)}:{PORT}|444"),),
+    ),
     Mode("local", ("local",), _local, _no_local),
 )

@@ -21,9 +21,9 @@ from analysis.sources.identify import layer_bytes
 from analysis.tables import Tables
 from tests.chromium import chromium_path
 from tests.lab.backend import filler
-from tests.lab.modes import Attached, Lab, Mode, proxy
+from tests.lab.modes import PORT, Attached, Lab, Mode, proxy
 from tests.lab.services import address
-from tests.lab.spaces import ENVIRONMENT, PHONE, PHONE6, Done
+from tests.lab.spaces import ENVIRONMENT, LAPTOP, PHONE, PHONE6, Done
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -65,6 +65,8 @@ class Session:
     """Packets that reached the servers from the phone itself, by counter."""
     rejected: int = 0
     """QUIC that the laptop refused, by its own counter."""
+    itself: tuple[str, int] = ("", 0)
+    """A request for the proxy's own listener: its status, and how many connections the proxy had of it."""
     log: str = ""
     tables: Tables = field(default_factory=dict)
 
@@ -83,15 +85,30 @@ def take(lab: Lab, mode: Mode, capture: Path) -> Session:
     that is no client does not start or end."""
     made = Session(mode, capture)
     served, asked, around = len(lab.services.served()), len(lab.services.asked()), lab.net.around()
+    log = lab.net.folder / f"{mode.name}.log"
     with proxy(lab, mode, capture), mode.attach(lab) as phone:
         _Clients(lab, phone, made).all()
+        before = log.read_text(errors="replace").count(_CONNECTED)
+        status = _ask_itself(phone)
+        made.itself = (status, log.read_text(errors="replace").count(_CONNECTED) - before)
         if phone.counter is not None:
             made.rejected = lab.net.laptop.counted()[phone.counter]
     made.served, made.asked = lab.services.served()[served:], lab.services.asked()[asked:]
     made.around = {k: n - around.get(k, 0) for k, n in lab.net.around().items() if n > around.get(k, 0)}
-    made.log = (lab.net.folder / f"{mode.name}.log").read_text(errors="replace")
+    made.log = log.read_text(errors="replace")
     made.tables, _ = run(capture, AuditOptions())
     return made
+
+
+_CONNECTED = "client connect"
+"""What mitmproxy logs of each connection of a client."""
+
+
+def _ask_itself(phone: Attached) -> str:
+    """Ask for the proxy's own address and port; the status, ``000`` where there was no answer."""
+    told_of = ["-x", phone.proxy] if phone.proxy else []
+    words = ["-q", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "3", *told_of]
+    return phone.run("curl", *words, f"http://{LAPTOP}:{PORT}/").out
 
 
 class _Clients:

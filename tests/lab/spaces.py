@@ -96,7 +96,7 @@ class Space:
         self._conf = conf
         # WireGuard's sockets lie by the device's name: each phone has a place of its own for them.
         hold = f"mount --bind {conf} /etc/resolv.conf && mkdir -p /run/wireguard && mount -t tmpfs lab /run/wireguard"
-        hold += f" && ip link set lo up && echo held && cat; {_CLEAR}"
+        hold += f" && ip link set lo up && echo held && while read -r _; do :; done; {_CLEAR}"
         alone = ["unshare", "--net", "--mount", "--propagation", "private"]
         self._holder = subprocess.Popen(
             [*alone, "sh", "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
