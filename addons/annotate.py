@@ -50,7 +50,10 @@ _AT_ONCE = 50
 _LONGEST = 8 << 20
 """Octets of one line; a longer one is passed over."""
 _BEHIND = 30.0
-"""Seconds that the comments may be behind the traffic until that is said, once a minute at most."""
+"""Seconds that the comments may be behind the traffic until that is said."""
+_SILENT = 60.0
+"""Seconds without a word of the follower, beyond the rest that it announced, until that is said: on a machine that is
+never idle it does not run. Of all this something is said once a minute at most."""
 _END = 2.0
 """Seconds that the follower is given to end before it is killed."""
 _ROOT = Path(__file__).resolve().parent.parent
@@ -68,7 +71,9 @@ class Annotate:
         self._words: list[str] = []
         self._restarts = 0
         self._again: asyncio.TimerHandle | None = None
-        self._told_behind = 0.0
+        self._told_behind = -_SILENT
+        self._due = 0.0
+        """When the follower is to be heard of, by the monotonic clock."""
         self._seen = 0
         self._told_alone = False
 
@@ -139,6 +144,8 @@ class Annotate:
     def _met(self, flow: Flow) -> None:
         self._flows[flow.id] = flow
         self._seen += 1
+        if self._follower is not None and (late := time.monotonic() - self._due) > _SILENT:
+            self._tell_behind(f"Comments are {late:.0f} s behind: the machine has no time left for the audit beside.")
 
     def _say(self, flow: Flow, comment: str, marked: bool) -> bool:
         """Set comment and mark where the user has none of his own; True where something changed."""
@@ -161,6 +168,7 @@ class Annotate:
     def _start(self) -> None:
         assert self._out is not None
         self._again = None
+        self._due = time.monotonic()
         try:
             self._follower = _Follower(self._out.path, self._words, self._lines, self._ended)
         except OSError as error:
@@ -168,12 +176,15 @@ class Annotate:
 
     def _lines(self, lines: list[dict[str, Any]]) -> None:
         changed = []
+        self._due = time.monotonic()
         for line in lines:
             match line:
                 case {"type": "comment", "flow": str(key), "comment": str(text), "marked": bool(marked)}:
                     flow = self._flows.get(key)
                     if flow is not None and self._say(flow, text, marked):
                         changed.append(flow)
+                case {"type": "look", "next_in": int() | float() as rest}:
+                    self._due += rest
                 case {"type": "trouble", "text": str(text)}:
                     logger.warning(f"The audit beside: {text}")
                 case {"type": "behind", "behind_seconds": int() | float() as late, "behind_bytes": int(octets)}:
@@ -182,14 +193,18 @@ class Annotate:
             ctx.master.addons.trigger(hooks.UpdateHook(changed))
 
     def _behind(self, seconds: float, octets: int) -> None:
-        now = time.monotonic()
-        if seconds > _BEHIND and now - self._told_behind > 60:
-            self._told_behind = now
-            logger.info(f"Comments are behind the traffic by {octets / 1e6:.1f} MB and {seconds:.0f} s.")
+        if seconds > _BEHIND:
+            self._tell_behind(f"Comments are behind the traffic by {octets / 1e6:.1f} MB and {seconds:.0f} s.")
         counts = None if self._out is None else self._out.counts
         if self._seen and counts is not None and not (counts.flows or counts.lost_flows or self._told_alone):
             self._told_alone = True
             logger.warning("Flows pass and none is recorded: comments need -s addons/record.py beside.")
+
+    def _tell_behind(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._told_behind >= _SILENT:
+            self._told_behind = now
+            logger.info(text)
 
     def _ended(self, code: int, last: str) -> None:
         """The follower ended by itself."""

@@ -254,3 +254,28 @@ def test_it_holds_no_flow_that_the_proxy_let_go() -> None:
     gc.collect()
     assert key not in addon._flows
     assert len(addon._ours) == 0
+
+
+def test_a_follower_that_gets_no_time_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At idle priority it may never run: then it cannot say itself how far it is behind."""
+    now = 1000.0
+    monkeypatch.setattr("addons.annotate.time.monotonic", lambda: now)
+    caplog.set_level("INFO")
+    addon = Annotate()
+    addon._follower = object()  # type: ignore[assignment]
+    with taddons.context():
+        addon._lines([{"type": "look", "next_in": 100.0}])
+        for moment in (1050.0, 1150.0):
+            now = moment
+            addon.requestheaders(tflow.tflow())
+        assert not caplog.text
+        for moment in (1170.0, 1171.0, 1200.0):
+            now = moment
+            addon.requestheaders(tflow.tflow())
+        assert caplog.text.count("no time left") == 1
+        now = 1300.0
+        addon._lines([{"type": "behind", "behind_seconds": 45.5, "behind_bytes": 3_000_000}])
+        addon._lines([{"type": "behind", "behind_seconds": 46.5, "behind_bytes": 3_000_000}])
+        assert caplog.text.count("by 3.0 MB and 46 s") == 1
