@@ -102,6 +102,8 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
             "not_personal": facts.not_personal,
             "system": facts.system_sent,
             "other_apps": facts.other_sent,
+            "types_inferred": facts.unstated_types[0],
+            "types_assumed": facts.unstated_types[1],
         },
     }
 

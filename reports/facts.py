@@ -140,6 +140,8 @@ class Sent:
     certainty: str
     phase: str | None
     at: int | None
+    app_from: str | None = None
+    """How it is known that the app sent it; None where nothing says which app did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +204,16 @@ class Facts:
         self._times: list[int] = []
         self._reading: dict[int, str] = {}
         """Of every conversation that counts, whosoever it is."""
+        self._app_from: dict[int, str | None] = {}
         self._apart: dict[str, dict[int, list[int]]] = {w: defaultdict(list) for w in APART}
         """Conversations of others, by destination."""
         self.duplicate_flows = 0
         spoke = {flow for (flow,) in _columns(self.tables["exchanges"], "flow")}
         wanted = (
-            *("flow", "same_as", "destination", "whose", "decrypted", "first", "last"),
+            *("flow", "same_as", "destination", "whose", "app_from", "decrypted", "first", "last"),
             *("bytes_out", "bytes_in", "bytes_read"),
         )
-        for flow, same_as, place, whose, decrypted, first, last, out, back, read in _columns(
+        for flow, same_as, place, whose, app_from, decrypted, first, last, out, back, read in _columns(
             self.tables["flows"], *wanted
         ):
             self._times += [t for t in (first, last) if t]
@@ -228,6 +231,7 @@ class Facts:
                 self.flow_destination[flow] = place
                 self.flow_first[flow] = first
                 self.flow_reading[flow] = self._reading[flow]
+                self._app_from[flow] = app_from
 
     def _hosts(self) -> None:
         of_exchange: dict[int, set[str]] = defaultdict(set)
@@ -305,7 +309,19 @@ class Facts:
                 if method == "endpoint" and not also and not self.reference.endpoint_field_verified(endpoint):
                     method = "memory"
                 self.sent.append(
-                    Sent(number, message, exchange, place, kind, method, sure or "low", phase, at.get(message))
+                    Sent(
+                        number,
+                        message,
+                        exchange,
+                        place,
+                        kind,
+                        method,
+                        sure or "low",
+                        phase,
+                        at.get(message),
+                        self._app_from.get(flow),
+                    )
+                )
                 )
         seen: set[tuple[int, str]] = set()
         for s in self.sent:
@@ -351,6 +367,17 @@ class Facts:
         """Types for which there are weak signs only."""
         strong = {s.data_type for s in self.sent if s.certainty != "low"}
         return set(self.types) - strong
+
+    @cached_property
+    def unstated_types(self) -> tuple[int, int]:
+        """Types of which it is only inferred that the app itself sent them, and types of which nothing says which app
+        did; none where nobody said which app is tested."""
+        grounds: dict[str, set[str | None]] = defaultdict(set)
+        for s in self.sent:
+            grounds[s.data_type].add(s.app_from)
+        weaker = [g for g in grounds.values() if not g & {"stated", "joined"}] if self.app.get("id") else []
+        inferred = sum("inferred" in g for g in weaker)
+        return inferred, len(weaker) - inferred
 
     def is_sensitive(self, data_type: str) -> bool:
         record = self.reference.data_types.get(data_type)

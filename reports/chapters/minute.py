@@ -218,6 +218,9 @@ def _what(f: Facts, w: Words) -> dict[str, Any]:
             parts.append(t("what.sensitive", n=len(f.sensitive_types), list=w.list(named)))
         if f.weak_types:
             parts.append(t("what.weak", n=len(f.weak_types)))
+        inferred, assumed = f.unstated_types
+        parts += [t("finding.inferred", n=inferred)] * bool(inferred)
+        parts += [t("finding.assumed", n=assumed)] * bool(assumed)
     elif not f.hosts:
         parts.append(t("what.empty"))
     elif not any(h.is_read for h in f.hosts):

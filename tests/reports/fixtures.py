@@ -421,6 +421,8 @@ def _conclude(made: Maker) -> None:
     for table in ("flows", "exchanges", "transmissions"):
         for row in made.rows[table]:
             row.setdefault("whose", "system" if row["destination"] in noise else "app")
+    for row in made.rows["flows"]:
+        row.setdefault("app_from", "stated")
     counted = {f["flow"] for f in made.rows["flows"] if f.get("same_as") is None}
     totals: dict[int, list[int]] = {}
     for f in made.rows["flows"]:

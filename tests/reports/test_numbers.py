@@ -85,6 +85,7 @@ def test_what_others_sent_is_in_no_number_of_the_app(built: dict[str, Path]) -> 
     assert sum(f.flows_by_reading.values()) == 4
     assert {h.name: set(h.types) for h in f.hosts}["shop.example"] == {"email"}
     assert f.flows_of_nobody == 1
+    assert f.unstated_types == (1, 1)
     told = json.loads((built["several"] / "report.json").read_text(encoding="utf-8"))
     assert told["hosts"]["other_apps"] == 2
     assert told["transmissions"]["other_apps"] == 2
