@@ -322,7 +322,6 @@ class Facts:
                         self._app_from.get(flow),
                     )
                 )
-                )
         seen: set[tuple[int, str]] = set()
         for s in self.sent:
             if s.method != "memory":
