@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import tornado.httpserver
+import tornado.iostream
 import tornado.netutil
 import tornado.web
 import tornado.websocket
@@ -97,7 +98,7 @@ class Echo(_Handler):
 
 
 class Big(_Handler):
-    """``size`` octets: in pieces without a stated length (``chunked``), else with it."""
+    """``size`` octets, without a stated length (``chunked``) or with it; a piece each ``pace`` milliseconds."""
 
     async def get(self) -> None:
         body = octets(int(self.get_query_argument("size")), "big")
@@ -108,12 +109,17 @@ class Big(_Handler):
         for start in range(0, len(body), 70_000):
             if start and self.get_query_argument("wait", ""):
                 await self.waits()
-            self.write(body[start : start + 70_000])
-            await self.flush()
+            try:
+                self.write(body[start : start + 70_000])
+                await self.flush()
+            except tornado.iostream.StreamClosedError:
+                return
+            await asyncio.sleep(float(self.get_query_argument("pace", "0")) / 1000)
 
 
 class Events(_Handler):
-    """``count`` server-sent events. Where it is to wait, it does so behind the first half."""
+    """``count`` server-sent events, one each ``pace`` milliseconds. Where it is to wait, it does so behind the first
+    half."""
 
     async def get(self) -> None:
         end = bytes.fromhex(self.get_query_argument("end", "0a")).decode()
@@ -129,8 +135,12 @@ class Events(_Handler):
         for n, event in enumerate(made):
             if n == len(made) // 2 and self.get_query_argument("wait", ""):
                 await self.waits()
-            self.write(event)
-            await self.flush()
+            try:
+                self.write(event)
+                await self.flush()
+            except tornado.iostream.StreamClosedError:
+                return
+            await asyncio.sleep(float(self.get_query_argument("pace", "0")) / 1000)
 
 
 def _gzipped(pieces: list[bytes]) -> list[bytes]:
