@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import tempfile
 import threading
@@ -37,6 +36,7 @@ from analysis.folder import (
     new_salt,
     read_manifest,
 )
+from analysis.folder.hashing import Hashes
 from analysis.model import InputError, Micros
 
 OPTION = "lintas_folder"
@@ -90,6 +90,7 @@ class Writing:
             place = path / MANIFEST
             self.manifest = read_manifest(place) if place.exists() else Manifest()
             self._files = {name: _File(path / name) for name in (DUMP, JOURNAL, EVENTS)}
+            self._hashes = Hashes()
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
         try:
@@ -199,14 +200,23 @@ class Writing:
                     self.event("file", name=entry.name, sha256=sha256, bytes=size)
         except OSError as error:
             self._trouble(error)
-        for name, file in self._files.items():
-            if file.size:
-                named.append(File(name=name, sha256=file.hash.hexdigest()))
-            else:
+        for file in self._files.values():
+            if not file.size:
                 file.remove()
+        named += self._hashed()
         self.describe(files=sorted(named, key=lambda f: f.name), sealed=datetime.now(UTC).replace(microsecond=0))
         for file in self._files.values():
             file.close()
+
+    def _hashed(self) -> list[File]:
+        """The files that were written here, each with its hash where it can be read."""
+        sizes = {file.path: file.size for file in self._files.values() if file.size}
+        hashes: dict[Path, str] = {}
+        try:
+            hashes = self._hashes.finish(sizes)
+        except OSError as error:
+            self._trouble(error)
+        return [File(name=path.name, sha256=hashes.get(path)) for path in sizes]
 
     # ------------------------------------------------------------------------------------------- writing
 
@@ -269,6 +279,7 @@ class Writing:
         moved = self._clock.look(now)
         if moved is None:
             return
+        self._hashes.grown({file.path: file.size for file in self._files.values()})
         if abs(moved) > _STEP:
             direction = "forward" if moved > 0 else "back"
             self._tell(f"The clock was set {direction} by {abs(moved) / 1e6:.1f} s: times before and after do not fit.")
@@ -317,12 +328,11 @@ _CAUSES = {
 
 
 class _File:
-    """A file that only grows, each time by a whole piece. Its hash goes along, so that sealing costs nothing."""
+    """A file that only grows, each time by a whole piece."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self.hash = hashlib.sha256()
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._node = _node(os.fstat(self.fd))
 
@@ -339,8 +349,6 @@ class _File:
             os.ftruncate(self.fd, self.size)
             raise
         self.size += size
-        for piece in pieces:
-            self.hash.update(piece)
         return size
 
     def is_there(self) -> bool:
