@@ -307,12 +307,13 @@ def test_a_host_that_the_idle_phone_did_not_have() -> None:
             [*IDLE, {"type": "phase", "phase": "buy", "at": 350 * SECOND, "end": 1}, *FRONT],
         ),
         ([seen(0, 400, "shop.example"), seen(1, 450, "shop.example", app=BANK)], None),
-        ([seen(0, 400, "shop.example", app_by="capture")], [*IDLE, *FRONT, {"type": "dns", "at": 0}]),
+        ([seen(0, 400, "shop.example")], [*IDLE, *FRONT, {"type": "phone", "state": "ended", "at": 350 * SECOND}]),
+        ([seen(0, 400, "shop.example", app_by="capture")], [*IDLE, *FRONT, {"type": "phone", "at": 350 * SECOND}]),
     ],
     ids=(
         "the idle phone had it,nameless and the address known,another app in front,just before the app left,"
         "while idle,nobody watched the front,no idle phase,nobody in front,idle too short,outside of a phase,"
-        "another app has it,a control"
+        "another app has it,the phone no longer watched,a control"
     ).split(","),
 )
 def test_without_one_of_its_conditions_nothing_is_inferred(

@@ -40,9 +40,9 @@ class Baseline:
         self.idle = sum(end - start for start, end in spans)
         """Microseconds of idle phases."""
         self._front = sorted(
-            (e["at"], isinstance(e.get("app"), str) and is_own(e["app"]))
+            (e["at"], e.get("type") == "app_front" and isinstance(e.get("app"), str) and is_own(e["app"]))
             for e in events
-            if e.get("type") == "app_front" and e.get("at") is not None
+            if e.get("at") is not None and (e.get("type") == "app_front" or _is_gone(e))
         )
         self._times = [at for at, _ in self._front]
         self._known: set[str] = set()
@@ -69,6 +69,11 @@ class Baseline:
         if latest < 0 or not self._front[latest][1]:
             return False
         return all(own for _, own in self._front[latest : bisect_right(self._times, at + SLACK)])
+
+
+def _is_gone(event: Mapping[str, Any]) -> bool:
+    """True where the phone is no longer watched: nobody knows what is in front from then on."""
+    return event.get("type") == "phone" and event.get("state") in ("vanished", "ended")
 
 
 def _idle(marks: Marks) -> list[tuple[int, int]]:
