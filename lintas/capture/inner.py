@@ -56,6 +56,7 @@ class Seen:
     """What came through, counted for the live view."""
 
     connections: int = 0
+    """TCP connections of devices that stand just now."""
     requests: int = 0
     refused: int = 0
     """TLS handshakes that a device broke off."""
@@ -82,7 +83,7 @@ class Doors:
     _inside: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
     _turned_away: set[str] = field(default_factory=set)
-    _kept_out: set[tuple[str, int]] = field(default_factory=set)
+    _told_out: set[tuple[str, int]] = field(default_factory=set)
 
     name = "lintasdoors"
 
@@ -111,7 +112,8 @@ class Doors:
                 self._turned_away.add(device)
                 self.tell("stranger", client=device)
             return
-        self._inside.add(client.id)
+        if client.transport_protocol == "tcp":
+            self._inside.add(client.id)
         self.seen.connections = len(self._inside)
         if device not in self._known and len(self._known) < 1000:
             self._known.add(device)
@@ -144,19 +146,38 @@ class Doors:
             return
         if (host, port) == self.certificate_at:
             return
-        addresses = await _addresses(host, port, (server.transport_protocol, port) in self.listening)
-        here = [a for a in addresses if is_here(a)]
-        if (server.transport_protocol, port) in self.listening and here:
-            server.error = "this is the proxy itself"
+        reason = await self._kept_out(client, host, port, server.transport_protocol)
+        if reason is not None:
+            server.error = reason
+
+    async def _led_on(self, flow: http.HTTPFlow) -> None:
+        """Where another proxy comes next, it is that one's address which is connected to: what it is asked for must be
+        looked at before."""
+        if not isinstance(flow.client_conn.proxy_mode, mode_specs.UpstreamMode) or self.own(flow.client_conn):
+            return
+        reason = await self._kept_out(flow.client_conn, flow.request.host, flow.request.port, "tcp")
+        if reason is not None:
+            flow.response = http.Response.make(502, reason, {"content-type": "text/plain"})
+
+    http_connect = requestheaders = _led_on
+
+    async def _kept_out(self, client: connection.Client, host: str, port: int, transport: str) -> str | None:
+        """Why nobody is led there, or None."""
+        listens = (transport, port) in self.listening
+        here = [a for a in await _addresses(host, port, listens) if is_here(a)]
+        if listens and here:
+            reason = "this is the proxy itself"
         elif any(a.is_loopback or a.is_unspecified for a in here) and not is_here(ip(client.peername[0])):
             # Its loopback is the phone's own; this machine's services there are none of its business.
-            server.error = "this machine's loopback is not the phone's"
-        if server.error:
-            self.seen.kept_out += 1
-            place = (str(host), int(port))
-            if place not in self._kept_out and len(self._kept_out) < 1000:
-                self._kept_out.add(place)
-                self.tell("kept_out", client=client.peername[0], server=list(place), reason=server.error)
+            reason = "this machine's loopback is not the phone's"
+        else:
+            return None
+        self.seen.kept_out += 1
+        place = (host, port)
+        if place not in self._told_out and len(self._told_out) < 1000:
+            self._told_out.add(place)
+            self.tell("kept_out", client=client.peername[0], server=list(place), reason=reason)
+        return reason
 
     def tls_start_server(self, data: tls.TlsData) -> None:
         """The proof's server has a certificate that nobody signed, and is asked for nothing but an echo."""
