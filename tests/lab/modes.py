@@ -3,6 +3,7 @@ with the real ``mitmdump`` and our addons in the laptop's namespace."""
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lintas.capture.tunnel import Tunnel
 from tests.lab.services import UPSTREAM_PORT, Services, address
 from tests.lab.spaces import (
     LAPTOP,
@@ -25,7 +27,7 @@ from tests.lab.spaces import (
 )
 
 PORT, DNS_PORT = 8080, 5353
-TUNNEL, TUNNEL6, TUNNEL_RESOLVER = "10.0.0.1", "fd00:10::1", "10.0.0.53"
+TUNNEL, TUNNEL6 = "10.0.0.1", "fd00:10::1"
 _BEGUN = ("listening at", "TUN interface started", "Local redirector started")
 ADDONS = ("record", "opaque", "phases")
 CGROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
@@ -88,30 +90,47 @@ class Mode:
     """Options of mitmproxy that this mode needs."""
 
 
+def mitmdump(lab: Lab, mode: Mode, capture: Path, **options: str) -> list[str | Path]:
+    """mitmproxy as it comes, with our addons as scripts."""
+    command: list[str | Path] = [Path(sys.executable).parent / "mitmdump", "--listen-host", LAPTOP]
+    for name in ADDONS:
+        command += ["-s", ROOT / "addons" / f"{name}.py"]
+    settings = {"confdir": str(lab.conf), "lintas_folder": str(capture), **dict(mode.options)}
+    return command + _words(lab, mode, {**settings, **options})
+
+
+def own_proxy(lab: Lab, mode: Mode, capture: Path, **options: str) -> list[str | Path]:
+    """The proxy of ``lintas capture``, which has fewer of mitmproxy's addons, and some of its own."""
+    command = [sys.executable, "-m", "lintas.capture.proxy", "--folder", capture, "--confdir", lab.conf]
+    return command + _words(lab, mode, options)
+
+
+def _words(lab: Lab, mode: Mode, settings: dict[str, str]) -> list[str | Path]:
+    words: list[str | Path] = []
+    for spec in mode.specs:
+        words += ["--mode", spec]
+    for name, value in {"ssl_verify_upstream_trusted_ca": str(lab.services.ca), **settings}.items():
+        words += ["--set", f"{name}={value}"]
+    return words
+
+
+Program = Callable[..., list[str | Path]]
+
+
 @contextmanager
-def proxy(lab: Lab, mode: Mode, capture: Path, **options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """``mitmdump`` with our addons, which write the folder ``capture``, until the block ends: then it has sealed it.
+def proxy(
+    lab: Lab, mode: Mode, capture: Path, program: Program = mitmdump, **options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A proxy that writes the folder ``capture``, until the block ends: then it has sealed it.
 
     Raises RuntimeError where it does not start, or does not end by itself."""
-    command: list[str | Path] = [Path(sys.executable).parent / "mitmdump", "--listen-host", LAPTOP]
-    for spec in mode.specs:
-        command += ["--mode", spec]
-    settings = {
-        "confdir": str(lab.conf),
-        "ssl_verify_upstream_trusted_ca": str(lab.services.ca),
-        "lintas_folder": str(capture),
-        **dict(mode.options),
-        **options,
-    }
-    for name in ADDONS:
-        if (script := ROOT / "addons" / f"{name}.py").exists():
-            command += ["-s", script]
-    for name, value in settings.items():
-        command += ["--set", f"{name}={value}"]
+    command = program(lab, mode, capture, **options)
     log = lab.net.folder / f"{mode.name}.log"
 
     def ready(said: str) -> bool:
-        return sum(said.count(word) for word in _BEGUN) >= len(mode.specs) and ((capture / "capture.yaml").exists())
+        if program is own_proxy:
+            return '"type":"ready"' in said
+        return sum(said.count(word) for word in _BEGUN) >= len(mode.specs) and (capture / "capture.yaml").exists()
 
     try:
         with lab.net.laptop.started(*command, log=log, ready=ready, HOME=str(lab.net.folder)) as process:
@@ -152,15 +171,17 @@ def _by_routes(lab: Lab, device: str) -> Iterator[None]:
 
 @contextmanager
 def _wireguard(lab: Lab) -> Iterator[Attached]:
-    """As the app of WireGuard would do it, with what mitmproxy prints and, beside that, an address of IPv6."""
+    """As the app of WireGuard does it, with the configuration that ``lintas capture`` gives for mitmproxy's keys."""
     phone = lab.net.phone
     keys = json.loads((lab.conf / "wireguard.conf").read_text())
-    public = phone.run("wg", "pubkey", text=keys["server_key"]).out.strip()
+    told = configparser.ConfigParser()
+    told.optionxform = str  # type: ignore[assignment,method-assign]
+    told.read_string(Tunnel(**keys).configuration((LAPTOP, PORT)))
+    # What wg-quick and the apps read beside wg itself.
+    addresses, resolver = told["Interface"].pop("Address").split(", "), told["Interface"].pop("DNS")
     conf = lab.net.folder / "wg.conf"
-    conf.write_text(
-        f"[Interface]\nPrivateKey = {keys['client_key']}\n\n[Peer]\nPublicKey = {public}\n"
-        f"AllowedIPs = 0.0.0.0/0, ::/0\nEndpoint = {LAPTOP}:{PORT}\n"
-    )
+    with conf.open("w") as file:
+        told.write(file)
     log = lab.net.folder / "wireguard-go.log"
     with phone.started(
         *("wireguard-go", "-f", "wg0"),
@@ -168,13 +189,11 @@ def _wireguard(lab: Lab) -> Iterator[Attached]:
         ready=lambda _: Path(f"/proc/{phone.pid}/root/run/wireguard/wg0.sock").exists(),
         WG_PROCESS_FOREGROUND="1",
     ):
-        phone.sh(f"""
-            wg setconf wg0 {conf}
-            ip addr add {TUNNEL}/32 dev wg0
-            ip addr add {TUNNEL6}/128 dev wg0 nodad
-            ip link set wg0 mtu 1420 up""")
+        phone.sh(f"wg setconf wg0 {conf}\nip link set wg0 mtu 1420 up")
+        for one in addresses:
+            phone.sh(f"ip addr add {one} dev wg0 {'nodad' if ':' in one else ''}")
         with _by_routes(lab, "wg0"):
-            phone.resolve_by(TUNNEL_RESOLVER)
+            phone.resolve_by(resolver)
             try:
                 yield Attached(phone)
             finally:

@@ -21,7 +21,7 @@ from analysis.sources.identify import layer_bytes
 from analysis.tables import Tables
 from tests.chromium import chromium_path
 from tests.lab.backend import filler
-from tests.lab.modes import PORT, Attached, Lab, Mode, proxy
+from tests.lab.modes import PORT, Attached, Lab, Mode, Program, mitmdump, proxy
 from tests.lab.services import address
 from tests.lab.spaces import ENVIRONMENT, LAPTOP, PHONE, PHONE6, Done
 
@@ -80,13 +80,13 @@ class Session:
 # ------------------------------------------------------------------------------------------------ the phone's side
 
 
-def take(lab: Lab, mode: Mode, capture: Path) -> Session:
+def take(lab: Lab, mode: Mode, capture: Path, program: Program = mitmdump) -> Session:
     """Run every client in one mode. The proxy has sealed ``capture`` behind it. Raises RuntimeError where a program
     that is no client does not start or end."""
     made = Session(mode, capture)
     served, asked, around = len(lab.services.served()), len(lab.services.asked()), lab.net.around()
     log = lab.net.folder / f"{mode.name}.log"
-    with proxy(lab, mode, capture), mode.attach(lab) as phone:
+    with proxy(lab, mode, capture, program), mode.attach(lab) as phone:
         _Clients(lab, phone, made).all()
         before = log.read_text(errors="replace").count(_CONNECTED)
         status = _ask_itself(phone)

@@ -3,12 +3,14 @@ what the folder holds, octet for octet; what is not opened is refused and counte
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.lab import start
-from tests.lab.modes import MODES, Lab
+from tests.lab.modes import MODES, Lab, own_proxy
 from tests.lab.session import DIRECT, FAILED, PROTOCOLS, Session, outcome, take, told
 from tests.lab.table import drawn, in_docs, line
 from tests.road import check_conservation
@@ -88,3 +90,16 @@ def test_a_request_for_the_proxy_itself_does_not_go_round(taken: Taken, name: st
     assert status != "200"
     # Chromium's last ones may come late.
     assert connections <= 3
+
+
+@pytest.mark.parametrize("name", ["wireguard", "transparent", "upstream"])
+def test_the_proxy_of_lintas_capture_opens_the_same(lab: Lab, tmp_path: Path, name: str) -> None:
+    session = take(lab, BY_NAME[name], tmp_path / "capture", own_proxy)
+    row = {protocol: outcome(session, protocol) for protocol in PROTOCOLS}
+    assert FAILED not in row.values(), "\n".join(told(session, p) for p, cell in row.items() if cell == FAILED)
+    assert line(name, row) in in_docs()
+    check_conservation(session.tables)
+    # It is led to itself by no next proxy either.
+    assert session.itself[0] != "200"
+    standing = [json.loads(one).get("connections", 0) for one in session.log.splitlines() if one.startswith("{")]
+    assert max(standing) < 20
