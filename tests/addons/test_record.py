@@ -259,6 +259,26 @@ def test_server_sent_events_come_as_they_come(tmp_path: Path, servers: Account, 
     assert isinstance(flow, http.HTTPFlow)
     assert flow.response is not None
     assert flow.response.raw_content == got
+    _lacks_an_event(tmp_path, proxy.folder, coded=bool(coding))
+
+
+def _lacks_an_event(place: Path, folder: Path, coded: bool) -> None:
+    """An event that the journal lacks is read from the dump's copy; where that is coded, it is told."""
+    (place / "lacking").mkdir()
+    shutil.copy(folder / "flows.mitm", place / "lacking")
+    kept = [line for line in (folder / "messages.jsonl").read_text().splitlines(True) if '"index":2,' not in line]
+    (place / "lacking" / "messages.jsonl").write_text("".join(kept))
+    made, _ = run(place / "lacking", AuditOptions())
+    check_conservation(made)
+    before, _ = run(folder, AuditOptions())
+    found = [
+        sorted((m["index"], m["bytes"]) for m in rows(t, "messages") if m["kind"] == "sse") for t in (before, made)
+    ]
+    missing = [loss["count"] for loss in rows(made, "losses") if loss["kind"] == "body_missing"]
+    if coded:
+        assert ([found[0][2]], missing) == ([one for one in found[0] if one not in found[1]], [1])
+    else:
+        assert (found[0], missing) == (found[1], [])
 
 
 @pytest.mark.slow
