@@ -154,14 +154,17 @@ def capture(
     mode: Annotated[
         list[str] | None,
         typer.Option(
-            help="How traffic comes in: wireguard, regular, socks5, transparent, upstream:URL or local[:PROGRAM]; "
+            help="How traffic comes in: wireguard, regular, socks5, transparent, dns, upstream:URL or local[:PROGRAM]; "
             "@PORT behind it. May be given several times.",
             show_default="wireguard",
         ),
     ] = None,
     listen: Annotated[
-        str | None,
-        typer.Option(help="Address or interface to listen at.", show_default="the one towards the network"),
+        list[str] | None,
+        typer.Option(
+            help="Address or interface to listen at; several for IPv4 and IPv6.",
+            show_default="the address towards the network",
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port, where there is one mode.", show_default="the mode's")] = None,
     open_to: Annotated[
@@ -216,7 +219,7 @@ def capture(
                 name,
                 out=out,
                 modes=mode or ["wireguard"],
-                listen=listen,
+                listen=listen or [],
                 port=port,
                 open_to=open_to or [],
                 only_app=only_app,

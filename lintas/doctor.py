@@ -87,7 +87,7 @@ def _capture() -> dict[str, Any]:
 
     address = network.listener(None)
     taken = []
-    for mode in network.modes(["wireguard", "regular", "socks5"], address, None):
+    for mode in network.modes(["wireguard", "regular", "socks5"], [address], None):
         try:
             network.check_port(mode)
         except InputError:

@@ -16,7 +16,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _SIOCGIFADDR = 0xC0206921 if sys.platform == "darwin" else 0x8915
 """Asks for an interface's IPv4 address: ioctl of the BSDs and of Linux."""
-DEFAULT_PORTS = {"regular": 8080, "socks5": 1080, "transparent": 8080, "upstream": 8080, "wireguard": 51820}
+DEFAULT_PORTS = {"dns": 53, "regular": 8080, "socks5": 1080, "transparent": 8080, "upstream": 8080, "wireguard": 51820}
 """Where each mode listens unless another port is named. A mode that is not here does not listen."""
 KEYED = ("wireguard",)
 """Modes into which only the holder of a key comes."""
@@ -91,23 +91,24 @@ def network(text: str) -> Network:
         raise InputError(f"--open-to {text!r} is no address and no network; write one like 203.0.113.7.") from None
 
 
-def check_open(address: Address, modes: list[Mode], open_to: list[Network]) -> list[str]:
+def check_open(addresses: list[Address], modes: list[Mode], open_to: list[Network]) -> list[str]:
     """Whether a proxy may listen there, and the warnings that go with it.
 
     Raises InputError where strangers could use it and nobody said who may come in. A WireGuard tunnel lets in only the
     holder of its key, but its phone must be told an address."""
     warnings = []
     unkeyed = [m for m in modes if m.kind in DEFAULT_PORTS and m.kind not in KEYED]
-    if address.is_unspecified and len(unkeyed) < len(modes):
-        raise InputError(
-            f"--listen {address} names no address that the phone could be told; it may be {_listed(interfaces())}."
-        )
-    if unkeyed and (address.is_unspecified or address.is_global) and not open_to:
-        what = "every address of this machine" if address.is_unspecified else "a public address"
-        raise InputError(
-            f"--listen {address} is {what}: a {unkeyed[0].kind} proxy there may be used by strangers; listen on a "
-            "private address, or name who may come in with --open-to ADDRESS."
-        )
+    for address in addresses:
+        if address.is_unspecified and any(m.kind in KEYED for m in modes):
+            raise InputError(
+                f"--listen {address} names no address that the phone could be told; it may be {_listed(interfaces())}."
+            )
+        if unkeyed and (address.is_unspecified or address.is_global) and not open_to:
+            what = "every address of this machine" if address.is_unspecified else "a public address"
+            raise InputError(
+                f"--listen {address} is {what}: strangers may use what listens there ({unkeyed[0].kind}); name a "
+                "private address, or who may come in with --open-to ADDRESS."
+            )
     for one in open_to:
         if one.prefixlen < (8 if one.version == 4 else 32):
             warnings.append(f"--open-to {one} lets in nearly everybody: strangers may use this machine as their proxy.")
@@ -132,15 +133,16 @@ class Mode:
         return head if self.port is None else f"{head}@{self.host}:{self.port}"
 
     @property
-    def transport(self) -> str:
-        return "udp" if self.kind in KEYED else "tcp"
+    def transports(self) -> tuple[str, ...]:
+        return {"wireguard": ("udp",), "dns": ("tcp", "udp")}.get(self.kind, ("tcp",))
 
 
-KINDS = ("wireguard", "regular", "socks5", "transparent", "upstream", "local")
+KINDS = ("wireguard", "regular", "socks5", "transparent", "dns", "upstream", "local")
 
 
-def modes(texts: list[str], address: Address, port: int | None) -> list[Mode]:
-    """Modes as the command line names them: ``KIND[:REST][@PORT]``. Raises InputError."""
+def modes(texts: list[str], addresses: list[Address], port: int | None) -> list[Mode]:
+    """Modes as the command line names them (``KIND[:REST][@PORT]``), each at every address; the tunnel at the first,
+    which is the one that the phone is told. Raises InputError."""
     found: list[Mode] = []
     for text in texts:
         head, at, own = text.rpartition("@") if text.rpartition("@")[2].isdigit() else (text, "", "")
@@ -154,19 +156,22 @@ def modes(texts: list[str], address: Address, port: int | None) -> list[Mode]:
         number = int(own) if at else port if port is not None and len(texts) == 1 else DEFAULT_PORTS.get(kind)
         if number is not None and not 1 <= number <= 65535:
             raise InputError(f"--mode {text!r}: {number} is no port.")
-        found.append(Mode(kind, rest, str(address), number if kind in DEFAULT_PORTS else None))
+        if kind not in DEFAULT_PORTS:
+            found.append(Mode(kind, rest, "", None))
+            continue
+        at_each = addresses[:1] if kind in KEYED else addresses
+        found += [Mode(kind, rest, str(address), number) for address in at_each]
     if port is not None and len(texts) > 1:
         raise InputError("--port is for one mode; write several as MODE@PORT.")
-    taken: dict[tuple[str, int], Mode] = {}
+    taken: dict[tuple[str, str, int], Mode] = {}
     for mode in found:
-        if mode.port is None:
-            continue
-        other = taken.setdefault((mode.transport, mode.port), mode)
-        if other is not mode:
-            raise InputError(
-                f"--mode {mode.kind} and {other.kind} would both listen at port {mode.port}; write one of them as "
-                f"{mode.kind}@{mode.port + 1}."
-            )
+        for transport in mode.transports if mode.port is not None else ():
+            other = taken.setdefault((transport, mode.host, mode.port or 0), mode)
+            if other is not mode:
+                raise InputError(
+                    f"--mode {mode.kind} and {other.kind} would both listen at port {mode.port}; write one of them as "
+                    f"{mode.kind}@{(mode.port or 0) + 1}."
+                )
     return found
 
 
@@ -174,19 +179,23 @@ def check_port(mode: Mode) -> None:
     """Raises InputError when the port is taken or may not be used."""
     if mode.port is None:
         return
-    kind = socket.SOCK_DGRAM if mode.transport == "udp" else socket.SOCK_STREAM
+    for transport in mode.transports:
+        _bind(mode, mode.port, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM)
+
+
+def _bind(mode: Mode, port: int, kind: socket.SocketKind) -> None:
     with socket.socket(socket.AF_INET6 if ":" in mode.host else socket.AF_INET, kind) as probe:
         if kind == socket.SOCK_STREAM:
             # As the proxy itself does: a port that only waits for old connections to die is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((mode.host, mode.port))
+            probe.bind((mode.host, port))
         except PermissionError as error:
             raise InputError(
-                f"Port {mode.port} may only be used by the system; write --mode {mode.kind}@PORT with a higher one."
+                f"Port {port} may only be used by the system; write --mode {mode.kind}@PORT with a higher one."
             ) from error
         except OSError as error:
             raise InputError(
-                f"Port {mode.port} of {mode.host} is taken ({error.strerror}); end what listens there, or write "
-                f"--mode {mode.kind}@{mode.port + 1}."
+                f"Port {port} of {mode.host} is taken ({error.strerror}); end what listens there, or write "
+                f"--mode {mode.kind}@{port + 1}."
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import os
 import platform
 import queue
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Wanted:
     name: str
     out: Path | None = None
     modes: list[str] = field(default_factory=lambda: ["wireguard"])
-    listen: str | None = None
+    listen: list[str] = field(default_factory=list)
     port: int | None = None
     open_to: list[str] = field(default_factory=list)
     only_app: str | None = None
@@ -70,10 +71,10 @@ class Wanted:
 def capture(wanted: Wanted) -> int:
     """Record until somebody ends it; the exit code. Raises InputError where it cannot begin."""
     clock = checks.Clock()
-    address = network.listener(wanted.listen)
-    modes = network.modes(wanted.modes, address, wanted.port)
+    addresses = [network.listener(text) for text in wanted.listen] or [network.listener(None)]
+    modes = network.modes(wanted.modes, addresses, wanted.port)
     open_to = [network.network(text) for text in wanted.open_to]
-    warnings = network.check_open(address, modes, open_to)
+    warnings = network.check_open(addresses, modes, open_to)
     if wanted.only_app is not None:
         tunnel.package(wanted.only_app)
         if [m.kind for m in modes] != ["wireguard"]:
@@ -218,7 +219,7 @@ class _Front:
 
     def _reached(self) -> str:
         """The address under which the phone reaches this machine."""
-        host = next((m.host for m in self._modes), "127.0.0.1")
+        host = next((m.host for m in self._modes if m.port is not None), "127.0.0.1")
         if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
             return str(network.outward() or "127.0.0.1")
         return host
@@ -323,10 +324,14 @@ class _Front:
         ]
 
     def _ways(self) -> list[tuple[network.Mode, str]]:
-        host = self._reached()
-        return [
-            (m, words.WAYS[m.kind].format(host=host, port=m.port, rest=m.rest or "all of them")) for m in self._modes
-        ]
+        made = []
+        for (kind, rest), same in groupby(self._modes, lambda m: (m.kind, m.rest)):
+            group = list(same)
+            anywhere = [m for m in group if m.host and ipaddress.ip_address(m.host).is_unspecified]
+            host = self._reached() if anywhere else " or ".join(m.host for m in group)
+            text = words.WAYS[kind].format(host=host, port=group[0].port, rest=rest or "all of them")
+            made.append((group[0], text))
+        return made
 
     def _configuration(self) -> str | None:
         for mode in self._modes:

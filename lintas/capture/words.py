@@ -127,6 +127,7 @@ WAYS = {
     "socks5": "A program that speaks SOCKS5 takes {host}, port {port}. UDP goes around it unseen.",
     "transparent": "Lead the phone's TCP to {host}, port {port}, with the firewall of this machine (docs/capture.md "
     "shows it), and reject its UDP 443, or QUIC goes around the proxy unseen.",
+    "dns": "The phone's name server is {host}, port {port}: names that are asked for there are recorded.",
     "upstream": "In the Wi-Fi settings of the phone: proxy manual, host {host}, port {port}; all goes on through "
     "{rest}. QUIC and other UDP go around it unseen.",
     "local": "Programs of this machine ({rest}) are captured where they run; nothing is set on a phone.",

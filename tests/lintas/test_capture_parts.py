@@ -37,7 +37,7 @@ LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
 def test_modes_are_told_to_mitmproxy_with_their_address() -> None:
     found = network.modes(
-        ["wireguard", "regular@8081", "upstream:http://192.0.2.7:3128@9000", "local:curl"], LOOPBACK, None
+        ["wireguard", "regular@8081", "upstream:http://192.0.2.7:3128@9000", "local:curl"], [LOOPBACK], None
     )
     assert [m.spec for m in found] == [
         "wireguard@127.0.0.1:51820",
@@ -48,9 +48,9 @@ def test_modes_are_told_to_mitmproxy_with_their_address() -> None:
     for mode in found:
         assert mode_specs.ProxyMode.parse(mode.spec).type_name == mode.kind
     # An upstream's own port is no port to listen at.
-    assert network.modes(["upstream:http://a.example:3128"], LOOPBACK, None)[0].port == 8080
-    assert network.modes(["regular"], LOOPBACK, 9999)[0].port == 9999
-    assert network.modes(["regular"], ipaddress.ip_address("fe80::1"), None)[0].spec == "regular@fe80::1:8080"
+    assert network.modes(["upstream:http://a.example:3128"], [LOOPBACK], None)[0].port == 8080
+    assert network.modes(["regular"], [LOOPBACK], 9999)[0].port == 9999
+    assert network.modes(["regular"], [ipaddress.ip_address("fe80::1")], None)[0].spec == "regular@fe80::1:8080"
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,23 @@ def test_modes_are_told_to_mitmproxy_with_their_address() -> None:
 )
 def test_modes_that_cannot_be(texts: list[str]) -> None:
     with pytest.raises(InputError, match="--mode"):
-        network.modes(texts, LOOPBACK, None)
+        network.modes(texts, [LOOPBACK], None)
+
+
+def test_a_mode_listens_at_each_address_and_the_tunnel_at_one() -> None:
+    places = [ipaddress.ip_address("192.168.1.5"), ipaddress.ip_address("fd00::5")]
+    found = network.modes(["wireguard", "transparent", "dns@5353"], places, None)
+    assert [m.spec for m in found] == [
+        "wireguard@192.168.1.5:51820",
+        "transparent@192.168.1.5:8080",
+        "transparent@fd00::5:8080",
+        "dns@192.168.1.5:5353",
+        "dns@fd00::5:5353",
+    ]
 
 
 def test_two_modes_may_share_a_number_where_one_is_udp() -> None:
-    assert len(network.modes(["wireguard@8080", "regular@8080"], LOOPBACK, None)) == 2
+    assert len(network.modes(["wireguard@8080", "regular@8080"], [LOOPBACK], None)) == 2
 
 
 @pytest.mark.parametrize(
@@ -93,21 +105,21 @@ def test_two_modes_may_share_a_number_where_one_is_udp() -> None:
 )
 def test_no_open_proxy_without_a_word(address: str, texts: list[str], open_to: list[str], refused: bool) -> None:
     place = ipaddress.ip_address(address)
-    modes = network.modes(texts, place, None)
+    modes = network.modes(texts, [place], None)
     networks = [network.network(text) for text in open_to]
     if refused:
         with pytest.raises(InputError, match="--listen"):
-            network.check_open(place, modes, networks)
+            network.check_open([place], modes, networks)
     else:
-        network.check_open(place, modes, networks)
+        network.check_open([place], modes, networks)
 
 
 def test_whoever_lets_everybody_in_is_warned() -> None:
     place = ipaddress.ip_address("0.0.0.0")
-    modes = network.modes(["regular"], place, None)
-    assert "strangers" in network.check_open(place, modes, [network.network("0.0.0.0/0")])[0]
-    assert "let in from outside" in network.check_open(place, modes, [network.network("9.9.9.9")])[0]
-    assert network.check_open(place, modes, [network.network("192.168.0.0/16")]) == []
+    modes = network.modes(["regular"], [place], None)
+    assert "strangers" in network.check_open([place], modes, [network.network("0.0.0.0/0")])[0]
+    assert "let in from outside" in network.check_open([place], modes, [network.network("9.9.9.9")])[0]
+    assert network.check_open([place], modes, [network.network("192.168.0.0/16")]) == []
 
 
 def test_a_listener_is_named_by_address_or_interface() -> None:
@@ -123,9 +135,9 @@ def test_a_port_that_is_taken_is_told_with_another() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 is taken"):
-            network.check_port(network.modes([f"wireguard@{port}"], LOOPBACK, None)[0])
+            network.check_port(network.modes([f"wireguard@{port}"], [LOOPBACK], None)[0])
         # TCP is another matter.
-        network.check_port(network.modes([f"regular@{port}"], LOOPBACK, None)[0])
+        network.check_port(network.modes([f"regular@{port}"], [LOOPBACK], None)[0])
 
 
 # -------------------------------------------------------------------------------------------- doors of the proxy
