@@ -4,11 +4,13 @@ with the real ``mitmdump`` and our addons in the laptop's namespace."""
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -263,14 +265,27 @@ def control_group(lab: Lab) -> Iterator[Path]:
     for left in root.glob("lintas-lab-*"):
         # An empty group of a lab that was killed.
         if not Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
-            left.rmdir()
+            _remove(left)
     group = root / f"lintas-lab-{os.getpid()}"
     group.mkdir(exist_ok=True)
     try:
         lab.net.laptop.sh(f"mount --bind {group} /sys/fs/cgroup")
         yield group
     finally:
-        group.rmdir()
+        _remove(group)
+
+
+def _remove(group: Path) -> None:
+    """Remove a control group, once the programs that are still in it have ended."""
+    with contextlib.suppress(OSError):
+        (group / "cgroup.kill").write_text("1")
+    for _ in range(50):
+        try:
+            group.rmdir()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _upstream_address() -> str:

@@ -203,10 +203,17 @@ class _Clients:
 
 def strict_dns_over_tls(lab: Lab, phone: Attached) -> Done:
     """Ask one question of the lab's resolver by ``openssl s_client``, which trusts only the lab's own authority."""
-    question = lab.net.folder / "question"
-    question.write_bytes(len(QUESTION).to_bytes(2) + QUESTION)
-    script = f"""(cat {question}; sleep 0.7) | openssl s_client -connect dns.lab.example:853 -quiet -no_ign_eof \\
-        -verify_return_error -verify_hostname dns.lab.example -servername dns.lab.example -CAfile {lab.services.ca}"""
+    strict = f"-verify_return_error -verify_hostname dns.lab.example -CAfile {lab.services.ca}"
+    return dns_over_tls(lab, phone, QUESTION, "dns.lab.example", strict)
+
+
+def dns_over_tls(lab: Lab, phone: Attached, question: bytes, name: str, words: str = "") -> Done:
+    """Ask a question of the lab's resolver, which is called ``name``; without more ``words`` any certificate will do,
+    as in the opportunistic profile of RFC 8310."""
+    place = lab.net.folder / "question"
+    place.write_bytes(len(question).to_bytes(2) + question)
+    script = f"""(cat {place}; sleep 0.7) | openssl s_client -connect dns.lab.example:853 -quiet -no_ign_eof \\
+        -servername {name} {words}"""
     return phone.run("timeout", "8", "sh", "-c", script)
 
 

@@ -4,6 +4,7 @@ than was seen. Through the tunnel that the proxy makes, with real clients."""
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -15,10 +16,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 
 from analysis.audit import AuditOptions, run
+from analysis.model import Origin
+from analysis.sources import Options
+from analysis.sources.identify import layer_bytes
 from analysis.tables import Tables
 from tests.lab import start
 from tests.lab.modes import MODES, Attached, Lab, proxy
-from tests.lab.session import strict_dns_over_tls
+from tests.lab.session import QUESTION, dns_over_tls, strict_dns_over_tls
 from tests.lab.spaces import LAPTOP_OUT
 from tests.road import check_conservation
 
@@ -27,6 +31,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 TUN = next(mode for mode in MODES if mode.name == "tun")
 REFUSALS = 2
 """How often a host must refuse before it is passed through, here."""
+
+
+LENIENT = b"\x56\x78" + QUESTION[2:]
+"""Another question: that of a client which takes any certificate."""
 
 
 @dataclass
@@ -45,6 +53,11 @@ class Seen:
         """Kind and cause of what was not opened, in order, without connections that nobody used."""
         rows = self.tables["opaque"].to_pylist()
         return [(o["kind"], o["cause"]) for o in rows if o["host"] == host and o["kind"] != "unused"]
+
+    def asked(self, question: bytes) -> list[dict[str, Any]]:
+        """How often the resolver was asked this over TLS."""
+        digest = hashlib.sha256(question).hexdigest()
+        return [line for line in self.served if line["kind"] == "dot" and line["sha256"] == digest]
 
     def answers(self, host: str) -> list[dict[str, Any]]:
         return [line for line in self.served if line["host"] == host]
@@ -83,6 +96,7 @@ def _clients(lab: Lab, phone: Attached, made: Seen) -> None:
     pin = "sha256//" + base64.b64encode(digest.finalize()).decode()
     trusted = ["--cacert", lab.trusted, "--pinnedpubkey", pin]
     made.codes["pin"] = [curl(*trusted, "https://pin.lab.example/bytes/50000") for _ in range(REFUSALS + 1)]
+    made.codes["lenient"] = [dns_over_tls(lab, phone, LENIENT, "lenient.lab.example").code]
     made.codes["dns"] = [strict_dns_over_tls(lab, phone).code for _ in range(REFUSALS + 1)]
     # An app that takes the server's own certificate alone, over QUIC and over TCP.
     quic = {"client": "quic", "url": "https://h3.lab.example/quic", "send": "x"}
@@ -138,7 +152,18 @@ def test_strict_dns_over_tls_refuses_and_then_goes_on_unread(seen: Seen) -> None
     assert seen.codes["dns"] == [1] * REFUSALS + [0]
     causes = [cause for _, cause in seen.opaque("dns.lab.example")]
     assert causes == ["unknown_ca"] * REFUSALS + ["passed_through"]
-    assert [line["peer"] for line in seen.answers("dns.lab.example")] == [LAPTOP_OUT]
+    assert [line["peer"] for line in seen.asked(QUESTION)] == [LAPTOP_OUT]
+
+
+def test_lenient_dns_over_tls_is_opened_as_octets(seen: Seen) -> None:
+    assert seen.codes["lenient"] == [0]
+    assert [line["peer"] for line in seen.asked(LENIENT)] == [LAPTOP_OUT]
+    flows = {f["flow"] for f in seen.tables["flows"].to_pylist() if f["host"] == "lenient.lab.example"}
+    sent, received = (m for m in seen.tables["messages"].to_pylist() if m["flow"] in flows)
+    origin = Origin.parse(sent["origin"])
+    assert layer_bytes(seen.capture / origin.source, "messages", origin, Options())[2:] == LENIENT
+    assert received["bytes"] > sent["bytes"]
+    assert not seen.opaque("lenient.lab.example")
 
 
 def test_quic_is_refused_where_the_host_is_passed_through_over_tcp(seen: Seen) -> None:
