@@ -122,6 +122,16 @@ def test_a_port_that_was_given_to_another_connection() -> None:
     assert said(flows, events[1:])[0] == UNKNOWN
 
 
+def test_a_port_that_was_given_to_another_at_once() -> None:
+    """Within the time that a sample may be off: it is of the connection that it lies in, and else of neither."""
+    flows = [conversation(), conversation(1, first=AT + 6 * SECOND, last=AT + 11 * SECOND)]
+    early, late = socket(), socket(apps=(BANK,), uid=10_124, at=AT + 6 * SECOND)
+    assert [row[0] for row in said(flows, [early, late])] == [SHOP, BANK]
+    assert [row[0] for row in said(flows, [late])] == [None, BANK]
+    assert [row[0] for row in said(flows, [socket(at=AT + 4 * SECOND)])] == [SHOP, None]
+    assert [row[0] for row in said(flows, [socket(at=AT + 5_500_000)])] == [None, None]
+
+
 def test_one_port_to_two_servers() -> None:
     """A socket that is known to go elsewhere is not this conversation's."""
     flows = [conversation(), conversation(1, dst=OTHER)]
@@ -321,6 +331,13 @@ def test_without_one_of_its_conditions_nothing_is_inferred(
 ) -> None:
     expected = INFERRED if "control" in request.node.name else UNKNOWN
     assert at_home(*flows, events=events)[0] == expected
+
+
+def test_a_baseline_is_a_minute_long() -> None:
+    flows = [seen(0, 400, "shop.example"), seen(1, 5, "idle.example")]
+    for seconds, expected in ((59, UNKNOWN), (60, INFERRED)):
+        events = [IDLE[0], {**IDLE[1], "at": seconds * SECOND}, *FRONT]
+        assert said(flows, events)[0] == expected
 
 
 def test_a_baseline_of_a_capture_that_did_not_run_is_none() -> None:

@@ -24,6 +24,7 @@ _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - read, never bound to
 
 _Owner = tuple[int | None, frozenset[str]]
 _Near = tuple[str, str | None, int | None]
+_Sample = tuple[int, End, _Owner]
 
 
 class Sockets:
@@ -31,23 +32,28 @@ class Sockets:
 
     def __init__(self, events: Iterable[Mapping[str, Any]], flows: Iterable[Flow]) -> None:
         self.packages: dict[int, set[str]] = defaultdict(set)
-        self._samples: dict[_Near, list[tuple[int, End, _Owner]]] = defaultdict(list)
+        self._samples: dict[_Near, list[_Sample]] = defaultdict(list)
         phones: set[str] = set()
         for event in events:
             if event.get("type") == "socket":
                 self._take(event, phones)
-        self._begun: dict[_Near, list[int]] = defaultdict(list)
+        self._spans: dict[_Near, list[tuple[int, int]]] = defaultdict(list)
+        """Begin of each flow from a phone's end, and the latest end of it and those begun before."""
         self._ends: dict[_Near, set[End]] = defaultdict(set)
         if self._samples:
             for flow in flows:
                 near = (flow.transport, *flow.near)
-                if flow.first is not None:
-                    self._begun[near].append(flow.first)
+                if flow.first is not None and flow.last is not None:
+                    self._spans[near].append((flow.first, flow.last))
                 self._ends[near].add(flow.far)
         for samples in self._samples.values():
             samples.sort(key=lambda s: (s[0], repr(s[1]), s[2][0] or -1, sorted(s[2][1])))
-        for times in self._begun.values():
-            times.sort()
+        for spans in self._spans.values():
+            spans.sort()
+            latest = 0
+            for place, (first, last) in enumerate(spans):
+                latest = max(latest, last)
+                spans[place] = (first, latest)
         self._phones = phones
 
     def _take(self, event: Mapping[str, Any], phones: set[str]) -> None:
@@ -89,25 +95,19 @@ class Sockets:
         owners = {o for o in owners if o[1] or o[0]} or owners
         return self.said(*owners.pop(), by) if len(owners) == 1 else None
 
-    def _of(self, flow: Flow, key: _Near) -> list[tuple[int, End, _Owner]]:
+    def _of(self, flow: Flow, key: _Near) -> list[_Sample]:
         """The samples of a phone's end that are of this flow: those within it, else just about it, else those of a
         socket that was still open later, with no other connection begun from it in between."""
         samples = self._samples.get(key)
         if not samples or flow.first is None or flow.last is None:
             return []
-        for slack in (0, SLACK):
-            low = bisect_left(samples, flow.first - slack, key=lambda s: s[0])
-            high = bisect_right(samples, flow.last + slack, key=lambda s: s[0])
-            if low < high:
-                return samples[low:high]
-        low = bisect_right(samples, flow.last, key=lambda s: s[0])
-        if low == len(samples) or samples[low][0] > flow.last + AFTER:
-            return []
-        begun = self._begun[(flow.transport, *flow.near)]
-        after = bisect_right(begun, flow.last)
-        if after < len(begun) and begun[after] <= samples[low][0] + SLACK:
-            return []
-        return [samples[low]]
+        within = samples[_from(samples, flow.first) : _behind(samples, flow.last)]
+        if within:
+            return within
+        about = samples[_from(samples, flow.first - SLACK) : _behind(samples, flow.last + SLACK)]
+        after = samples[_behind(samples, flow.last) :][:1]
+        spans = self._spans[(flow.transport, *flow.near)]
+        return [s for s in about or after if _is_of(s[0], flow.first, flow.last, spans)]
 
     def said(self, uid: int | None, apps: frozenset[str], by: str) -> Said | None:
         """What the phone says of a user id: one app, several that share it, or its own system."""
@@ -126,3 +126,20 @@ class Sockets:
         if not known and 2 * FIRST_APP <= uid % USER < 3 * FIRST_APP:
             known = self.packages.get(uid - FIRST_APP)
         return frozenset(known or ())
+
+
+def _from(samples: list[_Sample], at: int) -> int:
+    return bisect_left(samples, at, key=lambda s: s[0])
+
+
+def _behind(samples: list[_Sample], at: int) -> int:
+    return bisect_right(samples, at, key=lambda s: s[0])
+
+
+def _is_of(at: int, first: int, last: int, spans: list[tuple[int, int]]) -> bool:
+    """True when a sample outside of a flow is of no other flow from the same end of the phone."""
+    if at > last:
+        later = bisect_right(spans, last, key=lambda span: span[0])
+        return at <= last + AFTER and (later == len(spans) or spans[later][0] > at + SLACK)
+    before = bisect_left(spans, first, key=lambda span: span[0]) - 1
+    return before < 0 or spans[before][1] < at - AFTER
