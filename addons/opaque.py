@@ -857,7 +857,8 @@ class Opaque:
         if server is not None:
             named = server.address[0] if server.address else None
             began, done = server.timestamp_start, server.timestamp_tcp_setup
-            keys["server"] = _end(server.peername or server.address)
+            # Behind another proxy the peer is that proxy.
+            keys["server"] = _end(server.address if server.via else server.peername or server.address)
             keys["host"] = named
             if began is not None and done is not None and server.via is None:
                 keys["tcp_ms"], keys["handshake_at"] = (done - began) * 1000, _micros(began)

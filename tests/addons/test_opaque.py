@@ -578,6 +578,25 @@ def test_what_is_passed_through_arrives_octet_for_octet_and_none_of_it_is_kept(r
     assert share["bytes_opened"] < share["bytes"] - size
 
 
+@pytest.mark.parametrize("mode", ["socks5", "upstream"])
+def test_what_is_passed_through_goes_the_modes_own_way(room: Path, server: Server, mode: str) -> None:
+    hop = room / "hop"
+    hop.mkdir()
+    (hop / "ca.pem").write_bytes((room / "ca.pem").read_bytes())
+    with proxied(hop, "ignore_hosts=.*") as upstream:
+        spec = mode if mode == "socks5" else f"upstream:{upstream.address}"
+        with proxied(room, "lintas_refusals=1", mode=spec) as proxy:
+            way = ["-x", proxy.address.replace("http:", "socks5:")] if mode == "socks5" else []
+            assert curl(proxy, server, "pinned.test", *way, ca=room / "ca.pem")[0] == NOT_TRUSTED
+            done, down = curl(proxy, server, "pinned.test", *way, ca=room / "ca.pem", path="/70000")
+            said = ended(proxy)
+    assert (done, down) == (0, b"".join(content(70_000)))
+    assert [s["cause"] for s in said] == ["unknown_ca", "passed_through"]
+    assert 70_000 < said[1]["bytes_in"] < 75_000
+    assert [s["server"] for s in said] == [list(server.server_address[:2])] * 2
+    assert ("tcp_ms" in said[1]) == (mode == "socks5"), "behind another proxy its handshake says nothing of the server"
+
+
 def test_cause_and_expiry_of_a_passthrough_are_told(room: Path, server: Server) -> None:
     with proxied(room, "lintas_refusals=1", "lintas_retry=77") as proxy:
         curl(proxy, server, "pinned.test", ca=room / "ca.pem")
