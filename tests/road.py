@@ -57,3 +57,11 @@ def check_conservation(made: Tables) -> None:
     assert sum(d["flows"] for d in made["destinations"].to_pylist()) == len(counted)
     for column in ("bytes_out", "bytes_in"):
         assert total(made, "destinations", column) == sum(f[column] for f in counted)
+        assert total(made, "apps", column) == sum(f[column] for f in counted)
+        mine = sum(f[column] for f in counted if f["whose"] == "app")
+        moved = any(e["whose"] == "system" for e in made["exchanges"].to_pylist())
+        theirs = total(made, "destinations", f"app_{column}")
+        assert theirs <= mine if moved else theirs == mine
+    assert total(made, "apps", "flows") == len(counted)
+    assert total(made, "destinations", "app_flows") == sum(f["whose"] == "app" for f in counted)
+    assert {f["whose"] for f in flows} <= {"app", "other", "system"}
