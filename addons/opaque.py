@@ -399,15 +399,15 @@ _PASSED = Signal("relayed", "passed_through")
 
 
 def of_alert(alert: str, asked_for_proofs: bool) -> Signal:
-    """What an alert says. ``certificate_unknown`` of a client that asked for proofs of certificate transparency is
-    also the alert with which it would say that there is none."""
+    """What an alert says. ``certificate_unknown`` of a client that asked for proofs of certificate transparency is the
+    alert for want of them as well as for an issuer that it does not know (Chromium sends it for both)."""
     cause = _ALERTS.get(alert)
     if cause is None:
         if alert in _ABORTS:
             return Signal("unread", "client_abort", alert.replace(" ", "_"), refuses=False)
         return Signal("unread", "tls_failed", alert.replace(" ", "_"))
     if cause == "certificate_unknown" and asked_for_proofs:
-        return Signal("ca_refused", "certificate_transparency", cause)
+        return Signal("ca_refused", "certificate_unknown_or_transparency", cause)
     return Signal("ca_refused", cause, cause)
 
 

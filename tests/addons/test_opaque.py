@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -38,6 +38,9 @@ from tests.addons.refusing import (
     served,
     tunnel,
 )
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="all of 127.0.0.0/8 is loopback on Linux")
 
@@ -187,8 +190,8 @@ def test_what_is_no_alert_is_none(error: str, reason: str | None) -> None:
     assert reason_in(error) == reason
 
 
-def test_proofs_of_transparency_explain_one_alert_alone() -> None:
-    assert of_alert("certificate unknown", True).cause == "certificate_transparency"
+def test_proofs_of_transparency_may_explain_one_alert_alone() -> None:
+    assert of_alert("certificate unknown", True).cause == "certificate_unknown_or_transparency"
     assert of_alert("unknown ca", True).cause == "unknown_ca"
     assert of_alert("bad certificate", True).cause == "bad_certificate"
 
@@ -338,6 +341,24 @@ def test_a_client_that_looks_at_the_issuer_behind_the_handshake(room: Path, serv
         assert done.returncode == 1
         said = ended(proxy)
     assert [(s["kind"], s["cause"], s["sni"]) for s in said] == [("unread", "closed_after_handshake", "app.test")]
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_chromiums_alert_for_an_unknown_issuer_is_that_for_want_of_transparency(
+    room: Path, server: Server, chromium: Browser
+) -> None:
+    """So nothing more is said of it."""
+    with proxied(room, "ssl_insecure=true", "lintas_refusals=0") as proxy:
+        # Chromium goes to loopback by itself unless it is told not to.
+        page = chromium.new_page(proxy={"server": proxy.address, "bypass": "<-loopback>"})
+        with pytest.raises(Exception, match="ERR_CERT_AUTHORITY_INVALID"):
+            page.goto(f"https://{server.place}/9", timeout=15_000)
+        page.close()
+        said = [s for s in ended(proxy) if s["server"][0] == f"{NET}.9"]
+    assert {(s["kind"], s["cause"], s["alert"]) for s in said} == {
+        ("ca_refused", "certificate_unknown_or_transparency", "certificate_unknown")
+    }
 
 
 def test_openssl_refuses_and_openssl_says_nothing(room: Path, server: Server) -> None:

@@ -45,7 +45,10 @@ def test_a_refusal_behind_one_that_the_same_app_took_is_a_pin(cause: str) -> Non
     assert kinds(took, signal(1, cause, "ca_refused", app=APP, app_from="stated")) == [(1, "pinned")]
 
 
-@pytest.mark.parametrize("cause", ["certificate_expired", "certificate_revoked", "certificate_transparency"])
+@pytest.mark.parametrize(
+    "cause",
+    "certificate_expired certificate_revoked certificate_transparency certificate_unknown_or_transparency".split(),
+)
 def test_an_alert_with_another_reason_is_no_pin(cause: str) -> None:
     took = opened(0, "www.example", app=APP, app_from="stated")
     refused = signal(1, cause, "ca_refused", app=APP, app_from="stated")
