@@ -95,7 +95,8 @@ class Child:
         for raw in stream:
             with suppress(ValueError):
                 value = json.loads(raw)
-                if isinstance(value, dict):
+                # Comments on flows are for a list of flows, which the front has not.
+                if isinstance(value, dict) and value.get("type") != "comment":
                     self._lines.put((self.name, value))
         code = self._process.wait()
         self._errors.join(2)

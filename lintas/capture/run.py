@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import ipaddress
 import os
 import platform
 import queue
@@ -14,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +23,12 @@ from lintas.capture.answers import Answers
 from lintas.capture.authority import Authority
 from lintas.capture.handset import Handset
 from lintas.capture.keyboard import Keyboard, Keys
-from lintas.capture.page import Certificate, Content, Server
+from lintas.capture.page import Server
+from lintas.capture.setup import Setup
 from lintas.capture.state import State
 from lintas.capture.tunnel import Tunnel
 from lintas.capture.view import Terminal, apart, behind, line
-from lintas.terminal import INTERRUPTED, UNREAD, fail, labelled, printable
+from lintas.terminal import INTERRUPTED, fail, printable
 
 _START = 30.0
 """Seconds that the proxy may take to start: local mode may ask for a password."""
@@ -110,7 +108,8 @@ def capture(wanted: Wanted) -> int:
             room,
             *(checks.Check("listen", True, mode.spec) for mode in modes),
         ]
-        return _Front(wanted, folder, modes, answers, keys, zone, shown, warnings, handset).run(stack)
+        setup = Setup(folder, modes, answers, *keys, wanted.only_app, shown, warnings)
+        return _Front(wanted, setup, zone, handset).run(stack)
 
 
 def _plain(name: str) -> str:
@@ -166,24 +165,18 @@ class _Front:
     def __init__(
         self,
         wanted: Wanted,
-        folder: Path,
-        modes: list[network.Mode],
-        answers: Answers,
-        keys: tuple[Authority, Tunnel],
+        setup: Setup,
         zone: str | None,
-        shown: list[checks.Check],
-        warnings: list[str],
         handset: Handset | None,
     ) -> None:
-        self._wanted, self._folder, self._modes, self._answers = wanted, folder, modes, answers
-        self._authority, self._tunnel = keys
-        self._zone, self._checks, self._warnings = zone, shown, warnings
-        self._handset = handset
+        self._wanted, self._setup, self._zone, self._handset = wanted, setup, zone, handset
+        self._folder, self._modes, self._answers = setup.folder, setup.modes, setup.answers
         self._lines: children.Lines = queue.SimpleQueue()
-        self._state = State(folder.name, str(folder), _now())
+        self._state = State(setup.folder.name, str(setup.folder), _now())
         self._proxy: children.Child | None = None
         self._follower: children.Child | None = None
         self._sealed: dict[str, Any] | None = None
+        self._prove_ms = 0
         self._trusted = False
         self._is_ending = False
 
@@ -191,8 +184,11 @@ class _Front:
         stack.enter_context(_signals(self._lines))
         pages = Server()
         stack.callback(pages.stop)
-        host = self._reached()
-        at = pages.certificate(host, self._certificate())
+
+        def fetched(client: str) -> None:
+            self._lines.put(("page", {"type": "fetched", "client": client}))
+
+        at = pages.certificate(self._setup.reached(), self._setup.certificate(fetched))
         try:
             ready = self._start(at)
             assert self._proxy is not None
@@ -200,10 +196,12 @@ class _Front:
             self._prove(ready)
             self._attend(stack)
             self._state.begun = _now()
+            if self._wanted.phase:
+                self._state.mark(self._state.begun, phase=self._wanted.phase)
             self._follower = children.follower(self._folder, self._lines)
             stack.callback(self._follower.stop)
-            page = pages.live(self._content(at))
-            self._show_setup(at, page)
+            page = pages.live(self._setup.content(at, self._snapshot))
+            self._setup.show(at, page, self._prove_ms)
             cause = self._look_on()
         except _EndedError as ended:
             # Before anything was recorded: there is nothing to seal.
@@ -216,13 +214,6 @@ class _Front:
         return self._end(cause)
 
     # ---------------------------------------------------------------------------------------------- starting
-
-    def _reached(self) -> str:
-        """The address under which the phone reaches this machine."""
-        host = next((m.host for m in self._modes if m.port is not None), "127.0.0.1")
-        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            return str(network.outward() or "127.0.0.1")
-        return host
 
     def _start(self, at: tuple[str, int]) -> dict[str, Any]:
         """Start the proxy; what it says when it is ready. Raises InputError when it does not start."""
@@ -271,12 +262,14 @@ class _Front:
         assert self._proxy is not None
         place = next(m["addresses"][0] for m in ready["modes"] if m["proof"])
         try:
-            took = proof.prove(self._authority.place, (place[0], int(place[1])))
+            took = proof.prove(self._setup.authority.place, (place[0], int(place[1])))
         except InputError:
             self._proxy.stop()
             raise
-        self._state.proven_ms = took
-        self._proxy.say(do="event", type="proof", certificate=self._authority.fingerprint.replace(":", "").lower())
+        self._prove_ms = took
+        self._proxy.say(
+            do="event", type="proof", certificate=self._setup.authority.fingerprint.replace(":", "").lower()
+        )
         self._proxy.say(do="proved")
 
     def _attend(self, stack: ExitStack) -> None:
@@ -292,7 +285,7 @@ class _Front:
         )
         print(words.ASKING_PHONE, flush=True)
         self._say_describe(phone.describe())
-        self._trusted, told = phone.trust(self._authority.place, self._answers.store)
+        self._trusted, told = phone.trust(self._setup.authority.place, self._answers.store)
         if told:
             print(printable(told))
         if self._trusted:
@@ -300,132 +293,15 @@ class _Front:
             self._say_describe({"device.by_system": True})
         stack.callback(phone.stop)
         ways = [m for m in self._modes if m.kind in ("regular", "upstream") and m.port is not None]
-        phone.start((self._reached(), ways[0].port or 0) if ways else None, self._wanted.video)
+        phone.start((self._setup.reached(), ways[0].port or 0) if ways else None, self._wanted.video)
         if self._wanted.phase:
             phone.phase(self._wanted.phase)
 
-    # ----------------------------------------------------------------------------------------- what is shown
-
-    def _certificate(self) -> Certificate:
-        return Certificate(
-            self._authority.name,
-            self._authority.pem(),
-            self._authority.fingerprint,
-            # The first step brought it here. In the system's store nobody puts it from there.
-            [] if self._answers.store.by_system else self._steps("")[1:],
-            lambda client: self._lines.put(("page", {"type": "fetched", "client": client})),
-        )
-
-    def _steps(self, address: str) -> list[str]:
-        a = self._authority
-        return [
-            step.format(address=address, name=a.name, android_name=a.android_name, file=a.place)
-            for step in self._answers.store.steps
-        ]
-
-    def _ways(self) -> list[tuple[network.Mode, str]]:
-        made = []
-        for (kind, rest), same in groupby(self._modes, lambda m: (m.kind, m.rest)):
-            group = list(same)
-            anywhere = [m for m in group if m.host and ipaddress.ip_address(m.host).is_unspecified]
-            host = self._reached() if anywhere else " or ".join(m.host for m in group)
-            text = words.WAYS[kind].format(host=host, port=group[0].port, rest=rest or "all of them")
-            made.append((group[0], text))
-        return made
-
-    def _configuration(self) -> str | None:
-        for mode in self._modes:
-            if mode.kind == "wireguard" and mode.port is not None:
-                return self._tunnel.configuration((self._reached(), mode.port), self._wanted.only_app)
-        return None
-
-    def _content(self, at: tuple[str, int]) -> Content:
-        import segno
-
-        address = _address(at)
-        pictures: dict[str, bytes] = {}
-
-        def draw(name: str, text: str) -> str:
-            out = io.BytesIO()
-            segno.make(text, error="l", micro=False).save(out, kind="svg", scale=4, border=2, xmldecl=False)
-            pictures[name] = out.getvalue()
-            return name
-
-        setup: list[dict[str, Any]] = []
-        for mode, text in self._ways():
-            configuration = self._configuration() if mode.kind == "wireguard" else None
-            texts = [words.ONLY_APP.format(package=self._wanted.only_app)] if self._wanted.only_app else []
-            setup.append(
-                {
-                    "heading": f"The way in: {mode.kind}",
-                    "picture": draw("tunnel", configuration) if configuration else "",
-                    "alt": "QR code of the tunnel's configuration",
-                    "steps": [text],
-                    "texts": texts,
-                }
-            )
-        if self._answers.store is not words.STORES["none"]:
-            setup.append(
-                {
-                    "heading": f"The certificate: {self._answers.store.short}",
-                    "picture": draw("certificate", address),
-                    "alt": f"QR code of {address}",
-                    "steps": self._steps(address),
-                    "texts": [self._kept()],
-                }
-            )
-        setup.append(
-            {"heading": "What this hides", "picture": "", "alt": "", "steps": [], "texts": [self._answers.store.hides]}
-        )
-        return Content(self._snapshot, setup, pictures, page_texts(self._folder.name))
-
-    def _kept(self) -> str:
-        a = self._authority
-        return words.KEPT.format(name=a.name, fingerprint=a.fingerprint, until=a.until)
+    # ------------------------------------------------------------------------------------------- looking on
 
     def _snapshot(self) -> dict[str, Any]:
         now = self._state.snapshot()
         return {**now, "behind": behind(now), "apart": apart(now)}
-
-    def _show_setup(self, at: tuple[str, int], page: str) -> None:
-        """How the phone gets in, before anything is looked at."""
-        address = _address(at)
-        draws = sys.stdout.isatty()
-        for check in self._checks:
-            sign = {True: "ok   ", None: "NOTE ", False: "NO   "}[check.ok]
-            print(f"{sign}{check.name:<9}{printable(check.text)}")
-        print(f"ok   {'proof':<9}{words.PROVEN.format(ms=self._state.proven_ms)}")
-        for text in self._warnings:
-            print(f"NOTE {'open':<9}{text}")
-        labelled([*self._answers.lines(), ("folder", str(self._folder))], label_width=14)
-        configuration = self._configuration()
-        if configuration is not None:
-            authority.write_private(self._folder / PRIVATE / tunnel.CLIENT_FILE, configuration.encode())
-        for mode, text in self._ways():
-            print()
-            labelled([(f"{mode.kind}", text)], label_width=14)
-            if mode.kind == "wireguard" and configuration is not None:
-                if self._wanted.only_app:
-                    labelled([("", words.ONLY_APP.format(package=self._wanted.only_app))], label_width=14)
-                labelled([("", f"The same as a file: {self._folder / PRIVATE / tunnel.CLIENT_FILE}")], label_width=14)
-                if draws:
-                    _draw_code(configuration)
-        if self._reached() == "127.0.0.1" and any(m.port for m in self._modes):
-            labelled([("", words.LOOPBACK)], label_width=14)
-        print()
-        store = self._answers.store
-        labelled([("certificate", store.short), *(("", step) for step in self._steps(address))], label_width=14)
-        if store is not words.STORES["none"]:
-            labelled([("", self._kept())], label_width=14)
-            if draws:
-                _draw_code(address)
-        labelled([("hidden", store.hides)], label_width=14)
-        print()
-        labelled([("live view", page)], label_width=14)
-        print()
-        sys.stdout.flush()
-
-    # ------------------------------------------------------------------------------------------- looking on
 
     def _look_on(self) -> str:
         """Show how things stand until somebody ends it; who did."""
@@ -574,35 +450,6 @@ class _Front:
                     return
 
 
-def page_texts(name: str) -> dict[str, Any]:
-    """The live page's own texts, for a capture of that name."""
-    import json
-
-    page = {
-        "title": f"{name} – Lintas live",
-        "tagline": "live capture",
-        "skip": "Skip to the view",
-        "theme": "Theme",
-        "auto": "auto",
-        "light": "light",
-        "dark": "dark",
-        "name": name,
-        "waiting": words.WAITING,
-        "setup": "How the phone gets in",
-        "open": True,
-        "headings": words.HEADINGS,
-        "note": words.LIVE_NOTE,
-    }
-    spoken = {
-        "headings": words.HEADINGS,
-        "kinds": UNREAD,
-        "ended": words.PAGE_ENDED,
-        "lost_page": words.PAGE_LOST,
-        **words.PAGE,
-    }
-    return {**page, "words": json.dumps(spoken, ensure_ascii=False)}
-
-
 @contextmanager
 def _signals(lines: children.Lines) -> Iterator[None]:
     """Signals that end a capture, as lines."""
@@ -634,36 +481,8 @@ def _mute() -> None:
             os.dup2(nowhere, stream.fileno())
 
 
-def _draw_code(text: str) -> None:
-    """A QR code of half blocks, black on white in any terminal; none where the terminal is too small for it."""
-    import segno
-
-    if "utf" not in (sys.stdout.encoding or "").lower():
-        print("(This terminal has no characters for a QR code; the live view's page has it.)")
-        return
-    rows = [tuple(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=3)]
-    size = shutil.get_terminal_size()
-    if len(rows[0]) > size.columns:
-        print(
-            f"(The terminal is narrower than the {len(rows[0])} columns of the QR code; the live view's page has it.)"
-        )
-        return
-    for upper, lower in zip_longest(rows[::2], rows[1::2], fillvalue=(0,) * len(rows[0])):
-        blocks = "".join(_BLOCKS[bool(a), bool(b)] for a, b in zip(upper, lower, strict=True))
-        print(f"\x1b[38;5;16;48;5;231m{blocks}\x1b[0m")
-
-
-_BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
-"""By whether the upper and the lower module are dark."""
-
-
 def _not(so: Callable[[], bool]) -> Callable[[], bool]:
     return lambda: not so()
-
-
-def _address(at: tuple[str, int]) -> str:
-    host, port = at
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _sentence(text: str) -> str:

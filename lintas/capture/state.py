@@ -29,7 +29,6 @@ class State:
     warnings: list[str] = field(default_factory=list)
     ended: bool = False
     follower_gone: str | None = None
-    proven_ms: int | None = None
     _counts: dict[str, Any] = field(default_factory=dict)
     _look: dict[str, Any] = field(default_factory=dict)
     _behind: dict[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lintas.capture.page import Certificate, Content, Server
-from lintas.capture.run import page_texts
+from lintas.capture.setup import page_texts
 from lintas.capture.state import State
 from lintas.capture.view import apart, behind
 from tests.lintas.test_capture_parts import _LOOK, _state
