@@ -10,6 +10,8 @@ from typing import Any
 
 from lintas.capture import words
 
+_READ = 3
+"""Apps of which it is told how much of them was read."""
 _KEPT = 200
 """Warnings and marks that are remembered for the view."""
 
@@ -118,6 +120,7 @@ class State:
             "noise": _sum(noise) if noise else None,
             "others": _sum(others) if others else None,
             "apps": look.get("apps", []),
+            "read": [words.how_much(row) for row in _of_the_app(look.get("readable", []))],
             "data_types": look.get("data_types", []),
             "opaque": look.get("opaque", []),
             "left_out": sum(v for k, v in look.items() if k.endswith("_left_out")),
@@ -135,6 +138,12 @@ class State:
         if self.devices:
             return words.CONNECTED.format(client=", ".join(self.devices))
         return words.WAITING
+
+
+def _of_the_app(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How much was read of whom: the app under test and those of whom nobody knows, most octets first."""
+    mine = [row for row in rows if row.get("whose") == "app"]
+    return sorted(mine, key=lambda row: -row["bytes"])[:_READ]
 
 
 def _by_place(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ def _foot(now: Shown, prompt: str) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(behind(now), "dim")]
     if now["left_out"]:
         lines.append(Text(words.LEFT_OUT.format(n=f"{now['left_out']:,}"), "dim"))
-    lines += [Text(text, "dim") for text in apart(now)]
+    lines += [Text(printable(text), "dim") for text in (*now["read"], *apart(now))]
     if now["kept_out"]:
         lines.append(Text(words.KEPT_OUT.format(n=f"{now['kept_out']:,}"), "yellow"))
     lines += [Text(printable(text), "yellow") for text in now["warnings"][-2:]]

@@ -189,6 +189,15 @@ LEFT_OUT = "and {n} more"
 STRANGER = "A device at {client} was turned away: it is not let in from outside (--open-to)."
 KEPT_OUT = "{n} connections to this machine itself were refused."
 PROXY_GONE = "The proxy ended unexpectedly ({text}); what was recorded until then is kept."
+READ = "Read of {who}: {share} of {bytes} ({clear} in the clear, {opened} opened), {hosts} hosts in full."
+READ_OF = "{app} ({how})"
+READ_OF_NOBODY = "what no app is known for"
+READ_BY = {
+    "user_certificate": " by a user's certificate",
+    "system_certificate": " by a system certificate",
+    "keys": " by keys",
+    "hooks": " by hooks",
+}
 HEADINGS = {
     "where": "Where",
     "who": "Who runs it",
@@ -227,6 +236,24 @@ def amount(octets: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def how_much(row: Mapping[str, Any]) -> str:
+    """How much of an app could be read and by which means, from a row of the table ``readable``."""
+    read = row["bytes_clear"] + row["bytes_opened"]
+    share = read / row["bytes"] if row["bytes"] else 1.0
+    if 0 < share < 1:
+        share = min(max(share, 0.01), 0.99)
+    who = READ_OF.format(app=row["app"], how=row["app_from"]) if row["app"] else READ_OF_NOBODY
+    means = READ_BY[row["opened_by"]] if row["opened_by"] in READ_BY else ""
+    return READ.format(
+        who=who,
+        share=f"{share:.0%}",
+        bytes=amount(row["bytes"]),
+        clear=amount(row["bytes_clear"]),
+        opened=amount(row["bytes_opened"]) + means,
+        hosts=f"{row['hosts_read']:,} of {row['hosts']:,}",
+    )
 
 
 def data_type(name: str) -> str:

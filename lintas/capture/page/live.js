@@ -57,6 +57,7 @@ function show(now) {
   begun = now.begun;
   clock();
   $("phase").textContent = now.phase ? `${words.phase} ${spaced(now.phase)}` : words.no_phase;
+  $("read").textContent = now.read.join(" ");
   $("standing").textContent = now.ended ? words.ended : now.standing;
   $("trouble").hidden = !now.trouble;
   $("trouble").textContent = now.trouble ? `${words.trouble}: ${now.trouble}` : "";
