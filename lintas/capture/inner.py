@@ -19,7 +19,6 @@ from mitmproxy.net import tls as net_tls
 from mitmproxy.net.dns import types
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
-from OpenSSL import SSL
 
 CERTIFICATE_HOST = "mitm.it"
 """The name under which phones ask for the certificate, as they do with mitmproxy itself."""
@@ -195,7 +194,7 @@ class Doors:
             client_cert=None,
             legacy_server_connect=False,
         )
-        data.ssl_conn = SSL.Connection(context)
+        data.ssl_conn = net_tls.SSL.Connection(context)  # type: ignore[attr-defined]
         data.ssl_conn.set_connect_state()
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
