@@ -193,6 +193,7 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
         "bytes_in": sum(r["bytes_in"] for r in rows),
         **_listed("destinations", _grouped(rows, _shares(made), sent, reference)),
         **_listed("apps", made["apps"].to_pylist()),
+        **_listed("readable", made["readable"].to_pylist()),
         **_listed("data_types", _types(types, by_number, reference)),
         **_listed("opaque", _opaque(made)),
         "refused": sum(n for kind, n in _rows(made["opaque"], "kind", "count") if kind in ("ca_refused", "pinned")),

@@ -3,7 +3,9 @@ words of the live view. (The report's words are in ``reports/messages``.)"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # ------------------------------------------------------------------------------------------------ certificate
 
@@ -245,7 +247,7 @@ def how_much(row: Mapping[str, Any]) -> str:
     if 0 < share < 1:
         share = min(max(share, 0.01), 0.99)
     who = READ_OF.format(app=row["app"], how=row["app_from"]) if row["app"] else READ_OF_NOBODY
-    means = READ_BY[row["opened_by"]] if row["opened_by"] in READ_BY else ""
+    means = READ_BY.get(row["opened_by"], "")
     return READ.format(
         who=who,
         share=f"{share:.0%}",

@@ -440,6 +440,23 @@ def test_lines_become_a_view() -> None:
     assert "10.0.0.1 has come in" in now["standing"]
 
 
+def test_how_much_of_the_app_was_read_is_told_with_its_means() -> None:
+    share = {"app": "com.example.shop", "app_from": "stated", "whose": "app", "opened_by": "user_certificate"}
+    share |= {"hosts": 44, "hosts_read": 38, "hosts_part": 1, "connections": 9, "connections_clear": 1}
+    share |= {"connections_opened": 5, "bytes": 1_000_000, "bytes_clear": 1000, "bytes_opened": 998_999}
+    nobody = share | {"app": None, "app_from": None, "opened_by": None, "bytes": 10, "bytes_clear": 0}
+    nobody |= {"bytes_opened": 0}
+    state = _state()
+    state.from_follower(
+        {**_LOOK, "summary": {**_LOOK["summary"], "readable": [nobody, share | {"whose": "other"}, share]}}
+    )
+    assert state.snapshot()["read"] == [
+        "Read of com.example.shop (stated): 99% of 1.0 MB (1.0 kB in the clear, 999 kB opened by a user's "
+        "certificate), 38 of 44 hosts in full.",
+        "Read of what no app is known for: 0% of 10 B (0 B in the clear, 0 B opened), 38 of 44 hosts in full.",
+    ]
+
+
 def test_the_first_decrypted_request_is_told() -> None:
     state = _state()
     state.from_proxy({"type": "first", "client": "10.0.0.1", "host": "api.shop.example", "at": 3_000_000})
