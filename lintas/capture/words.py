@@ -191,7 +191,7 @@ LEFT_OUT = "and {n} more"
 STRANGER = "A device at {client} was turned away: it is not let in from outside (--open-to)."
 KEPT_OUT = "{n} connections to this machine itself were refused."
 PROXY_GONE = "The proxy ended unexpectedly ({text}); what was recorded until then is kept."
-READ = "Read of {who}: {share} of {bytes} ({clear} in the clear, {opened} opened), {hosts} hosts in full."
+READ = "Read of {who}: {share} of {bytes} ({clear} in the clear, {opened} opened{means}), {hosts} hosts in full."
 READ_OF = "{app} ({how})"
 READ_OF_NOBODY = "what no app is known for"
 READ_BY = {
@@ -247,13 +247,13 @@ def how_much(row: Mapping[str, Any]) -> str:
     if 0 < share < 1:
         share = min(max(share, 0.01), 0.99)
     who = READ_OF.format(app=row["app"], how=row["app_from"]) if row["app"] else READ_OF_NOBODY
-    means = READ_BY.get(row["opened_by"], "")
     return READ.format(
         who=who,
         share=f"{share:.0%}",
         bytes=amount(row["bytes"]),
         clear=amount(row["bytes_clear"]),
-        opened=amount(row["bytes_opened"]) + means,
+        opened=amount(row["bytes_opened"]),
+        means=READ_BY.get(row["opened_by"], "") if row["bytes_opened"] else "",
         hosts=f"{row['hosts_read']:,} of {row['hosts']:,}",
     )
 

