@@ -73,11 +73,8 @@ def serialised(flow: Flow, limit: int) -> list[bytes]:
         for half, message in (("request", flow.request), ("response", flow.response)):
             content = None if message is None else message.data.content
             if content is not None and len(content) > limit:
-                metadata = {
-                    f"lintas_{half}_size": len(content),
-                    f"lintas_{half}_sha256": hashlib.sha256(content).hexdigest(),
-                    **metadata,
-                }
+                size, sha256 = len(content), hashlib.sha256(content).hexdigest()
+                metadata = {**metadata, f"lintas_{half}_size": size, f"lintas_{half}_sha256": sha256}
                 content = content[:limit]
             bodies[half] = content
     metadata = writable(metadata)

@@ -248,8 +248,13 @@ class _Reader:
         """The flow that a record belongs to; a new one when none has its client connection and server."""
         client, server = _mapping(state.get("client_conn")), _mapping(state.get("server_conn"))
         dst, dport = _server(server)
-        name = _stated_name(server)
-        key = conversation(_text(client.get("id")), (dst, dport), name, number)
+        name = asked = _stated_name(server)
+        if not name and dst is None:
+            # No server was reached: the request says which one it was for.
+            request = _mapping(state.get("request"))
+            asked = _text(request.get("host")).lower()
+            dst, dport = peer([asked, request.get("port")])
+        key = conversation(_text(client.get("id")), (dst, dport), asked, number)
         known = self.conversations.get(key)
         if known is None:
             src, sport = peer(client.get("peername"))

@@ -522,6 +522,28 @@ def test_without_any_option_it_says_where_it_writes_and_ends(tmp_path: Path) -> 
     assert sizes(made, "sent", "websocket") == [4]
 
 
+@pytest.mark.slow
+def test_every_addon_together(tmp_path: Path, servers: Account) -> None:
+    """What was sent and what never answered, each once; and all end within the five seconds."""
+    with socket.socket() as nobody:
+        nobody.bind((HOST, 0))
+        dead = f"{HOST}:{nobody.getsockname()[1]}"
+        with proxied(tmp_path, addons=("record", "opaque", "phases", "annotate")) as proxy:
+            ask(proxy, "POST", servers.url("/echo?n=0"), octets(100))
+            command = ["curl", "-q", "-s", "--max-time", "20", "-x", proxy.address]
+            for url in (f"https://{dead}/", f"http://{dead}/plain"):
+                subprocess.run([*command, url], capture_output=True, check=False, env=ENVIRONMENT)
+            ask(proxy, "GET", servers.url("/events?count=3"))
+            assert proxy.stop() == 0
+    assert "Over-riding" not in proxy.log
+    assert "Traceback" not in proxy.log
+    made = audited(proxy.folder)
+    assert sorted(e["path"] for e in rows(made, "exchanges")) == ["/echo", "/events", "/plain"]
+    unanswered = [f for f in rows(made, "flows") if f["dport"] == int(dead.partition(":")[2])]
+    assert [len(f["unread"] or ()) for f in unanswered].count(1) == 1
+    assert len(unanswered) == 2
+
+
 def test_an_answer_before_the_end_of_the_request(tmp_path: Path) -> None:
     """A server that refuses an upload at its beginning: the flow is written when both are over, and once."""
     certificates(tmp_path)
