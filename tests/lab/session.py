@@ -189,10 +189,12 @@ class _Clients:
                     self.say(protocol, f"Chromium: {str(error)[:300]}")
 
     def dns(self) -> None:
-        """The system's own resolver, with a name that nobody asked for before."""
-        name = f"{self.made.mode.name}.names.lab.example"
-        done = self.phone.run("getent", "ahostsv4", name)
-        self.say("DNS", "" if address("plain.lab.example") in done.out else f"getent {done.code}: {done.err}")
+        """The system's own resolver, with names that nobody asked for before; over TCP too, as after an answer that
+        was cut (RFC 7766)."""
+        for protocol, more in (("DNS", {}), ("DNS over TCP", {"RES_OPTIONS": "use-vc"})):
+            name = f"{'tcp.' if more else ''}{self.made.mode.name}.names.lab.example"
+            done = self.phone.run("getent", "ahostsv4", name, **more)
+            self.say(protocol, "" if address("plain.lab.example") in done.out else f"getent {done.code}: {done.err}")
 
     def dns_over_tls(self) -> None:
         """Strict, as RFC 8310 has it: the client takes no certificate but that of its resolver."""
@@ -327,6 +329,7 @@ def grpc_messages(body: bytes) -> list[bytes]:
 
 OPENED = "opened"
 OPENED_QUIC = "opened; browsers take no private certificate here, are counted and fall back"
+OPENED_UDP = "opened; over TCP not answered"
 REFUSED = "refused and counted; clients fall back"
 STRICT = "strict clients refuse the certificate; counted"
 NOT_CARRIED = "not carried: clients that use the proxy fall back, others go around it unseen"
@@ -376,12 +379,19 @@ def _ipv6(session: Session) -> str:
 
 
 def _dns(session: Session) -> str:
-    name = f"{session.mode.name}.names.lab.example"
+    over_udp, over_tcp = (_named(session, f"{how}{session.mode.name}.names.lab.example") for how in ("", "tcp."))
+    if any(session.clients["DNS"]):
+        return FAILED
+    if any(session.clients["DNS over TCP"]):
+        return OPENED_UDP if (over_udp, over_tcp) == (OPENED, FAILED) else FAILED
+    return over_udp if over_udp == over_tcp else FAILED
+
+
+def _named(session: Session, name: str) -> str:
+    """How a question came to the resolver, and whether the folder holds its answer."""
     askers = {who for kind, asked, who in session.asked if asked == name and kind == "A"}
     held = {(n["name"], n["address"]) for n in session.rows("names") if n["from"] == "dns"}
-    if any(session.clients["DNS"]) or not askers:
-        return FAILED
-    if (name, address("plain.lab.example")) in held and PHONE not in askers:
+    if askers and (name, address("plain.lab.example")) in held and PHONE not in askers:
         return OPENED
     return AROUND if askers == {PHONE} and session.around.get("ip4_dns") else FAILED
 

@@ -235,7 +235,8 @@ _COUNTERS = [
         ("udp443", "udp dport 443"),
         ("udp_other", "udp dport != { 53, 443 }"),
         ("tcp853", "tcp dport 853"),
-        ("tcp_other", "tcp dport != 853"),
+        ("dns_tcp", "tcp dport 53"),
+        ("tcp_other", "tcp dport != { 53, 853 }"),
     )
 ]
 

@@ -75,7 +75,7 @@ def test_nothing_goes_around_a_proxy_that_the_phone_knows_nothing_of(taken: Take
 @pytest.mark.parametrize("name", sorted(set(BY_NAME) - set(DIRECT)))
 def test_what_goes_around_a_proxy_that_apps_are_told_of(taken: Taken, name: str) -> None:
     """The system's own questions of names, and QUIC of clients that know no proxy; all else comes to the proxy."""
-    assert set(taken(name).around) == {"ip4_dns", "ip4_udp443", "ip4_tcp853"}
+    assert set(taken(name).around) == {"ip4_dns", "ip4_udp443", "ip4_tcp853", "ip4_dns_tcp"}
 
 
 def test_the_table_of_the_docs_has_a_line_for_each_mode_and_no_other() -> None:
