@@ -137,6 +137,26 @@ def test_without_a_number_nothing_is_passed_through() -> None:
     assert not told.passes()
 
 
+@given(st.lists(st.sampled_from(["refuse", "use", "wait", "connect"]), max_size=40), st.integers(1, 4))
+def test_never_passed_through_but_behind_that_many_refusals_in_a_row(steps: list[str], number: int) -> None:
+    told = Told(refusals=number, retry=10)
+    row, may_pass = 0, False
+    for n, step in enumerate(steps):
+        if step == "refuse":
+            told.refuse(str(n))
+            row += 1
+        elif step == "use":
+            told.hosts.used(HERE)
+            row, may_pass = 0, False
+        elif step == "wait":
+            told.now += 6
+        else:
+            passes = told.passes(str(n))
+            assert not passes or may_pass
+            assert passes or not may_pass or told.now >= 10
+        may_pass = may_pass or row >= number
+
+
 def test_what_is_remembered_is_bounded() -> None:
     told = Told(refusals=1)
     told.refuse("a")
@@ -389,6 +409,7 @@ def drained(raw: socket.socket, seconds: float = 1.2) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_a_client_that_falls_silent(room: Path, server: Server) -> None:
     """The connection stood, and no byte came: told when it ends, whoever ends it."""
     with proxied(room, "lintas_silence=1") as proxy:
@@ -528,6 +549,7 @@ def failed(answer: tuple[int, bytes]) -> bool:
     return answer[1][-3:] in (b"502", b"000")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "alert"),
     [(ssl.TLSVersion.TLSv1_2, "handshake_failure"), (ssl.TLSVersion.TLSv1_3, "certificate_required")],
@@ -550,6 +572,7 @@ def test_a_server_that_wants_a_certificate_of_the_client_is_passed_through(
     assert states == ["begun", "tried", "again"]
 
 
+@pytest.mark.slow
 def test_a_client_with_a_certificate_of_its_own_goes_on(room: Path, place: Path) -> None:
     with (
         served(f"{NET}.12", place, ssl.TLSVersion.TLSv1_3) as strict,
@@ -599,14 +622,17 @@ def test_what_is_passed_through_arrives_octet_for_octet_and_none_of_it_is_kept(r
     assert share["bytes_opened"] < share["bytes"] - size
 
 
-@pytest.mark.parametrize("mode", ["socks5", "upstream"])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["socks5", "upstream", "lazy"])
 def test_what_is_passed_through_goes_the_modes_own_way(room: Path, server: Server, mode: str) -> None:
+    """Also where the server is spoken to only when there is something to say."""
     hop = room / "hop"
     hop.mkdir()
     (hop / "ca.pem").write_bytes((room / "ca.pem").read_bytes())
+    options = ["lintas_refusals=1", *(["connection_strategy=lazy"] if mode == "lazy" else [])]
     with proxied(hop, "ignore_hosts=.*") as upstream:
-        spec = mode if mode == "socks5" else f"upstream:{upstream.address}"
-        with proxied(room, "lintas_refusals=1", mode=spec) as proxy:
+        spec = {"socks5": "socks5", "upstream": f"upstream:{upstream.address}", "lazy": "regular"}[mode]
+        with proxied(room, *options, mode=spec) as proxy:
             way = ["-x", proxy.address.replace("http:", "socks5:")] if mode == "socks5" else []
             assert curl(proxy, server, "pinned.test", *way, ca=room / "ca.pem")[0] == NOT_TRUSTED
             done, down = curl(proxy, server, "pinned.test", *way, ca=room / "ca.pem", path="/70000")
@@ -615,7 +641,9 @@ def test_what_is_passed_through_goes_the_modes_own_way(room: Path, server: Serve
     assert [s["cause"] for s in said] == ["unknown_ca", "passed_through"]
     assert 70_000 < said[1]["bytes_in"] < 75_000
     assert [s["server"] for s in said] == [list(server.server_address[:2])] * 2
-    assert ("tcp_ms" in said[1]) == (mode == "socks5"), "behind another proxy its handshake says nothing of the server"
+    assert ("tcp_ms" in said[1]) == (mode != "upstream"), (
+        "behind another proxy its handshake says nothing of the server"
+    )
 
 
 def test_cause_and_expiry_of_a_passthrough_are_told(room: Path, server: Server) -> None:
@@ -627,6 +655,7 @@ def test_cause_and_expiry_of_a_passthrough_are_told(room: Path, server: Server) 
     assert "127.0.0.1 refused pinned.test once (unknown_ca): passed through unopened for 77 s." in proxy.log
 
 
+@pytest.mark.slow
 def test_after_its_time_a_host_is_tried_again_and_opened_where_it_takes_it(room: Path, server: Server) -> None:
     with proxied(room, "lintas_refusals=1", "lintas_retry=0") as proxy:
         assert curl(proxy, server, "pinned.test", ca=room / "ca.pem")[0] == NOT_TRUSTED
@@ -640,6 +669,7 @@ def test_after_its_time_a_host_is_tried_again_and_opened_where_it_takes_it(room:
     assert states == ["begun", "tried", "again", "tried", "cleared"]
 
 
+@pytest.mark.slow
 def test_a_clienthello_in_pieces_is_passed_through_too(room: Path, server: Server) -> None:
     """Chrome's does not fit into one segment."""
     with proxied(room, "lintas_refusals=1") as proxy:
