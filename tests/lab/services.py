@@ -144,15 +144,13 @@ def services(net: Net) -> Iterator[Services]:
     ]
     with ExitStack() as running:
         for command, word in programs:
-            name = Path(command[0]).name if command[0] != sys.executable else "backend"
-            ready = (lambda said, word=word: word in said) if word else (lambda _: True)
-            if name == "backend":
-                ready = lambda _: (folder / "ready").exists()  # noqa: E731
-            running.enter_context(
-                space.started(
-                    *command, log=folder / f"{name}.log", ready=ready, HOME=str(folder), XDG_DATA_HOME=str(folder)
-                )
-            )
+            name = "backend" if command[0] == sys.executable else str(command[0])
+
+            def ready(said: str, word: str = word, name: str = name) -> bool:
+                return (folder / "ready").exists() if name == "backend" else word in said
+
+            homes = {"HOME": str(folder), "XDG_DATA_HOME": str(folder)}
+            running.enter_context(space.started(*command, log=folder / f"{name}.log", ready=ready, **homes))
         _wait_for(space, ["10.77.2.12:443", "10.77.2.13:443", "10.77.2.80:8888", "10.77.2.16:80"])
         yield Services(folder)
 
