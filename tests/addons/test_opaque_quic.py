@@ -31,8 +31,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield running
 
 
-def curl(lab: Lab, phone: Attached, ca: Path) -> int:
-    words = ("curl", "-q", "-sS", "--max-time", "10", "-o", "/dev/null", "--cacert", ca, f"https://{HOST}/bytes/70000")
+def curl(phone: Attached, ca: Path, host: str = HOST) -> int:
+    words = ("curl", "-q", "-sS", "--max-time", "10", "-o", "/dev/null", "--cacert", ca, f"https://{host}/bytes/70000")
     return phone.run(*words).code
 
 
@@ -65,8 +65,8 @@ def test_a_host_that_is_passed_through_gets_no_quic_and_its_clients_go_on(lab: L
     before = len(lab.services.served())
     with proxy(lab, TUN, capture, lintas_refusals="1"), TUN.attach(lab) as phone:
         own = lab.services.ca
-        assert curl(lab, phone, own) == 60
-        assert curl(lab, phone, own) == 0
+        assert curl(phone, own) == 60
+        assert curl(phone, own) == 0
         alone = android(phone, own, "v3only")
         assert not alone["ok"]
         falls_back = android(phone, own, "v3")
@@ -100,6 +100,18 @@ def test_a_host_that_is_passed_through_gets_no_quic_and_its_clients_go_on(lab: L
     }
 
 
+def test_other_hosts_keep_their_quic_while_one_is_passed_through(lab: Lab, tmp_path: Path) -> None:
+    capture = tmp_path / "capture"
+    with proxy(lab, TUN, capture, lintas_refusals="1"), TUN.attach(lab) as phone:
+        assert curl(phone, lab.services.ca, "h2.lab.example") == 60
+        assert curl(phone, lab.services.ca, "h2.lab.example") == 0
+        told = android(phone, lab.trusted, "v3only")
+        assert told["ok"], told
+    made, _ = run(capture, AuditOptions(workers=1))
+    assert {e["protocol"] for e in made["exchanges"].to_pylist() if e["host"] == HOST} == {"http/3"}
+    assert {o["host"] for o in made["opaque"].to_pylist()} == {"h2.lab.example"}
+
+
 def test_where_quic_is_not_opened_it_is_refused_and_the_host_is_opened_over_tcp(lab: Lab, tmp_path: Path) -> None:
     capture = tmp_path / "capture"
     with proxy(lab, TUN, capture, http3="false"), TUN.attach(lab) as phone:
@@ -119,7 +131,7 @@ def test_quic_whose_certificate_a_client_does_not_take_is_no_refusal_of_the_host
             assert not android(phone, lab.services.ca, "v3only")["ok"]
             told(capture, number)
         assert not android(phone, lab.services.ca, "v3only")["ok"]
-        assert curl(lab, phone, lab.trusted) == 0
+        assert curl(phone, lab.trusted) == 0
     said = events(capture, "refusal", "connection")
     assert {(s["kind"], s["cause"], s["transport"]) for s in said} == {("unread", "quic", "udp")}
     assert [(e["state"], e["transport"]) for e in events(capture, "passthrough")] == [("begun", "udp")]
