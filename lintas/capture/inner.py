@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mitmproxy import connection, dns, exceptions, http, tls
+from mitmproxy import connection, ctx, dns, exceptions, http, tls
 from mitmproxy.net import tls as net_tls
 from mitmproxy.net.dns import types
 from mitmproxy.proxy import mode_specs
@@ -24,6 +24,8 @@ CERTIFICATE_HOST = "mitm.it"
 """The name under which phones ask for the certificate, as they do with mitmproxy itself."""
 _TUNNEL_DNS = "10.0.0.53"
 """The name server inside of the tunnel: an address that surely leads into the proxy."""
+
+_LOOPBACK = "this machine's loopback is not the phone's"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -143,11 +145,26 @@ class Doors:
         if port == 80 and host in (CERTIFICATE_HOST, _TUNNEL_DNS) and self.certificate_at is not None:
             server.address = self.certificate_at
             return
-        if (host, port) == self.certificate_at:
+        if (host, port) == self.certificate_at or _is_next_proxy(client, server):
             return
         reason = await self._kept_out(client, host, port, server.transport_protocol)
         if reason is not None:
             server.error = reason
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """A name may stand for loopback too, which shows only now; nothing was sent yet."""
+        server, client = data.server, data.client
+        if self.own(client) or server.peername is None or server.address == self.certificate_at:
+            return
+        led_here, from_here = ip(server.peername[0]).is_loopback, is_here(ip(client.peername[0]))
+        if not led_here or from_here or _is_next_proxy(client, server):
+            return
+        addons: Any = ctx.master.addons
+        handler = addons.get("proxyserver").connections.get(client.id)
+        transport = None if handler is None else handler.transports.get(server)
+        if transport is not None and transport.writer is not None:
+            transport.writer.close()
+        self._count_out(client, server.peername[0], server.peername[1], _LOOPBACK)
 
     async def _led_on(self, flow: http.HTTPFlow) -> None:
         """Where another proxy comes next, it is that one's address which is connected to: what it is asked for must be
@@ -168,15 +185,18 @@ class Doors:
             reason = "this is the proxy itself"
         elif any(a.is_loopback or a.is_unspecified for a in here) and not is_here(ip(client.peername[0])):
             # Its loopback is the phone's own; this machine's services there are none of its business.
-            reason = "this machine's loopback is not the phone's"
+            reason = _LOOPBACK
         else:
             return None
+        self._count_out(client, host, port, reason)
+        return reason
+
+    def _count_out(self, client: connection.Client, host: str, port: int, reason: str) -> None:
         self.seen.kept_out += 1
         place = (host, port)
         if place not in self._told_out and len(self._told_out) < 1000:
             self._told_out.add(place)
             self.tell("kept_out", client=client.peername[0], server=list(place), reason=reason)
-        return reason
 
     def tls_start_server(self, data: tls.TlsData) -> None:
         """The proof's server has a certificate that nobody signed, and is asked for nothing but an echo."""
@@ -200,6 +220,12 @@ class Doors:
     def tls_failed_client(self, data: tls.TlsData) -> None:
         if not self.own(data.context.client):
             self.seen.refused += 1
+
+
+def _is_next_proxy(client: connection.Client, server: connection.Server) -> bool:
+    """The proxy that all goes on through, which may well be this machine's."""
+    mode = client.proxy_mode
+    return isinstance(mode, mode_specs.UpstreamMode) and server.address == mode.address
 
 
 async def _addresses(host: str, port: int, resolve: bool) -> list[Address]:

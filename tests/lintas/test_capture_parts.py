@@ -13,13 +13,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mitmproxy import exceptions
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
-from mitmproxy.test import tflow
+from mitmproxy.test import taddons, tflow
 
 from analysis.folder import PHASES
 from analysis.model import InputError
@@ -205,15 +206,60 @@ def test_nobody_is_led_to_this_machine(client: str, server: tuple[str, int], kep
     told: list[dict[str, Any]] = []
     doors = _doors(told)
     doors.listening = {("tcp", 8080)}
-    to = tflow.tserver_conn()
-    to.timestamp_start = to.timestamp_end = None
-    to.state = type(to.state)(0)
-    to.error = None
-    to.address = server
+    to = _to(server)
     asyncio.run(doors.server_connect(ServerConnectionHookData(to, _client(client))))
     assert bool(to.error) == kept_out
     assert doors.seen.kept_out == kept_out
     assert [t["type"] for t in told] == ["kept_out"] * kept_out
+
+
+def _to(address: tuple[str, int]) -> Any:
+    to = tflow.tserver_conn()
+    to.timestamp_start = to.timestamp_end = None
+    to.state = type(to.state)(0)
+    to.error = None
+    to.address = address
+    return to
+
+
+def test_a_name_that_stands_for_loopback_is_closed_before_anything_is_sent() -> None:
+    class Writer:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    told: list[dict[str, Any]] = []
+    doors = _doors(told)
+    for client, peer, closed in (
+        ("192.0.2.9", "127.0.0.1", True),
+        ("192.0.2.9", "::1", True),
+        ("192.0.2.9", "198.51.100.7", False),
+        ("127.0.0.1", "127.0.0.1", False),
+    ):
+        to, by, writer = _to(("rebound.example", 5037)), _client(client), Writer()
+        to.peername = (peer, 5037)
+        handler = SimpleNamespace(transports={to: SimpleNamespace(writer=writer)})
+        with taddons.context() as context:
+            context.master.addons.lookup["proxyserver"] = SimpleNamespace(connections={by.id: handler})
+            doors.server_connected(ServerConnectionHookData(to, by))
+        assert writer.closed == closed, (client, peer)
+    assert doors.seen.kept_out == 2
+
+
+def test_the_next_proxy_may_be_this_machines_but_leads_nobody_back() -> None:
+    told: list[dict[str, Any]] = []
+    doors = _doors(told)
+    doors.listening = {("tcp", 8080)}
+    client = _client("192.0.2.9", "upstream:http://127.0.0.1:3128")
+    to = _to(("127.0.0.1", 3128))
+    asyncio.run(doors.server_connect(ServerConnectionHookData(to, client)))
+    assert to.error is None
+    for host, port, status in (("127.0.0.1", 8080, 502), ("127.0.0.1", 5037, 502), ("198.51.100.7", 8080, None)):
+        flow = tflow.tflow()
+        flow.client_conn, flow.request.host, flow.request.port = client, host, port
+        asyncio.run(doors.requestheaders(flow))
+        assert (flow.response.status_code if flow.response else None) == status
 
 
 def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
