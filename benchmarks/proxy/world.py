@@ -51,11 +51,11 @@ def scenarios(scale: float) -> list[Scenario]:
     body = json.dumps({"event": "view", "gaid": "38400000-8cf0-11bd-b23e-10b96e40000d", "n": list(range(40))})
 
     def of(name: str, path: str, flows: int, connections: int, streams: int, sent: str | None = None) -> list[Scenario]:
-        flows = max(int(flows * scale), connections * streams)
+        """As many requests at a time with HTTP/1.1, which has one on each connection."""
+        at_once = connections * streams
+        flows = max(int(flows * scale), at_once)
         return [
-            Scenario(
-                f"{name}, HTTP/1.1", path, flows, connections * streams if streams > 1 else connections, 1, True, sent
-            ),
+            Scenario(f"{name}, HTTP/1.1", path, flows, at_once, 1, True, sent),
             Scenario(f"{name}, HTTP/2", path, flows, connections, streams, False, sent),
         ]
 
