@@ -231,7 +231,15 @@ class _Writer:
 
     def __init__(self, inner: Any, meter: _Meter) -> None:
         self._inner, self._meter = inner, meter
-        self.drain, self.is_closing = inner.drain, inner.is_closing
+        self.is_closing = inner.is_closing
+
+    async def drain(self) -> None:
+        try:
+            await self._inner.drain()
+        except OSError:
+            # The client is gone while we still write; mitmproxy cancels our reader for it.
+            self._meter.ended_by = self._meter.ended_by or "client"
+            raise
 
     def write(self, data: bytes) -> None:
         meter = self._meter
