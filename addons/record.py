@@ -25,7 +25,7 @@ import logging
 import operator
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from mitmproxy import ctx, exceptions, version
@@ -201,6 +201,8 @@ _PROGRESS_OCTETS, _PROGRESS_SECONDS = 1 << 20, 0.05
 """A line tells how far a streamed body has come: after this many octets, and this long after any at the latest."""
 _INFLATED = 1 << 20
 """Octets that are made of a coded stream at a time."""
+_ANY_HEADER = 47
+"""zlib: the header says whether it is gzip or zlib."""
 
 Piece = Iterable[bytes] | bytes
 
@@ -228,13 +230,18 @@ class Body:
         self._told = 0
         self._timer: asyncio.TimerHandle | None = None
         self._splitter = sse.Splitter()
-        self._inflater = zlib.decompressobj(wbits=47) if inflates else None
+        self._inflater = zlib.decompressobj(wbits=_ANY_HEADER) if inflates else None
 
     def __call__(self, data: bytes) -> Piece:
-        if data:
-            self._add(data)
-        else:
-            self.end()
+        try:
+            if data:
+                self._add(data)
+            else:
+                self.end()
+        except Exception:
+            # mitmproxy would end the connection: what is only recorded must not.
+            logger.exception("A streamed body is passed on and no longer recorded.")
+            self._event = None
         return data if self.others is None else self.others(data)
 
     def _add(self, data: bytes) -> None:
@@ -243,27 +250,36 @@ class Body:
         if len(self._kept) < self._limit:
             self._kept += data[: self._limit - len(self._kept)]
         if self._event is not None:
-            self._split(data, self._event)
+            self._split(data)
         elif self.size - self._told >= _PROGRESS_OCTETS:
             self._progress()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_PROGRESS_SECONDS, self._progress)
 
-    def _split(self, data: bytes, event: Callable[[bytes], None]) -> None:
+    def _split(self, data: bytes) -> None:
         try:
-            while data:
-                plain = data
-                if self._inflater is not None:
-                    plain = self._inflater.decompress(data, _INFLATED)
-                    data = self._inflater.unconsumed_tail
-                else:
-                    data = b""
+            for plain in self._inflated(data) if self._inflater is not None else (data,):
                 for message in self._splitter.feed(plain):
-                    self.events += 1
-                    event(message)
+                    self._one(message)
         except zlib.error:
-            # It is not what its head calls it: from here on it is a body like any other.
+            # It is not what its head calls it: from here on it is a body like any other. Where events came before,
+            # what follows them is one that nobody has.
             self._event = None
+            self.events += self.events > 0
+
+    def _inflated(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            assert self._inflater is not None
+            yield self._inflater.decompress(data, _INFLATED)
+            data = self._inflater.unconsumed_tail
+            if self._inflater.eof:
+                # Several members in a row (RFC 1952 section 2.2).
+                data, self._inflater = self._inflater.unused_data, zlib.decompressobj(wbits=_ANY_HEADER)
+
+    def _one(self, message: bytes) -> None:
+        assert self._event is not None
+        self.events += 1
+        self._event(message)
 
     def _progress(self) -> None:
         if self._timer is not None:
@@ -278,8 +294,7 @@ class Body:
         if self._event is None:
             self._progress()
         elif rest := self._splitter.rest():
-            self.events += 1
-            self._event(rest)
+            self._one(rest)
 
     def settle(self, message: Message, metadata: dict[Any, Any], half: str) -> None:
         """Put what was kept into the flow, and into its metadata of what it is the beginning."""
@@ -342,7 +357,7 @@ class _Head:
         for name, value in message.data.headers.fields:
             size = len(name)
             if size == 14 and name.lower() == b"content-length":
-                self.length = int(value) if value.isdigit() else None
+                self.length = int(value) if value.isdigit() and len(value) < 16 else None
             elif size == 12 and name.lower() == b"content-type":
                 self.type = value.strip().lower()
             elif size == 16 and name.lower() == b"content-encoding":
@@ -481,6 +496,8 @@ class Record:
         if wished or head.is_live(direction) or (head.length or 0) > self._limit:
             vars(message).pop("stream", None)
             message.stream = wished or True
+            if direction == "received":
+                self._tell(flow, "http")
 
     def _body(self, flow: HTTPFlow, direction: Direction, head: _Head) -> Body:
         """A body of this flow. It does not hold the flow, which holds it."""
