@@ -107,7 +107,8 @@ class Answers:
             "app.platform": self.store.platform,
             "device.model": model,
             "device.system": system,
-            "opened_by": self.store.opened_by,
+            # That of the system is stated only once something took it: a refusal of it is a pin.
+            "opened_by": None if self.store.by_system else self.store.opened_by,
             "user_country": self.user_country,
         }
         if self.vantage is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import platform
 import queue
@@ -285,12 +286,11 @@ class _Front:
         )
         print(words.ASKING_PHONE, flush=True)
         self._say_describe(phone.describe())
-        self._trusted, told = phone.trust(self._setup.authority.place, self._answers.store)
+        seen, told = phone.trust(self._setup.authority.place, self._answers.store)
         if told:
             print(printable(told))
-        if self._trusted:
-            # Seen in the phone's own store: what refuses it now refuses a system certificate.
-            self._say_describe({"device.by_system": True})
+        if seen:
+            self._by_system()
         stack.callback(phone.stop)
         ways = [m for m in self._modes if m.kind in ("regular", "upstream") and m.port is not None]
         phone.start((self._setup.reached(), ways[0].port or 0) if ways else None, self._wanted.video)
@@ -368,10 +368,18 @@ class _Front:
             self._say_event(**{k: said[k] for k in ("type", "at", "client", "server", "reason")})
         elif said["type"] == "stranger":
             self._say_event(type="turned_away", at=said["at"], client=said["client"])
-        elif said["type"] == "first" and self._answers.store.by_system and not self._trusted:
-            # Only now is it sure that the store was in use: before, a refusal may have been a missing certificate.
+        elif said["type"] == "first" and self._answers.store.by_system:
+            # A program of this machine says nothing of the phone; an emulator is one.
+            here = network.is_here(ipaddress.ip_address(said["client"].partition("%")[0]))
+            if not here or self._answers.store is words.STORES["emulator"]:
+                self._by_system()
+
+    def _by_system(self) -> None:
+        """The system's store was seen to have the certificate, or something took it: from here on what refuses it
+        refuses a system certificate. Before, it may as well not have been there."""
+        if not self._trusted:
             self._trusted = True
-            self._say_describe({"device.by_system": True})
+            self._say_describe({"device.by_system": True, "opened_by": self._answers.store.opened_by})
 
     def _from_follower(self, said: dict[str, Any]) -> None:
         if said["type"] == "gone":

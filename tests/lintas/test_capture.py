@@ -150,7 +150,8 @@ def test_questions_are_asked_once(tmp_path: Path) -> None:
         manifest = capture.manifest()
         assert manifest["app"] == {"id": "com.example.shop", "platform": "android"}
         assert manifest["device"] == {"model": "Pixel 8", "system": "Android 15"}
-        assert manifest["opened_by"] == "system_certificate"
+        # Nothing has taken it yet: what refused it may not have had it.
+        assert "opened_by" not in manifest
         assert manifest["user_country"] == "ID"
         assert manifest["vantage"] == {"line": "unknown"}
     kept = tmp_path / "config" / "lintas" / "capture.json"
@@ -158,6 +159,18 @@ def test_questions_are_asked_once(tmp_path: Path) -> None:
     assert json.loads(kept.read_text())["vantage"] == ""
     with capturing(tmp_path, "--out", "again", terminal=True) as capture:
         assert "App under test" not in capture.text
+
+
+@pytest.mark.parametrize(("store", "proven"), [("system", False), ("emulator", True)])
+def test_a_system_certificate_is_stated_once_the_phone_took_it(tmp_path: Path, store: str, proven: bool) -> None:
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", "--store", store, server=server) as capture:
+        assert "opened_by" not in capture.manifest()
+        # From this machine: an emulator's, or nobody's.
+        assert capture.curl(f"{server.url}/").stdout == '{"ok":true}'
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 0
+        assert (capture.manifest().get("opened_by") == "system_certificate") == proven
+        assert (capture.manifest()["device"].get("by_system") is True) == proven
 
 
 def test_the_proxy_is_not_led_to_itself(tmp_path: Path) -> None:

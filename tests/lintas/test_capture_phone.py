@@ -9,7 +9,7 @@ import pytest
 
 from tests.lintas.capturing import capturing, until
 from tests.lintas.command import lintas
-from tests.phone import test_apps, test_identity, test_watch
+from tests.phone import test_apps, test_certificate, test_identity, test_watch
 from tests.phone.conftest import _own_server, fake, server  # noqa: F401 - fixtures
 from tests.phone.device import FakePhone
 from tests.phone.shapes import SHOP
@@ -60,3 +60,24 @@ def test_no_phone_is_told(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "captures").exists()
+
+
+def test_a_certificate_that_was_seen_in_the_systems_store(fake: FakePhone, tmp_path: Path) -> None:  # noqa: F811
+    test_watch.furnish(fake)
+    test_apps.furnish(fake)
+    test_certificate.stores(fake, conscrypt=True)
+    with capturing(tmp_path, "--yes", "--adb", "--app", SHOP, "--store", "system") as capture:
+        until(lambda: capture.manifest()["device"].get("by_system") is True)
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 0, capture.errors.decode()
+        assert capture.manifest()["opened_by"] == "system_certificate"
+
+
+def test_a_systems_store_that_nobody_saw_proves_nothing(fake: FakePhone, tmp_path: Path) -> None:  # noqa: F811
+    test_watch.furnish(fake)
+    test_apps.furnish(fake)
+    with capturing(tmp_path, "--yes", "--adb", "--app", SHOP, "--store", "system") as capture:
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 0, capture.errors.decode()
+        assert "by_system" not in capture.manifest()["device"]
+        assert "opened_by" not in capture.manifest()
