@@ -605,6 +605,24 @@ def test_other_addons_may_stream_and_change_what_passes(tmp_path: Path, servers:
     assert "could not be recorded" in proxy.log
 
 
+@pytest.mark.parametrize("store", ["false", "true"])
+def test_what_the_user_streams_is_recorded_all_the_same(tmp_path: Path, servers: Account, store: str) -> None:
+    """mitmproxy alone would keep nothing of it, or all of it."""
+    options = ("stream_large_bodies=10k", f"store_streamed_bodies={store}", LIMIT)
+    with proxied(tmp_path, *options, addons=("record",)) as proxy:
+        for how in ("size=50000", "size=50000&chunked=1", f"size={2 * MEGA}&chunked=1"):
+            ask(proxy, "GET", servers.url(f"/big?{how}"))
+        ask(proxy, "POST", servers.url("/up"), octets(60_000))
+        assert proxy.stop() == 0
+    *answers, asked = dumped(proxy.folder)
+    contents = [f.response.raw_content for f in answers]  # type: ignore[attr-defined]
+    assert contents == [octets(n, "big")[:MEGA] for n in (50_000, 50_000, 2 * MEGA)]
+    assert [f.metadata["lintas_response_size"] for f in answers] == [50_000, 50_000, 2 * MEGA]
+    assert asked.request.raw_content == octets(60_000)  # type: ignore[attr-defined]
+    made = audited(proxy.folder)
+    assert [loss["bytes"] for loss in rows(made, "losses") if loss["kind"] == "body_missing"] == [MEGA]
+
+
 def test_flows_that_are_read_from_a_file_are_not_the_phones(tmp_path: Path) -> None:
     certificates(tmp_path)
     lab = ROOT / "captures" / "lab" / "flows.mitm"
