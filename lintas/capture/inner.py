@@ -39,6 +39,12 @@ def ip(text: str) -> Address:
     return found
 
 
+def _asks_for_certificate(request: http.Request) -> bool:
+    # pretty_host takes the authority apart with care, at a cost that every request of the phone would pay.
+    said = (request.host, request.authority, request.headers.get("host", ""))
+    return any(CERTIFICATE_HOST in text.lower() for text in said) and request.pretty_host.lower() == CERTIFICATE_HOST
+
+
 def is_here(address: Address) -> bool:
     """Is it an address of this machine? The system itself is asked: only its own can be bound."""
     if address.is_loopback or address.is_unspecified:
@@ -95,7 +101,7 @@ class Doors:
         """The proof, or the page that hands out the certificate."""
         return (
             self.own(flow.client_conn)
-            or flow.request.pretty_host == CERTIFICATE_HOST
+            or _asks_for_certificate(flow.request)
             or (self.certificate_at is not None and flow.server_conn.address == self.certificate_at)
         )
 
