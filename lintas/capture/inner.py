@@ -20,15 +20,14 @@ from mitmproxy.net.dns import types
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from lintas.capture.network import Address, Network, can_bind
+
 CERTIFICATE_HOST = "mitm.it"
 """The name under which phones ask for the certificate, as they do with mitmproxy itself."""
 _TUNNEL_DNS = "10.0.0.53"
 """The name server inside of the tunnel: an address that surely leads into the proxy."""
 
 _LOOPBACK = "this machine's loopback is not the phone's"
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def ip(text: str) -> Address:
@@ -46,16 +45,8 @@ def _asks_for_certificate(request: http.Request) -> bool:
 
 
 def is_here(address: Address) -> bool:
-    """Is it an address of this machine? The system itself is asked: only its own can be bound."""
-    if address.is_loopback or address.is_unspecified:
-        return True
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
+    """Is it an address of this machine?"""
+    return address.is_loopback or address.is_unspecified or can_bind(address)
 
 
 @dataclass

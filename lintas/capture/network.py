@@ -63,7 +63,7 @@ def listener(text: str | None) -> Address:
             f"--listen {text!r} is {'an interface without IPv4 address' if named else 'no address and no interface'} "
             f"of this machine; it has {_listed(known)}."
         ) from None
-    if not found.is_unspecified and not is_here(found):
+    if not found.is_unspecified and not can_bind(found):
         raise InputError(f"--listen {found} is no address of this machine; it has {_listed(interfaces())}.")
     return found
 
@@ -72,8 +72,8 @@ def _listed(known: dict[str, Address]) -> str:
     return ", ".join(f"{address} ({name})" for name, address in known.items()) or "none"
 
 
-def is_here(address: Address) -> bool:
-    """Can it be bound? Then it is this machine's."""
+def can_bind(address: Address) -> bool:
+    """The system itself is asked: only an address of this machine can be bound."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

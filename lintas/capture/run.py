@@ -370,7 +370,7 @@ class _Front:
             self._say_event(type="turned_away", at=said["at"], client=said["client"])
         elif said["type"] == "first" and self._answers.store.by_system:
             # A program of this machine says nothing of the phone; an emulator is one.
-            here = network.is_here(ipaddress.ip_address(said["client"].partition("%")[0]))
+            here = network.can_bind(ipaddress.ip_address(said["client"].partition("%")[0]))
             if not here or self._answers.store is words.STORES["emulator"]:
                 self._by_system()
 

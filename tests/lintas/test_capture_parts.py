@@ -128,8 +128,8 @@ def test_a_listener_is_named_by_address_or_interface() -> None:
     name, address = next(iter(network.interfaces().items()))
     assert network.listener(name) == address
     assert network.listener(str(address)) == address
-    assert network.is_here(LOOPBACK)
-    assert not network.is_here(ipaddress.ip_address("198.51.100.7"))
+    assert network.can_bind(LOOPBACK)
+    assert not network.can_bind(ipaddress.ip_address("198.51.100.7"))
 
 
 def test_a_port_that_is_taken_is_told_with_another() -> None:
