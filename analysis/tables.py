@@ -50,6 +50,8 @@ APP_BY = tuple(
 phone's socket table, by both ends or by the phone's; one app in the tunnel; another file of the capture, by both ends,
 the phone's end, the server's, the same requests, or only the host and the time; the idle phase as a baseline. And, for
 the system, the list of hosts that phones contact by themselves."""
+WAYS = tuple("wireguard tun local transparent regular upstream socks5 reverse dns".split())
+"""How a connection came into the proxy: mitmproxy's modes. What goes around the proxy hangs on it."""
 ARGS = pa.list_(pa.struct([("name", TEXT), ("value", TEXT)]))
 
 
@@ -124,6 +126,7 @@ TABLES: dict[str, Table] = {
             ("app_by", TEXT, f"what that rests on: {', '.join(APP_BY)}"),
             ("uid", INT, "user id of the phone's socket, where the capture says"),
             ("whose", TEXT, "app: may be held against the app under test; other: another app's; system: the phone's"),
+            ("way", TEXT, f"how it came into the proxy: {', '.join(WAYS)}; null: the capture does not say"),
             ("transport", TEXT, "tcp, udp, or another protocol's name"),
             ("src", TEXT, "address that opened the flow; null where the capture does not say"),
             ("sport", INT, "its port"),

@@ -208,12 +208,14 @@ class Facts:
         self._apart: dict[str, dict[int, list[int]]] = {w: defaultdict(list) for w in APART}
         """Conversations of others, by destination."""
         self.duplicate_flows = 0
+        self.ways: Counter[str] = Counter()
+        """How conversations came into the proxy, where the capture says."""
         spoke = {flow for (flow,) in _columns(self.tables["exchanges"], "flow")}
         wanted = (
             *("flow", "same_as", "destination", "whose", "app_from", "decrypted", "first", "last"),
-            *("bytes_out", "bytes_in", "bytes_read"),
+            *("bytes_out", "bytes_in", "bytes_read", "way"),
         )
-        for flow, same_as, place, whose, app_from, decrypted, first, last, out, back, read in _columns(
+        for flow, same_as, place, whose, app_from, decrypted, first, last, out, back, read, way in _columns(
             self.tables["flows"], *wanted
         ):
             self._times += [t for t in (first, last) if t]
@@ -221,6 +223,8 @@ class Facts:
                 self.duplicate_flows += same_as is not None
                 continue
             self._flow_octets[flow] = (out or 0, back or 0, read or 0)
+            if way is not None:
+                self.ways[way] += 1
             parts = closed.get(flow, [])
             octets = (out or 0) + (back or 0)
             quiet = not octets and not parts and flow not in spoke

@@ -17,7 +17,7 @@ from analysis.model import Clue, Exchange, Loss, Message, Origin
 from analysis.tables import TABLES
 
 _FLOW_COLUMNS = (
-    "leg app app_from uid transport src sport dst dport first last bytes_out bytes_in bytes_read packets_out "
+    "leg app app_from uid way transport src sport dst dport first last bytes_out bytes_in bytes_read packets_out "
     "packets_in tcp_ms tls_ms handshake_at host host_from tls alpn decrypted unread origin"
 ).split()
 

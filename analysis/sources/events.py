@@ -18,7 +18,7 @@ from analysis.model import InputError, Micros, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.beside import peer
 from analysis.sources.lines import Line, layer_line, lines
-from analysis.sources.rows import Batches, Losses, Names, address, plausible, tls_version, valid
+from analysis.sources.rows import Batches, Losses, Names, address, plausible, tls_version, valid, way
 
 KIND = "events"
 UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
@@ -180,6 +180,7 @@ class _Reader:
             "source": self.source,
             "unit": unit,
             "leg": self.options.leg or "phone",
+            "way": way(value.get("way")),
             "app": valid(value["app"])[:300] if isinstance(value.get("app"), str) and value["app"] else None,
             "app_from": "stated" if isinstance(value.get("app"), str) and value["app"] else None,
             "transport": value.get("transport") if value.get("transport") in ("tcp", "udp") else "tcp",

@@ -37,6 +37,7 @@ from analysis.sources.rows import (
     port,
     tls_version,
     valid,
+    way,
 )
 
 KIND = "mitmproxy"
@@ -264,6 +265,7 @@ class _Reader:
                 {
                     "source": self.source,
                     "leg": self.options.leg or "phone",
+                    "way": way(client.get("proxy_mode")),
                     "transport": transport if transport in ("tcp", "udp") else None,
                     "src": src,
                     "sport": sport,

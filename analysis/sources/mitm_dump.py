@@ -184,6 +184,10 @@ _REMEMBERED = ("client_connections", "server_connections", "_websocket_handshake
 until their WebSocket comes. Here each reading has a memory of its own, or one dump would tell of another."""
 
 
+_SAYS_MODE = 18
+"""The version of the format from which on a flow says in which of the proxy's modes its client came."""
+
+
 def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: str, memory: Memory) -> Record:
     from mitmproxy import version
     from mitmproxy.io import compat
@@ -197,6 +201,9 @@ def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: st
             vars(compat)[name] = memory.setdefault(name, {})
     try:
         state = compat.migrate_flow(value)
+        if not isinstance(said, int) or said < _SAYS_MODE:
+            # Its converters write the usual one.
+            state["client_conn"].pop("proxy_mode", None)
         return Record(start, length, _texts(state), kind or _said(state, "type"), key)
     except Exception:
         # Its converters raise whatever a hostile dictionary makes them raise.

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from analysis.model import Clue, Exchange, Loss, Message, Micros
 from analysis.sources import FLOW_SCHEMA, NAME_SCHEMA, Batch, Options
+from analysis.tables import WAYS
 
 _LATEST = 4_102_444_800_000_000
 """2100-01-01: a later time is no time of a capture."""
@@ -62,6 +63,16 @@ def address(text: object) -> str | None:
     if not isinstance(text, str) or len(text) > 100:
         return None
     return _address(text)
+
+
+def way(value: object) -> str | None:
+    """How a connection came into the proxy, of a mode as mitmproxy writes it (``wireguard:keys@[address:]port``: kind,
+    data and place); None for what is none of ``WAYS``."""
+    kind = as_text(bytes(value)) if isinstance(value, (bytes, bytearray)) else value
+    if not isinstance(kind, str):
+        return None
+    kind = kind.partition(":")[0].partition("@")[0]
+    return kind if kind in WAYS else None
 
 
 def port(value: object) -> int | None:

@@ -13,6 +13,16 @@ from reports.chapters import MOST_ROWS, Book, cells
 from reports.facts import READINGS
 from reports.strings import shown
 
+_WAYS = {
+    "way.tunnel": ("wireguard", "tun"),
+    "way.told": ("regular", "upstream"),
+    "way.socks5": ("socks5",),
+    "way.led": ("transparent",),
+    "way.local": ("local",),
+    "way.reverse": ("reverse",),
+}
+"""Ways into the proxy by what goes around them (docs/modes.md)."""
+
 
 def context(book: Book) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
@@ -39,6 +49,7 @@ def context(book: Book) -> dict[str, Any]:
     return {
         "answer": answer,
         "opened": w.of("opened_by", f.manifest["opened_by"]) if f.manifest.get("opened_by") else None,
+        "ways": [t(key, n=n) for key, ways in _WAYS.items() if (n := sum(f.ways[way] for way in ways))],
         "kinds": [
             (w.of("opaque", kind), w.number(n[0]), w.number(n[1]), w.octets(n[2]))
             for kind, n in sorted(kinds.items(), key=lambda k: (-k[1][2], k[0]))

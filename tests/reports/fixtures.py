@@ -212,6 +212,7 @@ class Maker:
                 "flow": number,
                 "source": 0,
                 "leg": "phone",
+                "way": "regular",
                 "transport": "tcp",
                 "dport": 443,
                 "first": at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import reports
 from analysis import tables
 from analysis.model import InputError
 from analysis.reference import Reference
-from reports.chapters import Book
+from reports.chapters import Book, unseen
 from reports.chapters.cells import place_sentence
 from reports.chapters.law import sentence
 from reports.facts import Facts
@@ -79,6 +80,17 @@ def test_every_chapter_keeps_its_heading(built: dict[str, Path], name: str) -> N
                 assert key != "href", value
             if value:
                 assert value.removeprefix("#") in known, (key, value)
+
+
+def test_what_goes_around_the_proxy_is_said(built: dict[str, Path]) -> None:
+    """What a way hides is in no capture; so the report says it, for each way that some conversation took."""
+    assert "go around such a proxy: that is not in this capture" in _Page(_read(built, "rich")).text
+    book = _book(built["rich"])
+    for way in tables.WAYS:
+        book.facts.ways = Counter({way: 3})
+        said = unseen.context(book)["ways"]
+        # Questions of names to the proxy itself go around nothing.
+        assert [one.startswith("3 connections") for one in said] == ([] if way == "dns" else [True])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -101,6 +101,27 @@ class TestHttp:
         assert row["dst"] is None
         assert row["tcp_ms"] is None
 
+    @pytest.mark.parametrize(
+        ("mode", "way"),
+        [
+            (b"wireguard:/home/me/keys.conf@10.0.0.1:51820", "wireguard"),
+            (b"regular@8080", "regular"),
+            (b"upstream:http://next:1@8080", "upstream"),
+            (b"/home/me/secret", None),
+            (7, None),
+        ],
+    )
+    def test_how_it_came_into_the_proxy(self, tmp_path: Path, mode: object, way: str | None) -> None:
+        state = flow().get_state()
+        state["client_conn"]["proxy_mode"] = mode
+        assert read(tmp_path, tnetstring.dumps(state)).flows[0]["way"] == way
+
+    @needs_real
+    @pytest.mark.parametrize(("name", "ways"), [("dumpfile-7.mitm", {None}), ("dumpfile-19.mitm", {"reverse"})])
+    def test_an_old_dump_says_nothing_of_its_mode(self, name: str, ways: set[str | None]) -> None:
+        """mitmproxy's converters write ``regular`` into each flow."""
+        assert {f["way"] for f in gather(REAL / "mitmproxy" / name).flows} == ways
+
     def test_no_answer(self, tmp_path: Path) -> None:
         made = tflow.tflow(err=True)
         seen = read(tmp_path, dump(made))
