@@ -18,7 +18,6 @@ import logging
 import os
 import shlex
 import subprocess
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -28,8 +27,9 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from mitmproxy import ctx, exceptions, hooks
 from mitmproxy.flow import Flow
 
-from analysis.folder.writing import OPTION, OPTION_HELP, Writing, writing
-from analysis.model import InputError
+from addons.shared import add_folder_option, opened
+from analysis.folder.programs import FOLLOW, start
+from analysis.folder.writing import Writing
 
 if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
@@ -56,7 +56,6 @@ _SILENT = 60.0
 never idle it does not run. Of all this something is said once a minute at most."""
 _END = 2.0
 """Seconds that the follower is given to end before it is killed."""
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Annotate:
@@ -78,7 +77,7 @@ class Annotate:
         self._told_alone = False
 
     def load(self, loader: Loader) -> None:
-        loader.add_option(OPTION, str, "", OPTION_HELP)
+        add_folder_option(loader)
         loader.add_option(
             "lintas_follow",
             str,
@@ -99,11 +98,8 @@ class Annotate:
     def running(self) -> None:
         if self._out is not None:
             return
-        try:
-            self._out = writing(ctx.options.lintas_folder)
-        except InputError as error:
-            logger.error(str(error))
-            ctx.master.shutdown()  # type: ignore[no-untyped-call]
+        self._out = opened(logger)
+        if self._out is None:
             return
         logger.info(f"Flows get comments from the audit of {self._out.path}")
         self._show_column()
@@ -234,17 +230,7 @@ class _Follower:
         self._part = bytearray()
         self._open = True
         self._error = bytearray()
-        path = os.pathsep.join(p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p)
-        # -P: whatever lies in the folder that the proxy was started in is no part of the program.
-        command = [sys.executable, "-P", "-m", "analysis.follow", str(folder), "--no-summary", *words]
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            command,
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._process = start(FOLLOW, str(folder), "--no-summary", *words)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._out, self._err = self._process.stdout.fileno(), self._process.stderr.fileno()

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from mitmproxy import command, ctx, exceptions, types
 from mitmproxy.log import ALERT
 
+from addons.shared import add_folder_option, opened
 from analysis.folder import PHASES
-from analysis.folder.writing import OPTION, OPTION_HELP, Writing, writing
-from analysis.model import InputError
+from analysis.folder.writing import Writing
 
 if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
@@ -44,7 +44,7 @@ class Phases:
         """What the option says: mitmproxy tells it again where another value was refused."""
 
     def load(self, loader: Loader) -> None:
-        loader.add_option(OPTION, str, "", OPTION_HELP)
+        add_folder_option(loader)
         loader.add_option(
             "lintas_phase",
             str,
@@ -67,11 +67,8 @@ class Phases:
     def running(self) -> None:
         if self._out is not None:
             return
-        try:
-            self._out = writing(ctx.options.lintas_folder)
-        except InputError as error:
-            logger.error(str(error))
-            ctx.master.shutdown()  # type: ignore[no-untyped-call]
+        self._out = opened(logger)
+        if self._out is None:
             return
         logger.info(f"Phases and marks are written to {self._out.path}")
         if ctx.options.lintas_phase:

@@ -248,6 +248,15 @@ def capture_files(path: Path) -> list[CaptureFile]:
     return [CaptureFile(p.name, p, None, None) for p in _candidates(path, {persona} if persona else set())]
 
 
+def unused(place: Path) -> Path:
+    """``place``, or with a number behind it (``video-2.mp4``) where there is something already."""
+    found, number = place, 1
+    while found.exists():
+        number += 1
+        found = place.with_stem(f"{place.stem}-{number}")
+    return found
+
+
 def _inside(folder: Path, name: str) -> Path | None:
     found = (folder / name).resolve()
     return found if found.is_relative_to(folder.resolve()) else None

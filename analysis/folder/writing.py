@@ -35,6 +35,7 @@ from analysis.folder import (
     digests,
     new_salt,
     read_manifest,
+    unused,
 )
 from analysis.folder.hashing import Hashes
 from analysis.model import InputError, Micros
@@ -446,7 +447,7 @@ def writing(path: str | Path | None) -> Writing:
             if _unnamed is None or _unnamed not in _open:
                 stamp = time.strftime("capture-%Y%m%d-%H%M%S")
                 home = Path("captures") if Path("captures").is_dir() else Path()
-                _unnamed = _free((home / stamp).absolute())
+                _unnamed = unused((home / stamp).absolute())
             place = _unnamed
         else:
             place = Path(path).expanduser().absolute()
@@ -455,12 +456,3 @@ def writing(path: str | Path | None) -> Writing:
             found = _open[place] = Writing(place)
         found.acquire()
         return found
-
-
-def _free(place: Path) -> Path:
-    """``place``, or with a number behind it where two recordings begin in the same second."""
-    found, number = place, 1
-    while found.exists():
-        number += 1
-        found = place.with_name(f"{place.name}-{number}")
-    return found

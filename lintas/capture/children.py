@@ -11,12 +11,13 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
+
+from analysis.folder.programs import FOLLOW, start
 
 Lines = queue.SimpleQueue[tuple[str, dict[str, Any]]]
 """Who says it and what: a line of a program, or ``{"type": "gone", "code": …, "text": …}`` at its end."""
@@ -25,21 +26,15 @@ Lines = queue.SimpleQueue[tuple[str, dict[str, Any]]]
 class Child:
     """A program that writes lines of JSON.
 
-    ``name`` is what its lines are called in the queue; ``log`` takes its standard error."""
+    ``name`` is what its lines are called in the queue; ``command``: its module and words; ``log`` takes its standard
+    error."""
 
     def __init__(self, name: str, command: list[str], lines: Lines, log: Path) -> None:
         self.name = name
         self._lines = lines
         self._last_words = ""
         self._saying = threading.Lock()
-        # -P: what lies in the folder where the auditor works is none of our modules.
-        self._process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-P", "-m", *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._process = start(*command, stdin=subprocess.PIPE)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         number = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -129,4 +124,4 @@ def proxy(
 
 def follower(folder: Path, lines: Lines) -> Child:
     """Start ``analysis.follow``."""
-    return Child("follower", ["analysis.follow", str(folder)], lines, folder / ".private" / "follower.log")
+    return Child("follower", [FOLLOW, str(folder)], lines, folder / ".private" / "follower.log")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.folder import unused
 from analysis.model import InputError
 from lintas.phone.adb import Phone, PhoneError
 from lintas.phone.memory import Memory, key_of
@@ -104,7 +105,7 @@ class Screen:
         done = []
         for video in list(self._waiting):
             try:
-                into = _free(self._folder / video.name)
+                into = unused(self._folder / video.name)
                 size, sha256 = self._phone.pull(video.remote, into)
             except (InputError, OSError) as error:
                 self.trouble = (
@@ -150,12 +151,3 @@ class Screen:
                 self._remember(drop=video.remote)
         except InputError as error:
             self.trouble = f"The video was copied, and is still on the phone as well ({error})"
-
-
-def _free(place: Path) -> Path:
-    """A name that no file has yet."""
-    found, number = place, 1
-    while found.exists():
-        number += 1
-        found = place.with_stem(f"{place.stem}-{number}")
-    return found

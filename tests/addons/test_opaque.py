@@ -20,7 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addons.opaque import Hosts, Opaque, Place, alert_in, of_alert, reason_in, refusal_of_quic
+from addons.opaque import Opaque
+from addons.unopened.hosts import Hosts, Place
+from addons.unopened.quic import refusal_of_quic
+from addons.unopened.signals import alert_in, of_alert, reason_in
 from analysis.audit import AuditOptions, run
 from analysis.tables import Tables
 from tests.addons.refusing import (

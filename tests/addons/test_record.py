@@ -24,8 +24,8 @@ from mitmproxy.flow import Flow
 from mitmproxy.io import FlowReader, tnetstring
 from mitmproxy.test import tflow
 
-from addons import record
-from addons.record import Body
+from addons.recorded import bodies, state
+from addons.recorded.bodies import Body
 from analysis.audit import AuditOptions, run
 from analysis.folder import open_capture
 from analysis.tables import Tables
@@ -49,7 +49,7 @@ def _changed(flow: Flow) -> Flow:
 
 
 def serialised(flow: Flow, limit: int) -> bytes:
-    return b"".join(record.serialised(flow, limit))
+    return b"".join(state.serialised(flow, limit))
 
 
 FLOWS = [
@@ -120,7 +120,7 @@ def test_a_large_body_is_not_copied() -> None:
     flow = tflow.tflow(resp=True)
     assert flow.response is not None
     flow.request.raw_content, flow.response.raw_content = octets(MEGA), octets(70_000, "answer")
-    pieces = record.serialised(flow, 1 << 30)
+    pieces = state.serialised(flow, 1 << 30)
     assert b"".join(pieces) == tnetstring.dumps(flow.get_state())
     assert [p for p in pieces if p is flow.request.raw_content or p is flow.response.raw_content] == [
         flow.response.raw_content,
@@ -756,7 +756,7 @@ def test_a_stream_that_is_not_what_its_head_says_is_a_body() -> None:
 
 def test_a_coded_stream_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """In several members, inflated a little at a time; and one that breaks down behind its first events."""
-    monkeypatch.setattr(record, "_INFLATED", 7)
+    monkeypatch.setattr(bodies, "_INFLATED", 7)
     whole = events(5)
     coded = gzip.compress(b"".join(whole[:2])) + gzip.compress(b"".join(whole[2:]))
     for step in (1, 10, 10_000):

@@ -82,10 +82,15 @@ def _chat(proxy: Proxy, servers: Account, had: Had) -> None:
         time.sleep(0.002)
 
 
-def _listen(proxy: Proxy, servers: Account, had: Had) -> None:
+def _answer(proxy: Proxy, url: str) -> http.client.HTTPResponse:
+    """The head of the answer to a request of its own; the body is still to come."""
     connection = client(proxy)
-    connection.request("GET", servers.url("/events?count=4000&pace=3"))
-    answer = connection.getresponse()
+    connection.request("GET", url)
+    return connection.getresponse()
+
+
+def _listen(proxy: Proxy, servers: Account, had: Had) -> None:
+    answer = _answer(proxy, servers.url("/events?count=4000&pace=3"))
     held = b""
     while not had.stop.is_set():
         held += answer.read1()
@@ -114,9 +119,7 @@ def _raw(proxy: Proxy, servers: Account, had: Had) -> None:
 
 
 def _download(proxy: Proxy, servers: Account, had: Had) -> None:
-    connection = client(proxy)
-    connection.request("GET", servers.url("/big?size=40000000&pace=8"))
-    answer = connection.getresponse()
+    answer = _answer(proxy, servers.url("/big?size=40000000&pace=8"))
     total = 0
     while not had.stop.is_set() and (piece := answer.read1(65_536)):
         total += len(piece)

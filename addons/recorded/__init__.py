@@ -1,0 +1,1 @@
+"""What the addon *record* is made of: one concern a file."""

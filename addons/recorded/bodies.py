@@ -1,0 +1,201 @@
+"""Bodies on their way through: which are passed on as they come, and what is kept of those."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+from mitmproxy.http import HTTPFlow, Message, Request, Response
+
+from analysis.folder import sse
+
+logger = logging.getLogger(__name__)
+
+Direction = Literal["sent", "received"]
+
+_PROGRESS_OCTETS, _PROGRESS_SECONDS = 1 << 20, 0.05
+"""A line tells how far a streamed body has come: after this many octets, and this long after any at the latest."""
+_INFLATED = 1 << 20
+"""Octets that are made of a coded stream at a time."""
+_ANY_HEADER = 47
+"""zlib: the header says whether it is gzip or zlib."""
+
+Piece = Iterable[bytes] | bytes
+
+
+class Body:
+    """A body on its way through: counted and hashed, its beginning kept. mitmproxy calls it for each piece, and at
+    the end with none.
+
+    ``tell`` is called with the size so far; ``event`` instead, with each whole event, where the body is a stream of
+    them and ``inflates`` says whether it is coded (gzip or deflate)."""
+
+    def __init__(
+        self,
+        limit: int,
+        tell: Callable[[int], None],
+        event: Callable[[bytes], None] | None = None,
+        inflates: bool = False,
+    ) -> None:
+        self.size = 0
+        self.events = 0
+        self.others: Callable[[bytes], Piece] | None = None
+        """What another addon wants done with each piece."""
+        self._limit, self._tell, self._event = limit, tell, event
+        self._kept, self._hash = bytearray(), hashlib.sha256()
+        self._told = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._splitter = sse.Splitter()
+        self._inflater = zlib.decompressobj(wbits=_ANY_HEADER) if inflates else None
+
+    def __call__(self, data: bytes) -> Piece:
+        try:
+            if data:
+                self._add(data)
+            else:
+                self.end()
+        except Exception:
+            # mitmproxy would end the connection: what is only recorded must not.
+            logger.exception("A streamed body is passed on and no longer recorded.")
+            self._event = None
+        return data if self.others is None else self.others(data)
+
+    def _add(self, data: bytes) -> None:
+        self.size += len(data)
+        self._hash.update(data)
+        if len(self._kept) < self._limit:
+            self._kept += data[: self._limit - len(self._kept)]
+        if self._event is not None:
+            self._split(data)
+        elif self.size - self._told >= _PROGRESS_OCTETS:
+            self._progress()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_PROGRESS_SECONDS, self._progress)
+
+    def _split(self, data: bytes) -> None:
+        try:
+            for plain in self._inflated(data) if self._inflater is not None else (data,):
+                for message in self._splitter.feed(plain):
+                    self._one(message)
+        except zlib.error:
+            # It is not what its head calls it: from here on it is a body like any other. Where events came before,
+            # what follows them is one that nobody has.
+            self._event = None
+            self.events += self.events > 0
+
+    def _inflated(self, data: bytes) -> Iterator[bytes]:
+        while data:
+            assert self._inflater is not None
+            yield self._inflater.decompress(data, _INFLATED)
+            data = self._inflater.unconsumed_tail
+            if self._inflater.eof:
+                # Several members in a row (RFC 1952 section 2.2).
+                data, self._inflater = self._inflater.unused_data, zlib.decompressobj(wbits=_ANY_HEADER)
+
+    def _one(self, message: bytes) -> None:
+        assert self._event is not None
+        self.events += 1
+        self._event(message)
+
+    def _progress(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._told != self.size:
+            self._told = self.size
+            self._tell(self.size)
+
+    def end(self) -> None:
+        """Nothing more comes. May be called again."""
+        if self._event is None:
+            self._progress()
+        elif rest := self._splitter.rest():
+            self._one(rest)
+
+    def settle(self, message: Message, metadata: dict[Any, Any], half: str) -> None:
+        """Put what was kept into the flow, and into its metadata of what it is the beginning."""
+        self.end()
+        if message.data.content is None:
+            message.data.content = bytes(self._kept)
+        metadata[f"lintas_{half}_size"] = self.size
+        metadata[f"lintas_{half}_sha256"] = self._hash.hexdigest()
+        if self.events:
+            metadata[f"lintas_{half}_events"] = self.events
+
+
+class _Watched:
+    """A request or response whose body is recorded also where it is streamed: at mitmproxy's own wish (larger than
+    ``stream_large_bodies``, which shows late where nobody stated a length) or another addon's."""
+
+    @property
+    def stream(self) -> Any:
+        return self.__dict__.get("stream", False)
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        make = self.__dict__.get("lintas_body")
+        if value and make is not None and not isinstance(value, Body):
+            body = self.__dict__.get("stream") or make()
+            body.others = value if callable(value) else None
+            value = body
+        self.__dict__["stream"] = value
+
+
+class WatchedRequest(_Watched, Request):
+    """Takes the place of a request's class: mitmproxy asks it for nothing else."""
+
+
+class WatchedResponse(_Watched, Response):
+    """The same of a response."""
+
+
+_LIVE = (
+    b"text/event-stream",
+    b"application/grpc",
+    b"application/x-ndjson",
+    b"application/stream+json",
+    b"multipart/x-mixed-replace",
+)
+"""Content types whose pieces mean something before the end, which may never come."""
+_MEDIA = (b"audio/", b"video/")
+"""They too, where no length is stated."""
+INFLATES = (b"gzip", b"x-gzip", b"deflate")
+
+
+class Head:
+    """What a head says of the body behind it."""
+
+    __slots__ = ("coding", "length", "type")
+
+    def __init__(self, message: Message) -> None:
+        self.length: int | None = None
+        self.type = self.coding = b""
+        for name, value in message.data.headers.fields:
+            size = len(name)
+            if size == 14 and name.lower() == b"content-length":
+                self.length = int(value) if value.isdigit() and len(value) < 16 else None
+            elif size == 12 and name.lower() == b"content-type":
+                self.type = value.strip().lower()
+            elif size == 16 and name.lower() == b"content-encoding":
+                self.coding = value.strip().lower()
+
+    def is_live(self, direction: Direction) -> bool:
+        if direction == "sent":
+            # A call of gRPC may go on asking while it is answered; one of gRPC-Web asks once.
+            return self.type.startswith(b"application/grpc") and not self.type.startswith(b"application/grpc-web")
+        return self.type.startswith(_LIVE) or (self.length is None and self.type.startswith(_MEDIA))
+
+
+def settle(flow: HTTPFlow) -> None:
+    """What was kept of streamed bodies goes into the flow, and the flow is let go of."""
+    for half, message in (("request", flow.request), ("response", flow.response)):
+        if message is None:
+            continue
+        vars(message).pop("lintas_body", None)
+        body = vars(message).get("stream")
+        if isinstance(body, Body) and (body.size or message.data.content is None):
+            body.settle(message, flow.metadata, half)

@@ -1,0 +1,1 @@
+"""What the addon *opaque* is made of: one concern a file."""

@@ -1,0 +1,125 @@
+"""What is known of one connection of a client, and what it shows when it comes to nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from addons.unopened.meter import Meter
+from addons.unopened.passing import Passed
+from addons.unopened.signals import Signal, alert_in, of_alert, reason_in
+
+if TYPE_CHECKING:
+    from mitmproxy import connection, tls
+    from mitmproxy.proxy.context import Context
+    from mitmproxy.proxy.layer import NextLayer
+
+_CLOSED = ("connection closed", "The client disconnected during the handshake.")
+"""How mitmproxy words a handshake in whose middle the connection ended."""
+_RECEIVED_SHUTDOWN = 2
+"""OpenSSL's flag of a connection whose other end has closed TLS (SSL_get_shutdown)."""
+
+
+class Seen:
+    """What is known of one connection of a client."""
+
+    def __init__(self, client: connection.Client, meter: Meter | None) -> None:
+        self.client = client
+        self.meter = meter
+        self.context: Context | None = None
+        self.stage = ""
+        """``hello``, ``established`` or ``used`` of its TLS or QUIC; empty where it has neither."""
+        self.quic = False
+        self.name = ""
+        self.asked_for_proofs = False
+        self.hello: tls.ClientHelloData | None = None
+        self.next: NextLayer | None = None
+        self.opening = b""
+        """Its first octets, kept only where an option of mitmproxy's may pass it on unopened."""
+        self.before_in = self.before_out = 0
+        """Octets of the connection that came before TLS: what was said to the proxy itself."""
+        self.established = 0.0
+        """When its handshake was done, on the clock that nobody sets."""
+        self.tls: Any = None
+        self.alert: str | None = None
+        """An alert that came behind the handshake."""
+        self.signal: Signal | None = None
+        self.passed: Passed | None = None
+        self.gated = False
+        """Its ClientHello came in pieces and was held until it was whole."""
+        self.quic_refused = False
+        self.server_failed = False
+        self.unreachable: dict[str, Unreached] = {}
+        """Servers that could not be reached, by the id of the connection to them."""
+
+    def octets(self) -> tuple[int | None, int | None]:
+        """Octets from and to the client since its TLS began."""
+        if self.meter is None:
+            return None, None
+        return max(self.meter.received - self.before_in, 0), max(self.meter.sent - self.before_out, 0)
+
+    def said_goodbye(self) -> bool:
+        """The client closed TLS before it closed the connection (RFC 8446, section 6.1)."""
+        return self.tls is not None and bool(self.tls.get_shutdown() & _RECEIVED_SHUTDOWN)
+
+    def ended_by(self) -> str | None:
+        """``client`` or ``proxy``; None where it stood until the recording ended."""
+        if self.said_goodbye():
+            return "client"
+        return self.meter.ended_by if self.meter is not None else None
+
+    def failed(self, error: str, silence: float) -> Signal:
+        """A handshake with the client that failed. ``silence``: seconds without a byte that make a stall."""
+        alert = alert_in(error)
+        if self.quic:
+            return Signal("unread", "quic", alert and alert.replace(" ", "_"))
+        if alert is not None:
+            return of_alert(alert, self.asked_for_proofs)
+        if error.startswith(_CLOSED):
+            return self.broken_off(silence)
+        return Signal("unread", "tls_failed", None, reason_in(error))
+
+    def broken_off(self, silence: float) -> Signal:
+        """A handshake that ended without an alert."""
+        meter = self.meter
+        by_client = meter is None or meter.ended_by == "client"
+        _, answered = self.octets()
+        if answered == 0:
+            return Signal("unread", "client_abort" if by_client else "tls_failed", refuses=not by_client)
+        if meter is not None and meter.silence() >= silence:
+            return Signal("unread", "stall")
+        if not by_client:
+            return Signal("unread", "recording_ended", refuses=False)
+        if meter is not None and meter.reset:
+            return Signal("unread", "reset_during_handshake")
+        return Signal("unread", "closed_during_handshake")
+
+    def unused(self, silence: float, was_opened: bool) -> Signal:
+        """A handshake that was done, and no byte behind it. ``was_opened``: the client has sent something to that host
+        before."""
+        if self.alert is not None:
+            return of_alert(self.alert, self.asked_for_proofs)
+        at_once = time.monotonic() - self.established < silence
+        # The end of QUIC is no end of a connection below it: who brought it about is not seen.
+        by_client = self.quic or self.ended_by() == "client"
+        if not at_once or not by_client or was_opened:
+            return Signal("unread", "unused", refuses=False)
+        return Signal("unread", "quic" if self.quic else "closed_after_handshake")
+
+    def is_stalled(self, silence: float) -> bool:
+        """It stands in its handshake without a word from the client."""
+        if self.stage != "hello" or self.quic or self.signal is not None or self.meter is None:
+            return False
+        _, answered = self.octets()
+        return bool(answered) and self.meter.silence() >= silence
+
+
+class Unreached(NamedTuple):
+    server: connection.Server
+    at: int
+    sni: str | None
+
+
+def host_of(server: connection.Server, sni: str) -> str:
+    name = sni or (server.address[0] if server.address else "")
+    return name.lower().rstrip(".")

@@ -1,0 +1,91 @@
+"""Octets of a client's connection as they pass its socket, when the last came, and who ended it: mitmproxy tells of
+none of these."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from mitmproxy import ctx
+
+if TYPE_CHECKING:
+    from mitmproxy import connection
+
+
+class Meter:
+    """Octets of a client's connection as they pass its socket, and how it ended."""
+
+    def __init__(self) -> None:
+        self.received = self.sent = 0
+        self.last_received = self.last_sent = time.monotonic()
+        self.ended_by: str | None = None
+        """``client``, or ``proxy`` where it was not the client; None while it stands."""
+        self.reset = False
+
+    def silence(self) -> float:
+        """Seconds since the client said something, or since we did: what came later."""
+        return time.monotonic() - max(self.last_received, self.last_sent)
+
+
+class _Reader:
+    """A client's reader that counts."""
+
+    def __init__(self, inner: Any, meter: Meter) -> None:
+        self._inner, self._meter = inner, meter
+
+    async def read(self, n: int) -> bytes:
+        meter = self._meter
+        try:
+            data: bytes = await self._inner.read(n)
+        except OSError as error:
+            meter.ended_by, meter.reset = "client", isinstance(error, ConnectionError)
+            raise
+        except BaseException:
+            meter.ended_by = meter.ended_by or "proxy"
+            raise
+        if data:
+            meter.received += len(data)
+            meter.last_received = time.monotonic()
+        else:
+            meter.ended_by = "client"
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _Writer:
+    """A client's writer that counts."""
+
+    def __init__(self, inner: Any, meter: Meter) -> None:
+        self._inner, self._meter = inner, meter
+        self.is_closing = inner.is_closing
+
+    async def drain(self) -> None:
+        try:
+            await self._inner.drain()
+        except OSError:
+            # The client is gone while we still write; mitmproxy cancels our reader for it.
+            self._meter.ended_by = self._meter.ended_by or "client"
+            raise
+
+    def write(self, data: bytes) -> None:
+        meter = self._meter
+        meter.sent += len(data)
+        meter.last_sent = time.monotonic()
+        self._inner.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def measured(client: connection.Client) -> Meter | None:
+    """A meter in the client's connection; None where mitmproxy keeps it elsewhere than this version does."""
+    proxy = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+    handler = proxy.connections.get(client.id) if proxy is not None else None
+    transport = handler.transports.get(client) if handler is not None else None
+    if transport is None or transport.reader is None or transport.writer is None:
+        return None
+    meter = Meter()
+    transport.reader, transport.writer = _Reader(transport.reader, meter), _Writer(transport.writer, meter)
+    return meter
