@@ -116,6 +116,9 @@ class State:
             "behind_seconds": self._behind.get("behind_seconds", 0),
             "follower_gone": self.follower_gone,
             "countries": _by_place(apps),
+            # Of both, those that are shown and known, as the audit counts them.
+            "countries_shown": len({p for d in apps if not (p := d["place"]).endswith("?") and p not in words.PLACES}),
+            "operators_known": len({d["operator_name"] for d in apps if d["operator_name"]}),
             "operators": _by_operator(apps),
             "noise": _sum(noise) if noise else None,
             "others": _sum(others) if others else None,

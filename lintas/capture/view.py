@@ -23,10 +23,10 @@ def line(now: Shown) -> str:
     """How things stand, in one line."""
     parts = [
         time.strftime("%H:%M:%S"),
-        f"{now['requests']:,} requests",
-        f"{len(now['countries'])} places",
-        f"{len(now['operators'])} operators",
-        f"{len(now['data_types'])} data types",
+        words.counted(now["requests"], "request", "requests"),
+        words.counted(now["countries_shown"], "country", "countries"),
+        words.counted(now["operators_known"], "company", "companies"),
+        words.counted(len(now["data_types"]), "data type", "data types"),
         f"{words.amount(now['bytes_out'])} sent",
         f"{words.amount(now['bytes_in'])} received",
         f"{now['refused']:,} refused",

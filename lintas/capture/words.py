@@ -230,6 +230,11 @@ PAGE_ENDED = "The capture has ended."
 PAGE_LOST = "The capture no longer answers."
 
 
+def counted(count: int, one: str, more: str) -> str:
+    """``1 country``, ``2,000 countries``."""
+    return f"{count:,} {one if count == 1 else more}"
+
+
 def amount(octets: int) -> str:
     """Octets as people read them."""
     size = float(octets)

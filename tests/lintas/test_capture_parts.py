@@ -538,6 +538,8 @@ def test_the_view_fits_and_is_no_picture_of_its_own(width: int, height: int) -> 
 def test_one_line_where_there_is_no_terminal() -> None:
     text = line(_state().snapshot())
     assert "5 requests" in text
+    # As the audit counts: a country that one weak source says, and a place or company that is not known, are none.
+    assert "  1 country  3 companies  1 data type  " in text
     assert "2 refused" in text
     assert "not classified yet" in text
     assert "\n" not in text
