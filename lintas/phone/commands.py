@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="phone",
     help="The phone under test, over adb: its apps, what it says of them, its proxy, its screen.",
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Serial = Annotated[
@@ -28,6 +27,12 @@ Serial = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Package = Annotated[str, typer.Argument(metavar="APP", help="Package name, like com.example.shop.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def main_options(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command("list", epilog="Example: lintas phone list")

@@ -53,6 +53,7 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
         assert word in text
     assert run(width=200) == text
     assert run("--version").startswith("lintas ")
+    assert run("phone", width=200) == run("phone", "--help", width=200)
 
 
 # --------------------------------------------------------------------------------------------------- audit
