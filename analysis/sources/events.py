@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.folder import CHAIN_START, chain_hash
-from analysis.model import InputError, Micros, Origin
+from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
-from analysis.sources.beside import peer
 from analysis.sources.lines import Line, layer_line, lines
-from analysis.sources.rows import Batches, Losses, Names, address, plausible, tls_version, valid, way
+from analysis.sources.rows import Batches, Losses, Names, address, peer, stated_count, time_of, tls_version, valid, way
 
 KIND = "events"
 UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
@@ -27,16 +26,6 @@ UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of an event file. Raises InputError when none of its lines can be read."""
     yield from _Reader(source, options).batches(path)
-
-
-def connections(path: Path, end: int | None = None) -> set[str]:
-    """Ids of the client connections that lines of type ``connection``, ``passing`` or ``refusal`` tell of."""
-    found = set()
-    for line in lines(path, end):
-        value = line.value or {}
-        if value.get("type") in ("connection", "passing", "refusal") and isinstance(value.get("connection"), str):
-            found.add(value["connection"])
-    return found - {""}
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
@@ -105,9 +94,9 @@ class _Reader:
 
     def _event(self, line: Line, value: dict[str, Any], batches: Batches) -> None:
         value = dict(value)
-        value["at"] = _time(value.get("at"))
+        value["at"] = time_of(value.get("at"))
         if "end" in value:
-            value["end"] = _time(value["end"])
+            value["end"] = time_of(value["end"])
         kind = value.get("type")
         if kind == "dns":
             self._dns(value)
@@ -134,9 +123,9 @@ class _Reader:
     def _lost(self, value: dict[str, Any]) -> None:
         """What the recorder could not write, by its own count."""
         cause = valid(value["cause"])[:80] if isinstance(value.get("cause"), str) else "not_stated"
-        count = sum(_count(value.get(kind)) for kind in ("flows", "messages", "events"))
+        count = sum(stated_count(value.get(kind)) for kind in ("flows", "messages", "events"))
         self.losses.add(
-            "not_recorded", f"could not be written while recording ({cause})", _count(value.get("bytes")), count
+            "not_recorded", f"could not be written while recording ({cause})", stated_count(value.get("bytes")), count
         )
 
     def _dns(self, value: dict[str, Any]) -> None:
@@ -169,7 +158,7 @@ class _Reader:
             name, said_by = address(name) or name, "address"
         else:
             said_by = "sni" if sni else "stated"
-        out, into = _count(value.get("bytes_out")), _count(value.get("bytes_in"))
+        out, into = stated_count(value.get("bytes_out")), stated_count(value.get("bytes_in"))
         unread = value.get("kind") if value.get("kind") in UNREAD else _kind_of(kind)
         unit, self.flows = self.flows, self.flows + 1
         cause = valid(value["cause"])[:80] if isinstance(value.get("cause"), str) else "not_stated"
@@ -194,14 +183,14 @@ class _Reader:
             "bytes_in": into,
             "bytes_read": 0,
             "tcp_ms": float(tcp) if isinstance(tcp, (int, float)) and not isinstance(tcp, bool) and tcp > 0 else None,
-            "handshake_at": _time(value.get("handshake_at")),
+            "handshake_at": time_of(value.get("handshake_at")),
             "host": name or dst,
             "host_from": said_by if name else "address" if dst else None,
             "tls": tls_version(_name(value.get("tls"), lower=False)),
             "alpn": _name(value.get("alpn")) or None,
             "decrypted": False,
             "unread": [
-                {"kind": unread, "cause": cause, "bytes": out + into, "count": max(_count(value.get("count")), 1)}
+                {"kind": unread, "cause": cause, "bytes": out + into, "count": max(stated_count(value.get("count")), 1)}
             ],
             "origin": str(Origin(self.source, (line.number,), "line", 0, len(line.raw))),
         }
@@ -224,14 +213,6 @@ def _socket(value: dict[str, Any]) -> dict[str, Any]:
 
 def _kind_of(kind: str) -> str:
     return "unread" if kind == "refusal" else "sealed"
-
-
-def _time(value: object) -> Micros | None:
-    return plausible(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 50 else 0
 
 
 def _name(value: object, lower: bool = True) -> str:

@@ -7,8 +7,7 @@ it gives to the same id; a flow that stands in no dump gets a row of its own.
 
 from __future__ import annotations
 
-import base64
-import binascii
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,40 +15,29 @@ from typing import Any
 
 from analysis.model import InputError, Key, Message, Origin
 from analysis.sources import Batch, Options
-from analysis.sources.beside import Dumped, Indexes, Journaled, conversation, dumped, peer
+from analysis.sources.journal import DIRECTIONS, Indexes, Said, conversation_in, message_in, word
 from analysis.sources.lines import Line, layer_line, lines
-from analysis.sources.rows import Batches, Losses, Names, address, earlier, later, plausible, tls_version, valid
+from analysis.sources.mitm_flows import Dumped, dumped
+from analysis.sources.rows import (
+    Batches,
+    Losses,
+    Names,
+    address,
+    earlier,
+    later,
+    peer,
+    stated_count,
+    time_of,
+    tls_version,
+    valid,
+)
 
 KIND = "messages"
-
-_KINDS = ("websocket", "tcp", "udp", "sse", "grpc")
-_DIRECTIONS = ("sent", "received")
 
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of a journal. Raises InputError when none of its lines can be read."""
     yield from _Reader(source, options).batches(path)
-
-
-def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> None:
-    """Note which messages of which flows a journal holds, by the proxy's flow id."""
-    for line in lines(path, end):
-        value = line.value
-        if value is None or not isinstance(value.get("flow"), str):
-            continue
-        held = found.setdefault(value["flow"], Journaled())
-        kind = value.get("type", "message")
-        if kind == "flow":
-            held.conversation = _conversation(value)
-        elif kind == "message":
-            read_one = _message(value)
-            if read_one is not None and held.indexes[read_one.direction].add(read_one.index):
-                held.octets[read_one.direction] += read_one.size
-                held.missing += read_one.size - len(read_one.data)
-                held.missing_count += read_one.size > len(read_one.data)
-        elif kind == "progress" and value.get("direction") in _DIRECTIONS:
-            count = _count(value.get("bytes"))
-            held.streamed[value["direction"]] = max(held.streamed[value["direction"]], count)
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
@@ -59,52 +47,10 @@ def layer_bytes(path: Path, origin: Origin) -> bytes:
     if origin.layer == "file":
         return path.read_bytes()
     line = layer_line(path, origin.units[0])
-    found = _message(line.value or {})
+    found = message_in(line.value or {})
     if found is None or found.kind != origin.layer:
         raise InputError(f"{path} has no {origin.layer} in line {origin.units[0]}.")
     return found.data
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    direction: Any
-    index: int
-    kind: Any
-    size: int
-    data: bytes
-    damaged: bool
-
-
-def _message(value: dict[str, Any]) -> _Read | None:
-    direction, index, kind = value.get("direction"), value.get("index"), value.get("kind")
-    if direction not in _DIRECTIONS or kind not in _KINDS or not isinstance(index, int) or not 0 <= index < 1 << 40:
-        return None
-    written = value.get("data")
-    data, damaged = b"", False
-    if isinstance(written, str):
-        try:
-            data = base64.b64decode(written, validate=True)
-        except (binascii.Error, ValueError):
-            damaged = True
-    return _Read(direction, index, kind, max(_count(value.get("size")), len(data)), data, damaged)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 50 else 0
-
-
-def _conversation(value: dict[str, Any]) -> tuple[str, ...]:
-    server = peer(value.get("server"))
-    name = _word(value.get("address")).lower()
-    return conversation(_word(value.get("connection")), server, name, _word(value.get("flow")))
-
-
-def _word(value: object) -> str:
-    return valid(value)[:300] if isinstance(value, str) else ""
-
-
-def _time(value: object) -> int | None:
-    return plausible(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 @dataclass(slots=True)
@@ -153,7 +99,7 @@ class _Reader:
                     yield batches.take(done)
         if not understood and self.options.sealed:
             raise InputError(f"{path} is no journal of messages: none of its lines can be read.")
-        yield from batches.rows((self._row(f) for f in self.rows.values()), done)
+        yield from batches.rows(self._rows(), done)
         last = batches.take(done)
         last.names, last.losses = self.names.batch(), self.losses.all()
         yield last
@@ -173,11 +119,11 @@ class _Reader:
         if kind == "flow":
             self._flow(value, line)
             return None
-        if kind == "progress" and value.get("direction") in _DIRECTIONS:
+        if kind == "progress" and value.get("direction") in DIRECTIONS:
             self._progress(self._flow(value, line), value)
         if kind != "message":
             return None
-        found = _message(value)
+        found = message_in(value)
         if found is None:
             self.losses.add("line_unread", "messages whose direction, index or kind is missing", len(line.raw))
             return None
@@ -189,13 +135,13 @@ class _Reader:
 
     def _progress(self, flow: _Flow, value: dict[str, Any]) -> None:
         """How far a streamed body had come. It counts where the flow stands in no dump: the proxy was killed."""
-        so_far = _count(value.get("bytes"))
+        so_far = stated_count(value.get("bytes"))
         flow.streamed[value["direction"]] = max(flow.streamed[value["direction"]], so_far)
         if flow.row is not None:
-            flow.row["last"] = later(flow.row["last"], _time(value.get("at")))
+            flow.row["last"] = later(flow.row["last"], time_of(value.get("at")))
 
-    def _made(self, flow: _Flow, found: _Read, value: dict[str, Any], line: Line, number: int) -> Message:
-        at = _time(value.get("at"))
+    def _made(self, flow: _Flow, found: Said, value: dict[str, Any], line: Line, number: int) -> Message:
+        at = time_of(value.get("at"))
         body = found.data[: self.options.max_body]
         if found.damaged:
             self.losses.add("body_damaged", "messages whose base64 is damaged", found.size)
@@ -223,9 +169,9 @@ class _Reader:
             body=body,
             size=found.size,
             origin=Origin(self.source, (line.number,), found.kind, 0, len(body)),
-            method=_word(about.get("method")),
-            scheme=_word(about.get("scheme")),
-            host=_word(about.get("host")).lower(),
+            method=word(about.get("method")),
+            scheme=word(about.get("scheme")),
+            host=word(about.get("host")).lower(),
             target=valid(about["target"]) if isinstance(about.get("target"), str) else "",
             cut=missing > 0 or found.damaged,
         )
@@ -238,7 +184,7 @@ class _Reader:
                 flow.about = value
             return flow
         in_dump = self.dump.flows.get(value["flow"])
-        name = _conversation(value)
+        name = conversation_in(value)
         if in_dump is not None:
             flow = _Flow(in_dump[0], in_dump[1], None, value)
         elif name in self.dump.conversations:
@@ -254,8 +200,8 @@ class _Reader:
     def _new_row(self, value: dict[str, Any], line: Line) -> dict[str, Any]:
         src, sport = peer(value.get("client"))
         dst, dport = peer(value.get("server"))
-        host = _word(value.get("host")).lower() or _word(value.get("sni")).lower()
-        at = _time(value.get("at"))
+        host = word(value.get("host")).lower() or word(value.get("sni")).lower()
+        at = time_of(value.get("at"))
         if host and dst and address(host) is None:
             self.names.add(dst, host, "host" if value.get("host") else "sni", at)
         said_by = "http" if value.get("kind") in ("websocket", "http", "sse") else "sni"
@@ -272,25 +218,34 @@ class _Reader:
             "last": at,
             "bytes_out": 0,
             "bytes_in": 0,
-            "tls": tls_version(_word(value.get("tls"))),
+            "tls": tls_version(word(value.get("tls"))),
             "host": host or dst,
             "host_from": ("address" if address(host) else said_by) if host else "address" if dst else None,
             "decrypted": True,
             "origin": str(Origin(self.source, (line.number,), "file", line.start, len(line.raw))),
         }
 
-    def _row(self, flow: _Flow) -> dict[str, Any]:
-        assert flow.row is not None
-        shared = [f for f in self.flows.values() if f.row is flow.row]
-        missing, count = sum(f.missing for f in shared), sum(f.missing_count for f in shared)
-        row = flow.row
-        for direction, column in (("sent", "bytes_out"), ("received", "bytes_in")):
-            for one in shared:
-                unkept = max(one.streamed[direction] - one.octets[direction], 0)
-                row[column] += unkept
-                missing += unkept
-                count += unkept > 0
-        row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - missing
-        if count:
-            row["unread"] = [{"kind": "truncated", "cause": "body_not_kept", "bytes": missing, "count": count}]
-        return row
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of this file's own flows; several of the proxy's flows may have gone over one connection."""
+        shared: dict[int, list[_Flow]] = defaultdict(list)
+        for flow in self.flows.values():
+            if flow.row is not None:
+                shared[flow.row["unit"]].append(flow)
+        for first in self.rows.values():
+            assert first.row is not None
+            yield _whole(first.row, shared[first.row["unit"]])
+
+
+def _whole(row: dict[str, Any], flows: list[_Flow]) -> dict[str, Any]:
+    """A row with what is missing of the proxy's flows that it is of."""
+    missing, count = sum(f.missing for f in flows), sum(f.missing_count for f in flows)
+    for direction, column in (("sent", "bytes_out"), ("received", "bytes_in")):
+        for one in flows:
+            unkept = max(one.streamed[direction] - one.octets[direction], 0)
+            row[column] += unkept
+            missing += unkept
+            count += unkept > 0
+    row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - missing
+    if count:
+        row["unread"] = [{"kind": "truncated", "cause": "body_not_kept", "bytes": missing, "count": count}]
+    return row

@@ -8,11 +8,9 @@ one by mitmproxy itself (``mitmproxy.io.compat``), which is imported only for th
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from analysis.sources.octets import Octets
@@ -59,19 +57,18 @@ class Gap:
     torn: bool
 
 
-def records(path: Path, octets: Octets) -> Iterator[Record | Gap]:
-    """The records of a dump in their order. ``path``: of the file that ``octets`` reads."""
-    return _Framer(path, octets).records()
+def records(octets: Octets) -> Iterator[Record | Gap]:
+    """The records of a dump in their order."""
+    return _Framer(octets).records()
 
 
 class _Framer:
-    def __init__(self, path: Path, octets: Octets) -> None:
+    def __init__(self, octets: Octets) -> None:
         self._octets = octets
         self._buffer = bytearray()
         self._base = 0
         self._ended = False
         self._size = None if octets.compressed else octets.size
-        self._path = path
         self._memory: Memory = {}
 
     def records(self) -> Iterator[Record | Gap]:
@@ -114,9 +111,8 @@ class _Framer:
             if place >= self._size:
                 return False
             if at + end > len(self._buffer):
-                with self._path.open("rb") as file:
-                    if os.pread(file.fileno(), 1, place) != b"}":
-                        return False
+                if self._octets.at(place) != b"}":
+                    return False
                 return end > MOST or self._need(at + end)
         elif end > MOST or not self._need(at + end):
             return False

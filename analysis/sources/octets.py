@@ -67,6 +67,13 @@ class Octets:
             self.torn = f"the file could not be read on ({error.strerror})"
             return b""
 
+    def at(self, place: int) -> bytes:
+        """The octet at a place of the file that is open here, whatever its name means by now; empty where none is."""
+        try:
+            return os.pread(self._file.fileno(), 1, place)
+        except OSError:
+            return b""
+
     def _next(self, most: int = CHUNK) -> bytes:
         if self._ahead:
             chunk, self._ahead = self._ahead, b""

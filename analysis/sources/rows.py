@@ -19,6 +19,7 @@ from analysis.tables import WAYS
 
 _LATEST = 4_102_444_800_000_000
 """2100-01-01: a later time is no time of a capture."""
+_MOST_STATED = 1 << 40
 _MOST_OCTETS = 16 << 20
 """Octets of bodies after which a batch is handed over, however few exchanges it holds."""
 
@@ -80,6 +81,24 @@ def port(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536:
         return value
     return None
+
+
+def peer(value: object) -> tuple[str | None, int | None]:
+    """Address and port as mitmproxy writes them: a list, of which IPv6 has four elements."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return None, None
+    return address(value[0]), port(value[1]) if len(value) > 1 else None
+
+
+def stated_count(value: object) -> int:
+    """A number of octets or things that a file states of itself; 0 for what can be none. The most is far above what
+    one of them can be and so low that tables can add up all that a file states."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_STATED else 0
+
+
+def time_of(value: object) -> Micros | None:
+    """Microseconds since 1970 as NDJSON states them, or None."""
+    return plausible(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def valid(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from mitmproxy.test import tflow
 
 from analysis.model import InputError, Key
-from analysis.sources import Options, mitm
+from analysis.sources import Options, mitm_flows
 from tests.road import ROOT
 from tests.sources.made import Seen, check_laws, dump, event_lines, gather, json_lines
 
@@ -304,6 +304,6 @@ def test_a_survey_finds_what_reading_found(sample: str) -> None:
     path = ROOT / "captures" / sample / "flows.mitm"
     options = Options()
     gather(path, options)
-    found = mitm.survey(path, path.name, Options())
+    found = mitm_flows.survey(path, path.name, Options())
     assert found.flows
     assert options.found[path] == found

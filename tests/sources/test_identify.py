@@ -14,7 +14,8 @@ from mitmproxy.test import tflow
 
 from analysis.model import InputError
 from analysis.sources import Options
-from analysis.sources.identify import kind_of, open_source
+from analysis.sources.identify import open_source
+from analysis.sources.kinds import kind_of
 from tests.road import REAL
 from tests.sources.made import dump, entry, event_lines, har, json_lines, needs_real
 

@@ -19,8 +19,9 @@ from analysis.sources.octets import Octets
 from analysis.sources.packets import link, owner
 from analysis.sources.packets.conversation import ACK, SYN, Conversation
 from analysis.sources.packets.files import Packet, Told, apps, packets
-from analysis.sources.packets.link import TCP, Datagrams, Segment, Skipped
+from analysis.sources.packets.link import Datagrams
 from analysis.sources.packets.owner import App
+from analysis.sources.packets.segment import TCP, Segment, Skipped
 from analysis.sources.packets.sink import Counters, Sink
 from analysis.sources.rows import Batches, Losses, Names
 

@@ -15,8 +15,8 @@ from typing import Any
 from analysis.model import Clue, Key, Message, MessageKind, Origin
 from analysis.sources.packets import dns, http1, http2, protocols, quic, tls, websocket
 from analysis.sources.packets.exchanges import Exchanges, Place
-from analysis.sources.packets.link import ESP, PROTOCOLS, TCP, UDP, Segment
 from analysis.sources.packets.owner import App, Owner
+from analysis.sources.packets.segment import ESP, PROTOCOLS, TCP, UDP, Segment
 from analysis.sources.packets.sink import Sink
 from analysis.sources.packets.streams import Stream
 from analysis.sources.rows import address, authority

@@ -9,45 +9,12 @@ from __future__ import annotations
 import ipaddress
 import struct
 from functools import lru_cache
-from typing import NamedTuple
 
 from analysis.sources.packets import owner
+from analysis.sources.packets.segment import TCP, UDP, Partial, Segment, Skipped
 
-TCP, UDP, ESP = 6, 17, 50
 _TUNNELS = {4: 0x0800, 41: 0x86DD}
 _MOST_TUNNELS = 4
-
-PROTOCOLS = {1: "icmp", 2: "igmp", 47: "gre", 50: "esp", 51: "ah", 58: "icmpv6", 89: "ospf", 103: "pim", 132: "sctp"}
-
-
-class Segment(NamedTuple):
-    """What a packet carries. ``size``: octets of payload on the line; ``payload`` may hold fewer."""
-
-    protocol: int
-    src: str
-    dst: str
-    sport: int | None
-    dport: int | None
-    payload: bytes
-    size: int
-    sequence: int
-    flags: int
-    acknowledged: int = 0
-    """The sequence number that the sender waits for from the other end."""
-    packets: int = 1
-    """Packets that it came in: more than one where it was fragmented."""
-
-
-class Skipped(NamedTuple):
-    """A packet that stands in no flow, and why."""
-
-    kind: str
-    packets: int = 1
-
-
-class Partial(NamedTuple):
-    """A fragment of a datagram that is not whole yet."""
-
 
 _ETHER_SKIP = {0x0806: "packet_arp", 0x8035: "packet_rarp", 0x88CC: "packet_lldp", 0x888E: "packet_eapol"}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from analysis.sources.packets.link import Skipped
+from analysis.sources.packets.segment import Skipped
 
 
 @lru_cache(maxsize=32)

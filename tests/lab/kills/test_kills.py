@@ -161,7 +161,7 @@ def _dump(folder: Path) -> dict[str, tuple[str, str]]:
     place = folder / "flows.mitm"
     found = {}
     with Octets(place) as file:
-        for record in records(place, file):
+        for record in records(file):
             if isinstance(record, Record) and record.state is not None and record.kind == "http":
                 request, response = record.state["request"], record.state["response"]
                 if response:

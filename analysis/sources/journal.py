@@ -1,0 +1,134 @@
+"""The form of a proxy's journal (``messages.jsonl``), and what a dump beside it must know: which messages it holds.
+
+The journal is written as messages come, the dump when a flow ends. The journal counts; the dump's copy, matched by
+the proxy's flow id, direction and index, fills gaps. So neither file is read the less for the other, and no message
+is read twice. The lines are described in ``docs/design.md``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.model import InputError
+from analysis.sources import Options
+from analysis.sources.beside import conversation, of_kind
+from analysis.sources.lines import lines
+from analysis.sources.rows import peer, stated_count, valid
+
+_KINDS = ("websocket", "tcp", "udp", "sse", "grpc")
+DIRECTIONS = ("sent", "received")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as its line says it. ``damaged``: its octets are there and cannot be decoded."""
+
+    direction: Any
+    index: int
+    kind: Any
+    size: int
+    data: bytes
+    damaged: bool
+
+
+def message_in(value: dict[str, Any]) -> Said | None:
+    """The message of a line; None where direction, index or kind is missing."""
+    direction, index, kind = value.get("direction"), value.get("index"), value.get("kind")
+    if direction not in DIRECTIONS or kind not in _KINDS or not isinstance(index, int) or not 0 <= index < 1 << 40:
+        return None
+    written = value.get("data")
+    data, damaged = b"", False
+    if isinstance(written, str):
+        try:
+            data = base64.b64decode(written, validate=True)
+        except (binascii.Error, ValueError):
+            damaged = True
+    return Said(direction, index, kind, max(stated_count(value.get("size")), len(data)), data, damaged)
+
+
+def conversation_in(value: dict[str, Any]) -> tuple[str, ...]:
+    """The flow that a line of type ``flow`` is of: see :func:`analysis.sources.beside.conversation`."""
+    server = peer(value.get("server"))
+    name = word(value.get("address")).lower()
+    return conversation(word(value.get("connection")), server, name, word(value.get("flow")))
+
+
+def word(value: object) -> str:
+    """A short text of a line; empty where it is none."""
+    return valid(value)[:300] if isinstance(value, str) else ""
+
+
+# --------------------------------------------------------------------------------------------- what it holds
+
+
+class Indexes:
+    """A set of ordinals that is usually 0, 1, 2, …: it costs no more than its gaps."""
+
+    def __init__(self) -> None:
+        self._upto = 0
+        self._more: set[int] = set()
+
+    def add(self, index: int) -> bool:
+        """Take an ordinal in; False when it was there."""
+        if index in self:
+            return False
+        self._more.add(index)
+        while self._upto in self._more:
+            self._more.remove(self._upto)
+            self._upto += 1
+        return True
+
+    def __contains__(self, index: int) -> bool:
+        return index < self._upto or index in self._more
+
+    def __len__(self) -> int:
+        return self._upto + len(self._more)
+
+
+@dataclass(slots=True)
+class Journaled:
+    """What the journal holds of one flow of the proxy: its messages, and octets of streamed bodies."""
+
+    conversation: tuple[str, ...] | None = None
+    indexes: dict[str, Indexes] = field(default_factory=lambda: {"sent": Indexes(), "received": Indexes()})
+    octets: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    missing: int = 0
+    """Octets of its messages that the journal does not hold, in ``missing_count`` of them."""
+    missing_count: int = 0
+    streamed: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+
+
+def journaled(options: Options) -> dict[str, Journaled]:
+    """What the journals beside this file hold, by the proxy's flow id."""
+    found: dict[str, Journaled] = {}
+    for _, path in of_kind(options, "messages"):
+        try:
+            survey(path, found, options.ends.get(path))
+        except InputError:
+            continue
+    return found
+
+
+def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> None:
+    """Note which messages of which flows a journal holds, by the proxy's flow id."""
+    for line in lines(path, end):
+        value = line.value
+        if value is None or not isinstance(value.get("flow"), str):
+            continue
+        held = found.setdefault(value["flow"], Journaled())
+        kind = value.get("type", "message")
+        if kind == "flow":
+            held.conversation = conversation_in(value)
+        elif kind == "message":
+            read_one = message_in(value)
+            if read_one is not None and held.indexes[read_one.direction].add(read_one.index):
+                held.octets[read_one.direction] += read_one.size
+                held.missing += read_one.size - len(read_one.data)
+                held.missing_count += read_one.size > len(read_one.data)
+        elif kind == "progress" and value.get("direction") in DIRECTIONS:
+            count = stated_count(value.get("bytes"))
+            held.streamed[value["direction"]] = max(held.streamed[value["direction"]], count)

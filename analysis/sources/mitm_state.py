@@ -1,0 +1,145 @@
+"""What stands in a flow's state as mitmproxy writes it, one kind of value each: text, header fields, ends.
+
+A dump may hold anything at any place, so each of these gives an empty value for what is none of its kind."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from analysis.folder.ciphertext import ciphertext
+from analysis.model import Headers, Micros
+from analysis.sources.mitm_dump import State
+from analysis.sources.rows import address, as_text, authority, micros, peer, valid
+
+_NAMES_MOST = 16
+"""Names of a certificate that are handed on: a content network's may hold a hundred, of other people's sites."""
+
+
+def mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {}
+    if all(isinstance(k, str) for k in value):
+        return value
+    return {k if isinstance(k, str) else as_text(bytes(k)): v for k, v in value.items() if isinstance(k, (str, bytes))}
+
+
+def sequence(value: object) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def octets_of(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else b""
+
+
+def text_of(value: object) -> str:
+    if isinstance(value, bytes):
+        return as_text(value)
+    return valid(value) if isinstance(value, str) else ""
+
+
+def host_text(value: object) -> str:
+    return text_of(value).lower().rstrip(".")[:300]
+
+
+def headers_of(half: dict[str, Any]) -> Headers:
+    """Header fields, then trailer fields (RFC 9110 section 6.5), in order."""
+    found = []
+    for part in ("headers", "trailers"):
+        pairs = (p for p in sequence(half.get(part)) if isinstance(p, (list, tuple)) and len(p) == 2)
+        found += [(text_of(name), text_of(said)) for name, said in pairs]
+    return tuple(found)
+
+
+def server_of(server: dict[str, Any]) -> tuple[str | None, int | None]:
+    """Address and port of the machine that answered; beside an upstream proxy, which the address is of, none."""
+    if server.get("via"):
+        stated = server.get("address")
+        return peer(stated)
+    found = peer(server.get("peername"))
+    if found[0] is not None:
+        return found
+    stated = peer(server.get("address"))
+    return (stated[0], stated[1])
+
+
+def stated_name(server: dict[str, Any]) -> str:
+    stated = sequence(server.get("address"))
+    return host_text(stated[0]) if stated else ""
+
+
+def host_of(request: dict[str, Any], state: State) -> str:
+    """The name asked for: authority or Host, else what the proxy connected to, else the name in the TLS handshake."""
+    fields = {n.lower(): v for n, v in reversed(headers_of(request))}
+    literal = ""
+    for said in (
+        text_of(request.get("authority")),
+        fields.get("host", ""),
+        text_of(request.get("host")),
+        text_of(mapping(state.get("client_conn")).get("sni")),
+    ):
+        name = authority(said)[0] if said else ""
+        if name and (address(name) is None or name.count(":") > 1):
+            return name if address(name) is None else address(name) or name
+        literal = literal or (address(name) or "" if name else "")
+    return literal
+
+
+def bodiless(kind: str, common: dict[str, Any]) -> bool:
+    """RFC 9110 section 6.4.1: answers that carry no content."""
+    if kind == "request":
+        return False
+    return common.get("status") in (204, 304) or common["method"].upper() == "HEAD" or common.get("status") == 101
+
+
+def frame(message: object) -> tuple[bool, bytes, Micros | None]:
+    """A WebSocket message: opcode, from client, content, time, dropped, injected."""
+    parts = sequence(message)
+    if len(parts) < 4:
+        return False, b"", None
+    return bool(parts[1]), octets_of(parts[2]), micros(parts[3])
+
+
+def injected(message: object) -> bool:
+    parts = sequence(message)
+    return len(parts) > 5 and parts[5] is True
+
+
+def piece(message: object) -> tuple[bool, bytes, Micros | None]:
+    """A TCP or UDP message: from client, content, time."""
+    parts = sequence(message)
+    if len(parts) < 3:
+        return False, b"", None
+    return bool(parts[0]), octets_of(parts[1]), micros(parts[2])
+
+
+def sealed_as(messages: list[Any], kind: Literal["tcp", "udp"]) -> str | None:
+    """Why a connection that the proxy passed on unopened cannot be read, by its first octets."""
+    for message in messages:
+        from_client, content, _ = piece(message)
+        if content:
+            return ciphertext(kind, from_client, content)
+    return None
+
+
+def address_in(kind: object, data: bytes) -> str | None:
+    """The address in an A or AAAA record (RFC 1035, RFC 3596)."""
+    import ipaddress
+
+    if (kind == 1 and len(data) == 4) or (kind == 28 and len(data) == 16):
+        return address(str(ipaddress.ip_address(data)))
+    return None
+
+
+def names_of(pem: bytes) -> list[str]:
+    """DNS names of a certificate's subject alternative names (RFC 5280 section 4.2.1.6), at most a few."""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = found.value.get_values_for_type(x509.DNSName)
+    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return []
+    return [name.lower()[:255] for name in names[:_NAMES_MOST] if name.isascii() and name.isprintable()]
