@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from mitmproxy import ctx, exceptions, hooks
+from mitmproxy import ctx, hooks
 from mitmproxy.flow import Flow
 
-from addons.shared import add_folder_option, opened
+from addons.shared import add_folder_option, add_option, opened, refuse
 from analysis.folder.programs import FOLLOW, start
 from analysis.folder.writing import Writing
 
@@ -77,8 +77,10 @@ class Annotate:
         self._told_alone = False
 
     def load(self, loader: Loader) -> None:
-        add_folder_option(loader)
-        loader.add_option(
+        add_folder_option(loader, logger)
+        add_option(
+            loader,
+            logger,
             "lintas_follow",
             str,
             "",
@@ -91,9 +93,8 @@ class Annotate:
             try:
                 self._words = shlex.split(ctx.options.lintas_follow)
             except ValueError as error:
-                raise exceptions.OptionsError(  # type: ignore[no-untyped-call]
-                    f"lintas_follow cannot be read ({error}); write it as on a command line."
-                ) from error
+                reason = f"lintas_follow cannot be read ({error}); write it as on a command line."
+                refuse(logger, reason, self._out is not None)
 
     def running(self) -> None:
         if self._out is not None:
@@ -191,8 +192,7 @@ class Annotate:
     def _behind(self, seconds: float, octets: int) -> None:
         if seconds > _BEHIND:
             self._tell_behind(f"Comments are behind the traffic by {octets / 1e6:.1f} MB and {seconds:.0f} s.")
-        counts = None if self._out is None else self._out.counts
-        if self._seen and counts is not None and not (counts.flows or counts.lost_flows or self._told_alone):
+        if self._seen and self._out is not None and not (self._out.takes_flows or self._told_alone):
             self._told_alone = True
             logger.warning("Flows pass and none is recorded: comments need -s addons/record.py beside.")
 

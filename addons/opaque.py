@@ -20,17 +20,17 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mitmproxy import connection, ctx, exceptions
+from mitmproxy import connection, ctx
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import layers
 from mitmproxy.proxy.layer import Layer, NextLayer
 from mitmproxy.proxy.layers.modes import ReverseProxy
 
-from addons.shared import add_folder_option, opened
-from addons.unopened.connection import Seen, Unreached, host_of
+from addons.shared import add_folder_option, add_option, opened, refuse
+from addons.unopened.connection import Seen, Unreached, asked_for, host_of
 from addons.unopened.hosts import REFUSALS, RETRY, Host, Hosts, Place
 from addons.unopened.lines import Lines, micros, now
-from addons.unopened.meter import measured
+from addons.unopened.meter import awaited, measured
 from addons.unopened.passing import Gate, Passed, name_in_tls
 from addons.unopened.quic import DATAGRAMS, Refused, begins_quic, name_in_quic
 from addons.unopened.signals import PASSED, Alerts, Signal, alert_in, reason_in
@@ -59,21 +59,27 @@ class Opaque:
     # ------------------------------------------------------------------------------------------- begin and end
 
     def load(self, loader: addonmanager.Loader) -> None:
-        add_folder_option(loader)
-        loader.add_option(
+        add_folder_option(loader, logger)
+        add_option(
+            loader,
+            logger,
             "lintas_refusals",
             int,
             REFUSALS,
             "Connections in a row that a client must refuse before the host is passed through unopened for it, its "
             "octets counted and not kept. 0: a host that refuses is never passed through.",
         )
-        loader.add_option(
+        add_option(
+            loader,
+            logger,
             "lintas_retry",
             int,
             RETRY,
             "Seconds for which a host that refused is passed through; then one connection is opened again to see.",
         )
-        loader.add_option(
+        add_option(
+            loader,
+            logger,
             "lintas_silence",
             int,
             SILENCE,
@@ -84,7 +90,7 @@ class Opaque:
     def configure(self, updated: set[str]) -> None:
         for name in ("lintas_refusals", "lintas_retry", "lintas_silence"):
             if name in updated and getattr(ctx.options, name) < 0:
-                raise exceptions.OptionsError(f"{name} must not be negative.")  # type: ignore[no-untyped-call]
+                refuse(logger, f"{name} must not be negative.", self._lines.out is not None)
         self.hosts.refusals, self.hosts.retry = ctx.options.lintas_refusals, ctx.options.lintas_retry
 
     def running(self) -> None:
@@ -97,6 +103,7 @@ class Opaque:
     def done(self) -> None:
         self._alerts.uninstall()
         for seen in list(self.seen.values()):
+            self._still_awaited(seen)
             self._ended(seen)
         if self._lines.out is not None:
             out, self._lines.out = self._lines.out, None
@@ -208,7 +215,7 @@ class Opaque:
         if data.conn.transport_protocol == "udp":
             cause = "quic"
         signal = Signal("unread", cause, alert and alert.replace(" ", "_"), reason_in(error))
-        self._server_failed(seen, signal, data.conn)
+        self._server_failed(seen, signal, asked_for(seen, data.conn))
 
     def _server_failed(self, seen: Seen, signal: Signal, server: connection.Server | None) -> None:
         if not seen.server_failed:
@@ -220,9 +227,10 @@ class Opaque:
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         seen = self.seen.get(data.client.id)
-        if seen is not None:
+        server = asked_for(seen, data.server) if seen is not None else None
+        if seen is not None and server is not None:
             at = micros(data.server.timestamp_start) or now()
-            seen.unreachable[data.server.id] = Unreached(data.server, at, data.server.sni or data.client.sni)
+            seen.unreachable[server.id] = Unreached(server, at, server.sni or data.client.sni)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """A request for which no server was reached stands in the dump: it is told there."""
@@ -331,6 +339,18 @@ class Opaque:
             self._ended_unused(seen)
         elif not seen.stage:
             self._ended_ignored(seen)
+
+    def _still_awaited(self, seen: Seen) -> None:
+        """A server that has not answered when the recording ends. A request that waits for it is in the dump instead:
+        there is none where the proxy connects before it is asked anything."""
+        server = awaited(seen.client)
+        if server is None or ctx.options.connection_strategy != "eager":
+            return
+        began = server.timestamp_start or 0.0
+        cause = "server_unreachable" if time.time() - began >= ctx.options.lintas_silence else "recording_ended"
+        signal = Signal("unread", cause, refuses=False)
+        name = server.sni or seen.client.sni or ""
+        self._lines.write(seen, "connection", signal, server=server, octets=(None, None), at=micros(began), sni=name)
 
     def _ended_unused(self, seen: Seen) -> None:
         if seen.stage == "hello" and seen.hello is not None and seen.hello.ignore_connection:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mitmproxy import command, ctx, exceptions, types
 from mitmproxy.log import ALERT
 
-from addons.shared import add_folder_option, opened
+from addons.shared import add_folder_option, add_option, opened, refuse
 from analysis.folder import PHASES
 from analysis.folder.writing import Writing
 
@@ -44,8 +44,10 @@ class Phases:
         """What the option says: mitmproxy tells it again where another value was refused."""
 
     def load(self, loader: Loader) -> None:
-        add_folder_option(loader)
-        loader.add_option(
+        add_folder_option(loader, logger)
+        add_option(
+            loader,
+            logger,
             "lintas_phase",
             str,
             "",
@@ -57,9 +59,8 @@ class Phases:
         if "lintas_phase" not in updated or name == self._set:
             return
         if name and name not in PHASES:
-            raise exceptions.OptionsError(  # type: ignore[no-untyped-call]
-                f"lintas_phase is {name!r}; write one of {', '.join(PHASES)}."
-            )
+            refuse(logger, f"lintas_phase is {name!r}; write one of {', '.join(PHASES)}.", self._out is not None)
+            return
         self._set = name
         if name and self._out is not None:
             self._begin(name)
@@ -71,8 +72,11 @@ class Phases:
         if self._out is None:
             return
         logger.info(f"Phases and marks are written to {self._out.path}")
-        if ctx.options.lintas_phase:
-            self._begin(ctx.options.lintas_phase)
+        if self._set:
+            try:
+                self._begin(self._set)
+            except exceptions.CommandError as error:
+                logger.error(str(error))
         self._bind()
 
     def done(self) -> None:

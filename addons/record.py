@@ -13,13 +13,14 @@ traffic: what could not be written is counted in the folder (``analysis.folder.w
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import functools
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from mitmproxy import ctx, exceptions
+from mitmproxy import ctx
 from mitmproxy.dns import DNSFlow
 from mitmproxy.http import HTTPFlow, Message
 from mitmproxy.log import ALERT
@@ -29,7 +30,7 @@ from mitmproxy.utils import human
 
 from addons.recorded.bodies import INFLATES, Body, Direction, Head, WatchedRequest, WatchedResponse, settle
 from addons.recorded.state import serialised
-from addons.shared import add_folder_option, opened
+from addons.shared import add_folder_option, add_option, opened, refuse
 from analysis.folder.ciphertext import ciphertext
 from analysis.folder.writing import Writing
 
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 LIMIT = "10m"
 """What ``lintas_body_limit`` says where nobody says otherwise."""
+_END, _END_MOST = 0.05, 1.0
+"""Seconds between two looks at a request that goes on behind its answer: the first time, and at most."""
 
 
 class _Talk:
@@ -73,8 +76,10 @@ class Record:
         """Flows of which the journal says what they are."""
 
     def load(self, loader: Loader) -> None:
-        add_folder_option(loader)
-        loader.add_option(
+        add_folder_option(loader, logger)
+        add_option(
+            loader,
+            logger,
             "lintas_body_limit",
             str,
             LIMIT,
@@ -92,7 +97,8 @@ class Record:
         except ValueError:
             limit = None
         if limit is None or limit < 0:
-            raise exceptions.OptionsError(f"lintas_body_limit is {said!r}; write a size like {LIMIT}.")  # type: ignore[no-untyped-call]
+            refuse(logger, f"lintas_body_limit is {said!r}; write a size like {LIMIT}.", self._out is not None)
+            return
         self._limit = limit
         if self._streams_for_us:
             ctx.options.update(stream_large_bodies=said)  # type: ignore[no-untyped-call]
@@ -103,6 +109,7 @@ class Record:
         self._out = opened(logger)
         if self._out is None:
             return
+        self._out.takes_flows = True
         self._out.on_trouble(logger.warning)
         if ctx.options.stream_large_bodies is None:
             self._streams_for_us = True
@@ -144,6 +151,8 @@ class Record:
                 self._tell(flow, "websocket")
         elif flow.request.timestamp_end is not None or not flow.request.stream:
             self._finish(flow)
+        else:
+            self._watch_end(flow.client_conn.id, flow.id, _END)
 
     def error(self, flow: HTTPFlow) -> None:
         self._finish(flow)
@@ -155,6 +164,18 @@ class Record:
     def websocket_end(self, flow: HTTPFlow) -> None:
         self._finish(flow)
 
+    def _watch_end(self, connection: str, name: str, pause: float) -> None:
+        """The answer came whole before the request, as a gRPC server's may: of a client that then breaks its request
+        off mitmproxy tells nothing, but that the flow is not live any more."""
+        flow = self._open.get(connection, {}).get(name)
+        if flow is None:
+            return
+        if flow.live:
+            again = min(2 * pause, _END_MOST)
+            asyncio.get_running_loop().call_later(pause, self._watch_end, connection, name, again)
+        else:
+            self._finish(flow)
+
     def _watch(self, flow: HTTPFlow, message: Message, watched: type[Any], direction: Direction) -> None:
         """Before a body comes: it is streamed where it is live or too large, and recorded however it is streamed."""
         head = Head(message)
@@ -162,6 +183,9 @@ class Record:
         message.__class__ = watched
         vars(message)["lintas_body"] = functools.partial(self._body, flow, direction, head)
         if wished or head.is_live(direction) or (head.length or 0) > self._limit:
+            if direction == "sent" and flow.response is not None:
+                # Another addon answers by itself: mitmproxy cannot stream what nobody is to have.
+                return
             vars(message).pop("stream", None)
             message.stream = wished or True
             if direction == "received":

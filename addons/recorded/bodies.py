@@ -21,6 +21,9 @@ _PROGRESS_OCTETS, _PROGRESS_SECONDS = 1 << 20, 0.05
 """A line tells how far a streamed body has come: after this many octets, and this long after any at the latest."""
 _INFLATED = 1 << 20
 """Octets that are made of a coded stream at a time."""
+_FREE, _RATIO = 16 << 20, 200
+"""Octets that may come of a coded stream, and beyond them for each coded octet. Who codes events one by one stays far
+below; a stream that does not would hold the proxy up, and fill the disk, for a thousandth of what it sends."""
 _ANY_HEADER = 47
 """zlib: the header says whether it is gzip or zlib."""
 
@@ -51,6 +54,7 @@ class Body:
         self._timer: asyncio.TimerHandle | None = None
         self._splitter = sse.Splitter()
         self._inflater = zlib.decompressobj(wbits=_ANY_HEADER) if inflates else None
+        self._inflated_size = 0
 
     def __call__(self, data: bytes) -> Piece:
         try:
@@ -82,15 +86,19 @@ class Body:
                 for message in self._splitter.feed(plain):
                     self._one(message)
         except zlib.error:
-            # It is not what its head calls it: from here on it is a body like any other. Where events came before,
-            # what follows them is one that nobody has.
+            # It is not what its head calls it, or a bomb: from here on it is a body like any other. Where events came
+            # before, what follows them is one that nobody has.
             self._event = None
             self.events += self.events > 0
 
     def _inflated(self, data: bytes) -> Iterator[bytes]:
         while data:
             assert self._inflater is not None
-            yield self._inflater.decompress(data, _INFLATED)
+            plain = self._inflater.decompress(data, _INFLATED)
+            self._inflated_size += len(plain)
+            if self._inflated_size > _FREE + _RATIO * self.size:
+                raise zlib.error("more than any stream of events comes to")
+            yield plain
             data = self._inflater.unconsumed_tail
             if self._inflater.eof:
                 # Several members in a row (RFC 1952 section 2.2).
@@ -197,5 +205,8 @@ def settle(flow: HTTPFlow) -> None:
             continue
         vars(message).pop("lintas_body", None)
         body = vars(message).get("stream")
-        if isinstance(body, Body) and (body.size or message.data.content is None):
-            body.settle(message, flow.metadata, half)
+        if isinstance(body, Body):
+            # A replay of the flow begins anew.
+            vars(message)["stream"] = False
+            if body.size or message.data.content is None:
+                body.settle(message, flow.metadata, half)

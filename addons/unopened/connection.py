@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mitmproxy.proxy.mode_specs import UpstreamMode
+
 from addons.unopened.meter import Meter
 from addons.unopened.passing import Passed
 from addons.unopened.signals import Signal, alert_in, of_alert, reason_in
@@ -123,3 +125,13 @@ class Unreached(NamedTuple):
 def host_of(server: connection.Server, sni: str) -> str:
     name = sni or (server.address[0] if server.address else "")
     return name.lower().rstrip(".")
+
+
+def asked_for(seen: Seen, server: connection.Server) -> connection.Server | None:
+    """The server that the client asked for, where the proxy spoke to ``server`` for it: another one where that is the
+    proxy behind this one (mode upstream), and None where the client has not said yet."""
+    mode = seen.client.proxy_mode
+    if not isinstance(mode, UpstreamMode) or server.address != mode.address:
+        return server
+    asked = seen.context.server if seen.context is not None else None
+    return asked if asked is not None and asked.address else None

@@ -79,10 +79,23 @@ class _Writer:
         return getattr(self._inner, name)
 
 
+def _handler(client: connection.Client) -> Any:
+    proxy = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
+    return proxy.connections.get(client.id) if proxy is not None else None
+
+
+def awaited(client: connection.Client) -> connection.Server | None:
+    """The server that the proxy tries to reach for this connection before it says more; None where there is none."""
+    handler = _handler(client)
+    server: connection.Server | None = handler.layer.context.server if handler is not None else None
+    if server is None or server.timestamp_start is None or server.error is not None:
+        return None
+    return server if server.transport_protocol == "tcp" and server.timestamp_tcp_setup is None else None
+
+
 def measured(client: connection.Client) -> Meter | None:
     """A meter in the client's connection; None where mitmproxy keeps it elsewhere than this version does."""
-    proxy = ctx.master.addons.get("proxyserver")  # type: ignore[no-untyped-call]
-    handler = proxy.connections.get(client.id) if proxy is not None else None
+    handler = _handler(client)
     transport = handler.transports.get(client) if handler is not None else None
     if transport is None or transport.reader is None or transport.writer is None:
         return None

@@ -241,10 +241,13 @@ def _open_folder(path: Path) -> Capture:
     return Capture(path, manifest, files, persona, reference if reference.is_dir() else None, losses)
 
 
-def capture_files(path: Path) -> list[CaptureFile]:
-    """The files of a folder that may hold a capture, whatever its manifest names. Raises OSError."""
-    manifest = path / MANIFEST
-    persona = read_manifest(manifest).persona if manifest.exists() else None
+def capture_files(path: Path, manifest: Manifest | None = None) -> list[CaptureFile]:
+    """The files of a folder that may hold a capture, whatever its manifest names. ``manifest``: its own, where that was
+    read before. Raises OSError, and InputError for a manifest that cannot be used."""
+    if manifest is None:
+        place = path / MANIFEST
+        manifest = read_manifest(place) if place.exists() else Manifest()
+    persona = manifest.persona
     return [CaptureFile(p.name, p, None, None) for p in _candidates(path, {persona} if persona else set())]
 
 

@@ -41,6 +41,8 @@ def dumps(value: Any) -> bytes:
 
 def _of_a_kind(value: Any) -> bytes:
     """Values of a derived type (a named tuple, an enumeration of numbers) are written as what they derive from."""
+    if isinstance(value, (bytearray, memoryview)):
+        return dumps(bytes(value))
     kinds: tuple[type[Any], ...] = (int, float, bytes, str, list, tuple, dict)
     for kind in kinds:
         if isinstance(value, kind):

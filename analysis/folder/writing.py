@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +77,8 @@ class Writing:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.counts = Counts()
+        self.takes_flows = False
+        """Somebody hands flows over, or will at their end."""
         self._lock = threading.RLock()
         self._told: list[Callable[[str], None]] = []
         self._users = 0
@@ -83,6 +86,18 @@ class Writing:
         self._lost_from = self._lost_to = 0
         self._lost_cause = ""
         self._clock = _Clock()
+        self._files: dict[str, _File] = {}
+        self._manifest_as_written: bytes | None = None
+        try:
+            self._open()
+        except InputError:
+            for file in self._files.values():
+                file.remove()
+                file.close()
+            raise
+
+    def _open(self) -> None:
+        path = self.path
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             held = sorted(p.name for p in path.iterdir() if p.name in (DUMP, JOURNAL, EVENTS))
@@ -90,13 +105,13 @@ class Writing:
                 raise InputError(f"{path} holds a recording already ({held[0]}); name a new folder.")
             place = path / MANIFEST
             self.manifest = read_manifest(place) if place.exists() else Manifest()
-            self._files = {name: _File(path / name) for name in (DUMP, JOURNAL, EVENTS)}
+            for name in (DUMP, JOURNAL, EVENTS):
+                self._files[name] = _File(path / name)
             self._hashes = Hashes()
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
-        try:
             fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
+        except _TakenError as error:
             raise InputError(f"{path} is being written by another process; name another folder.") from error
         self._prev = CHAIN_START
         salt = self.manifest.salt or new_salt()
@@ -145,8 +160,10 @@ class Writing:
             return True
 
     def describe(self, **changes: Any) -> None:
-        """Change fields of the manifest, inner ones by dotted names (``**{"app.version": "5.1"}``), and write it."""
+        """Change fields of the manifest, inner ones by dotted names (``**{"app.version": "5.1"}``), and write it. What
+        the auditor wrote into it meanwhile stays."""
         with self._lock:
+            self._adopt()
             for name, value in changes.items():
                 outer, _, inner = name.partition(".")
                 if inner:
@@ -187,10 +204,11 @@ class Writing:
 
     def _seal(self) -> None:
         self._look(True)
+        self._adopt()
         ours = {DUMP, JOURNAL, EVENTS, MANIFEST}
         named: list[File] = []
         try:
-            captures = {f.name for f in capture_files(self.path)} - ours
+            captures = {f.name for f in capture_files(self.path, self.manifest)} - ours
             for entry in sorted(self.path.iterdir(), key=lambda p: p.name):
                 if entry.name in ours or entry.name.startswith(".") or not entry.is_file():
                     continue
@@ -238,7 +256,7 @@ class Writing:
             self._tell_lost()
         elif self.counts.trouble is not None:
             self.counts.trouble = None
-            self._write_manifest()
+            self.describe()
 
     def _lose(self, name: str, octets: int, error: OSError) -> None:
         kind = {DUMP: "flows", JOURNAL: "messages", EVENTS: "events"}[name]
@@ -260,7 +278,7 @@ class Writing:
             self._lost_from = began
             return
         self.counts.trouble = None
-        self._write_manifest()
+        self.describe()
         self._tell(f"{self.path} can be written again; what was lost is counted in {EVENTS}.")
 
     def _trouble(self, error: OSError) -> None:
@@ -293,12 +311,30 @@ class Writing:
             for file in gone:
                 file.restore()
             fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._write_manifest()
+            self.describe()
         except OSError as error:
             self._trouble(error)
             return
         self._tell(f"{self.path} was removed while it was written; it was made again with all that was recorded.")
         self.event("restored", files=len(gone))
+
+    def _adopt(self) -> None:
+        """Take over what the auditor wrote into the manifest by hand since it was written here; what is no manifest is
+        laid aside, and told."""
+        place = self.path / MANIFEST
+        try:
+            if self._manifest_as_written in (None, place.read_bytes()):
+                return
+            theirs, ours = read_manifest(place), self.manifest
+            self.manifest = replace(theirs, salt=ours.salt, started=ours.started, sealed=ours.sealed, files=ours.files)
+        except InputError:
+            aside = unused(place.with_stem("capture-by-hand"))
+            with suppress(OSError):
+                os.replace(place, aside)
+                self._tell(f"{place} was changed into what is no manifest; that was laid aside as {aside.name}.")
+        except OSError:
+            # It is not there: it is written anew.
+            return
 
     def _write_manifest(self) -> None:
         """``capture.yaml``, replaced as a whole. Fails into ``trouble``."""
@@ -313,6 +349,7 @@ class Writing:
                 file.flush()
                 os.fsync(number)
             os.replace(made, self.path / MANIFEST)
+            self._manifest_as_written = text.encode()
         except OSError as error:
             if made is not None and os.path.exists(made):
                 os.unlink(made)
@@ -328,13 +365,20 @@ _CAUSES = {
 }
 
 
+class _TakenError(Exception):
+    """Another process has begun to write the folder."""
+
+
 class _File:
-    """A file that only grows, each time by a whole piece."""
+    """A file that only grows, each time by a whole piece. Raises OSError; :class:`_TakenError` where there is one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError as error:
+            raise _TakenError from error
         self._node = _node(os.fstat(self.fd))
 
     def append(self, *pieces: bytes) -> int:
@@ -377,6 +421,8 @@ class _File:
 
     def close(self) -> None:
         os.close(self.fd)
+        # The number is another file's soon: who still writes must not write there.
+        self.fd = -1
 
 
 def _node(found: os.stat_result) -> tuple[int, int]:

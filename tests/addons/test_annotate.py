@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import wsproto
+from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.test import taddons, tflow
 from wsproto.events import AcceptConnection, Request, TextMessage
 
 from addons.annotate import MARKER, Annotate
+from addons.record import Record
 from analysis import audit
 from analysis.audit import AuditOptions
+from analysis.folder.writing import writing
 from analysis.follow import Follower
 from tests.addons.refusing import ROOT, certificates
 from tests.addons.served import HOST, Account, serving
@@ -240,6 +243,24 @@ def test_the_users_own_words_and_marks_are_never_touched() -> None:
         other.marked = MARKER  # set by the user before anything was said
         assert addon._say(other, "SG · PT X", False)
         assert other.marked == MARKER
+
+
+@pytest.mark.parametrize("records", [True, False])
+def test_that_none_is_recorded_is_said_where_nobody_records(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, records: bool
+) -> None:
+    """A flow that is still open is in no dump yet, and is recorded all the same."""
+    addon, recorder = Annotate(), Record()
+    with taddons.context(Proxyserver(), addon, recorder) as context:
+        context.options.update(lintas_folder=str(tmp_path / "capture"))
+        addon._out = writing(tmp_path / "capture")
+        if records:
+            recorder.running()
+        addon.requestheaders(tflow.tflow())
+        addon._lines([{"type": "behind", "behind_seconds": 0.5, "behind_bytes": 300}])
+        addon._out.release()
+        recorder.done()
+    assert ("none is recorded" in caplog.text) is not records
 
 
 def test_it_holds_no_flow_that_the_proxy_let_go() -> None:

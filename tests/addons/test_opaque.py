@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -531,6 +531,45 @@ def test_a_request_in_the_clear_to_no_server_is_told_by_its_flow_alone(room: Pat
         command = ["curl", "-q", "-sS", "--max-time", "10", "-x", proxy.address, f"http://{NET}.9:{port}/"]
         subprocess.run(command, check=True, capture_output=True, timeout=20, env=ENVIRONMENT)
         assert ended(proxy) == []
+
+
+def test_a_proxy_behind_this_one_that_is_not_there_is_no_destination_of_the_phone(room: Path) -> None:
+    """What was asked for is told: a tunnel by its name, a request in the clear by its flow alone."""
+    with proxied(room, addons=("record", "opaque"), mode=f"upstream:http://{NET}.9:{free_port()}") as proxy:
+        command = ["curl", "-q", "-sS", "--max-time", "10", "-x", proxy.address]
+        for url in ("http://plain.test/", "https://app.test/"):
+            subprocess.run([*command, url], check=False, capture_output=True, timeout=20, env=ENVIRONMENT)
+        said = ended(proxy)
+        made = audited(proxy)
+    unreached = [(s["host"], s["server"]) for s in said if s["cause"] == "server_unreachable"]
+    assert unreached == [("app.test", ["app.test", 443])]
+    assert {flow["host"] for flow in made["flows"].to_pylist()} == {"app.test", "plain.test"}
+
+
+@pytest.mark.parametrize(("silence", "cause"), [("0", "server_unreachable"), ("60", "recording_ended")])
+def test_a_server_that_has_not_answered_when_the_recording_ends(room: Path, silence: str, cause: str) -> None:
+    """A tunnel is told; a request in the clear waits for it as well, and stands in the dump alone."""
+    with ExitStack() as opened:
+        # Whose queue is full answers nobody.
+        listener = opened.enter_context(socket.socket())
+        listener.bind((f"{NET}.13", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        host, port = listener.getsockname()
+        proxy = opened.enter_context(proxied(room, f"lintas_silence={silence}", addons=("record", "opaque")))
+        for head in (f"CONNECT {host}:{port}", f"GET http://{host}:{port}/"):
+            raw = opened.enter_context(socket.create_connection((f"{NET}.1", proxy.port), 10))
+            raw.sendall(f"{head} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        proxy.wait(lambda: proxy.log.count("client connect") == 2)
+        time.sleep(0.3)  # nothing tells that the proxy has begun to connect
+        (said,) = ended(proxy)
+        made = audited(proxy)
+    assert (said["type"], said["kind"], said["cause"]) == ("connection", "unread", cause)
+    assert said["server"] == [host, port]
+    assert sorted(bool(flow["unread"]) for flow in made["flows"].to_pylist()) == [False, True]
 
 
 def test_a_server_whose_certificate_does_not_hold_is_passed_through(room: Path, server: Server) -> None:

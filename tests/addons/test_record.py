@@ -774,6 +774,22 @@ def test_a_coded_stream_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (heard, broken.events) == ([whole[0]], 2)
 
 
+def test_a_coded_stream_that_is_a_bomb_is_a_body() -> None:
+    """200 kB of it would be 200 MB of lines; what came until then is kept."""
+    heard: list[int] = []
+    steps: list[int] = []
+    body = Body(1 << 20, steps.append, lambda event: heard.append(len(event)), inflates=True)
+    coded = gzip.compress(b"data: 1\n\n" + b"data: 0\n" * 25_000_000)
+    assert len(coded) > 200_000
+    assert body(coded) == coded
+    body(b"")
+    assert heard[0] == len(b"data: 1\n\n")
+    assert sum(heard) < (17 << 20) + 200 * len(coded)
+    assert sum(heard) < 100_000_000
+    assert body.events == len(heard) + 1
+    assert steps == [len(coded)]
+
+
 def test_a_failure_in_recording_does_not_end_a_connection() -> None:
     def fails(event: bytes) -> None:
         raise RuntimeError("a defect")

@@ -254,3 +254,55 @@ def test_the_private_folder_is_for_this_user_and_no_capture(tmp_path: Path) -> N
     assert os.stat(out.private()).st_mode & 0o077 == 0
     out.release()
     assert all("key" not in str(e.get("name")) for e in lines(tmp_path / "c" / EVENTS))
+
+
+def test_what_the_auditor_writes_into_the_manifest_meanwhile_stays(tmp_path: Path) -> None:
+    out = writing(tmp_path / "shop")
+    place = out.path / "capture.yaml"
+    salt = read_manifest(place).salt
+    place.write_text("format: 1\nname: Shop\nuser_country: ID\n")
+    out.describe(**{"app.id": "com.example.shop"})
+    place.write_text(place.read_text().replace("Shop", "Shop 5.1"))
+    out.release()
+    manifest = read_manifest(place)
+    assert (manifest.name, manifest.user_country, manifest.app.id) == ("Shop 5.1", "ID", "com.example.shop")
+    assert manifest.salt == salt
+    assert manifest.started is not None
+    assert manifest.sealed is not None
+    assert [f.name for f in manifest.files] == [EVENTS]
+
+
+def test_a_manifest_that_was_broken_meanwhile_is_laid_aside_and_the_folder_sealed(tmp_path: Path) -> None:
+    told: list[str] = []
+    out = writing(tmp_path / "shop")
+    out.on_trouble(told.append)
+    place = out.path / "capture.yaml"
+    place.write_text("name: [half a")
+    out.release()
+    assert read_manifest(place).sealed is not None
+    assert (out.path / "capture-by-hand.yaml").read_text() == "name: [half a"
+    assert ["laid aside as capture-by-hand.yaml" in text for text in told] == [True]
+    assert "not_sealed" not in losses(out.path)
+
+
+def test_a_folder_that_could_not_be_begun_is_left_as_it_was(tmp_path: Path) -> None:
+    """Who asks next hears the same, and not of a recording that there never was."""
+    with room_for(10):
+        for _ in range(2):
+            with pytest.raises(InputError, match="cannot be written"):
+                writing(tmp_path / "shop")
+    assert list((tmp_path / "shop").iterdir()) == []
+    writing(tmp_path / "shop").release()
+
+
+def test_who_writes_behind_the_seal_writes_into_no_other_file(tmp_path: Path) -> None:
+    out = writing(tmp_path / "shop")
+    out.release()
+    with (tmp_path / "other").open("w+b") as other:
+        numbers = [os.dup(other.fileno()) for _ in range(4)]
+        assert not out.event("mark", note="late")
+        assert not out.flow(b"late")
+        assert other.seek(0, os.SEEK_END) == 0
+        for number in numbers:
+            os.close(number)
+    assert out.counts.lost_events == 1
