@@ -95,6 +95,11 @@ SOCKETS: dict[str, tuple[list[Event], tuple[Any, ...]]] = {
     "just before": ([socket(at=AT - SECOND)], (SHOP, "stated", "socket", "app")),
     "long before": ([socket(at=AT - 30 * SECOND)], UNKNOWN),
     "open behind its last octet": ([socket(at=AT + 40 * SECOND)], (SHOP, "stated", "socket", "app")),
+    "open behind its last octet, by the phone's end alone": ([socket(dst=(PROXY, 8080), at=AT + 40 * SECOND)], UNKNOWN),
+    "just behind, by the phone's end alone": (
+        [socket(dst=(PROXY, 8080), at=AT + 8 * SECOND)],
+        (SHOP, "stated", "socket_phone_end", "app"),
+    ),
     "long after": ([socket(at=AT + 600 * SECOND)], UNKNOWN),
     "closing: nobody's any more": ([socket(), socket(apps=(), uid=0)], (SHOP, "stated", "socket", "app")),
     "two at one time": ([socket(), socket(apps=(BANK,), uid=10_124)], UNKNOWN),
@@ -136,6 +141,25 @@ def test_one_port_to_two_servers() -> None:
     """A socket that is known to go elsewhere is not this conversation's."""
     flows = [conversation(), conversation(1, dst=OTHER)]
     assert said(flows, [socket(dst=(OTHER, 443))]) == [UNKNOWN, (SHOP, "stated", "socket", "app")]
+
+
+def test_a_port_of_the_proxys_client_that_another_app_has_next_around_the_proxy() -> None:
+    """A short connection through the proxy that no look met; then its port is another app's, which asks no proxy."""
+    flows = [conversation(n, 40_000 + n, last=AT + SECOND) for n in range(12)]
+    through = [socket(40_000 + n, dst=(PROXY, 8080)) for n in range(11)]
+    around = socket(40_011, (BANK,), 10_124, dst=(OTHER, 443), at=AT + 2 * SECOND)
+    assert {row[0] for row in said(flows, [*through, around])[:11]} == {SHOP}
+    assert said(flows, [*through, around])[11] == UNKNOWN
+    # Two proxies of one capture are both where its sockets go.
+    both = [socket(40_011 + n, (BANK,), 10_124, dst=(PROXY, 1080)) for n in range(2)]
+    flows.append(conversation(12, 40_012, last=AT + SECOND))
+    assert [row[0] for row in said(flows, [*through, *both])[11:]] == [BANK, BANK]
+
+
+def test_a_proxy_that_reaches_its_servers_elsewhere_than_the_phone_asked() -> None:
+    flows = [conversation(n, 40_000 + n) for n in range(12)]
+    events = [socket(40_000 + n, dst=(f"203.0.113.{n}", 443)) for n in range(12)]
+    assert {row[0] for row in said(flows, events)} == {SHOP}
 
 
 # ---------------------------------------------------------------------------------------- what a file itself says
@@ -318,12 +342,13 @@ def test_a_host_that_the_idle_phone_did_not_have() -> None:
         ),
         ([seen(0, 400, "shop.example"), seen(1, 450, "shop.example", app=BANK)], None),
         ([seen(0, 400, "shop.example")], [*IDLE, *FRONT, {"type": "phone", "state": "ended", "at": 350 * SECOND}]),
+        ([seen(0, 400, "shop.example")], [*IDLE, *FRONT, {"type": "app_front", "at": 290 * SECOND, "app": BANK}]),
         ([seen(0, 400, "shop.example", app_by="capture")], [*IDLE, *FRONT, {"type": "phone", "at": 350 * SECOND}]),
     ],
     ids=(
         "the idle phone had it,nameless and the address known,another app in front,just before the app left,"
         "while idle,nobody watched the front,no idle phase,nobody in front,idle too short,outside of a phase,"
-        "another app has it,the phone no longer watched,a control"
+        "another app has it,the phone no longer watched,two in front at one moment,a control"
     ).split(","),
 )
 def test_without_one_of_its_conditions_nothing_is_inferred(

@@ -7,7 +7,7 @@ watched which app was in front.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -66,9 +66,11 @@ class Baseline:
 
     def _in_front(self, at: int) -> bool:
         latest = bisect_right(self._times, at) - 1
-        if latest < 0 or not self._front[latest][1]:
+        if latest < 0:
             return False
-        return all(own for _, own in self._front[latest : bisect_right(self._times, at + SLACK)])
+        # Of two that were told for one moment neither is known to be in front.
+        told = bisect_left(self._times, self._times[latest])
+        return all(own for _, own in self._front[told : bisect_right(self._times, at + SLACK)])
 
 
 def _is_gone(event: Mapping[str, Any]) -> bool:

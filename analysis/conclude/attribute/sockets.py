@@ -3,12 +3,15 @@
 A socket is known by the phone's address and port. Behind a WireGuard tunnel these are the tunnel's inner ones, and
 the far end is the server's; in the regular proxy mode the socket goes to the proxy, so the phone's end alone tells.
 Where a router translates the phone's address the two never meet, and nothing is said.
+
+A phone gives the port of a connection that ended to another, which may go around the proxy, unseen. So the phone's end
+alone tells only of a socket that goes where the captured ones do: to the proxy.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,6 +22,9 @@ SLACK = 2_000_000
 AFTER = 60_000_000
 """Microseconds for which a socket that stands open behind its last octet is taken for the same: the system gives a
 port to another only later, and a connection that began between is seen."""
+SEEN = 5_000_000
+"""The same where the phone's end alone agrees: a socket is told when it is first seen, so one that was open at a look
+long behind the last octet, and not at the looks before, is another's that goes where the capture does not see."""
 _ANYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - read, never bound to
 """What a socket that is bound to no address says (RFC 4291 section 2.5.2)."""
 
@@ -34,6 +40,7 @@ class Sockets:
         self.packages: dict[int, set[str]] = defaultdict(set)
         self._samples: dict[_Near, list[_Sample]] = defaultdict(list)
         phones: set[str] = set()
+        flows = list(flows)
         for event in events:
             if event.get("type") == "socket":
                 self._take(event, phones)
@@ -55,6 +62,7 @@ class Sockets:
                 latest = max(latest, last)
                 spans[place] = (first, latest)
         self._phones = phones
+        self._proxies = self._to_proxies(flows)
 
     def _take(self, event: Mapping[str, Any], phones: set[str]) -> None:
         uid, apps = event.get("uid"), frozenset(event.get("apps") or ())
@@ -78,7 +86,7 @@ class Sockets:
 
     def owner(self, flow: Flow) -> Said | None:
         """Who had the socket of this flow; None where the table does not say, or names two."""
-        if flow.first is None or flow.near[1] is None:
+        if flow.first is None or flow.last is None or flow.near[1] is None:
             return None
         samples = self._of(flow, (flow.transport, *flow.near))
         if not samples and flow.near[0] in self._phones:
@@ -89,11 +97,28 @@ class Sockets:
         by = "socket" if same else "socket_phone_end"
         if not same:
             elsewhere = self._ends[(flow.transport, *flow.near)] - {flow.far}
-            same = [s for s in samples if s[1] not in elsewhere]
+            same = [s for s in samples if s[1] not in elsewhere and self._is_proxy(s[1]) and s[0] <= flow.last + SEEN]
         owners = {owner for _, _, owner in same}
         # A socket that is being closed is nobody's any more: Linux shows it as root's.
         owners = {o for o in owners if o[1] or o[0]} or owners
         return self.said(*owners.pop(), by) if len(owners) == 1 else None
+
+    def _to_proxies(self, flows: Iterable[Flow]) -> frozenset[End] | None:
+        """Where the sockets of captured flows go that are at another end than the flow's server; None where that is no
+        place in particular, as where a proxy reaches its servers by other addresses than the phone asked for."""
+        counts: Counter[End] = Counter()
+        for flow in flows if self._samples else ():
+            samples = self._samples.get((flow.transport, *flow.near))
+            if samples and flow.first is not None and flow.last is not None and flow.far[0] is not None:
+                about = samples[_from(samples, flow.first - SLACK) : _behind(samples, flow.last + SEEN)]
+                counts.update({s[1] for s in about if s[1][0] is not None and s[1] != flow.far})
+        most = max(counts.values(), default=0)
+        if 2 * most <= counts.total():
+            return None
+        return frozenset(end for end, count in counts.items() if 10 * count >= most)
+
+    def _is_proxy(self, end: End) -> bool:
+        return self._proxies is None or end[0] is None or end in self._proxies
 
     def _of(self, flow: Flow, key: _Near) -> list[_Sample]:
         """The samples of a phone's end that are of this flow: those within it, else just about it, else those of a
