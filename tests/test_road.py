@@ -59,13 +59,13 @@ def test_batches_do_not_matter(sample: Path, batch: int, tmp_path: Path) -> None
 
 def test_many_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = run(DEMO, AuditOptions(workers=1))
-    monkeypatch.setattr("analysis.audit.POOL_FROM", 1)
+    monkeypatch.setattr("analysis.audit.readers.POOL_FROM", 1)
     many, _ = run(DEMO, AuditOptions(workers=2, batch=16))
     assert one == many
 
 
 def test_conclude_is_idempotent() -> None:
-    from analysis.audit import _with_options
+    from analysis.audit.options import with_options
     from analysis.conclude import Settings, conclude
     from analysis.folder import open_capture
 
@@ -73,7 +73,7 @@ def test_conclude_is_idempotent() -> None:
     from datetime import date
 
     capture = open_capture(DEMO)
-    manifest = _with_options(capture.manifest, AuditOptions())
+    manifest = with_options(capture.manifest, AuditOptions())
     reference = Reference.load([DEMO / "reference"])
     events = [e for e in map(json.loads, (DEMO / "events.jsonl").read_text().splitlines()) if e["type"] == "phase"]
     settings = Settings(date=date.fromisoformat(about["capture_date"]), events=tuple(events))

@@ -146,6 +146,9 @@ def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture, pr
     kind, cause = str(part["kind"]), part["cause"]
     if kind not in ("ca_refused", "unread"):
         return kind
+    if row["transport"] == "udp" and (kind == "ca_refused" or cause in ("quic", "closed_after_handshake")):
+        # Clients take no private certificate on QUIC that they do take over TCP, whatever they say of it.
+        return "fell_back" if capture.was_opened(row, "tcp") else "encrypted"
     taken = proven or _took_another(row, capture)
     if cause == "closed_after_handshake":
         if capture.was_opened(row):

@@ -17,9 +17,25 @@ from analysis.folder import CHAIN_START, chain_hash
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.lines import Line, layer_line, lines
-from analysis.sources.rows import Batches, Losses, Names, address, peer, stated_count, time_of, tls_version, valid, way
+from analysis.sources.rows import (
+    Batches,
+    Losses,
+    Names,
+    address,
+    peer,
+    plausible,
+    stated_count,
+    time_of,
+    tls_version,
+    valid,
+    way,
+)
 
 KIND = "events"
+_LONGEST_HANDSHAKE = 86_400_000
+"""Milliseconds in a day."""
+_MOST_BREAKS = 100
+"""Places where the chain breaks that are told one by one."""
 UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
 
 
@@ -46,6 +62,7 @@ class _Reader:
     losses: Losses = field(init=False)
     names: Names = field(default_factory=Names)
     flows: int = 0
+    breaks: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
     passing: dict[str, tuple[Line, dict[str, Any]]] = field(default_factory=dict)
     """By connection: what its last line said of it, as long as none says that it ended."""
@@ -67,8 +84,7 @@ class _Reader:
             else:
                 understood += 1
                 if line.value.get("prev") != expected:
-                    where = f"line {line.number + 1} does not follow from the line before it"
-                    self.losses.add("chain_broken", where, len(line.raw))
+                    self._broken(line)
                 self._event(line, line.value, batches)
             expected = chain_hash(line.raw)
             if batches.full or len(self.events) >= 16 * max(self.options.batch, 1):
@@ -85,6 +101,12 @@ class _Reader:
         batch = batches.take(done)
         batch.events, self.events = self.events, []
         return batch
+
+    def _broken(self, line: Line) -> None:
+        self.breaks += 1
+        which = f"line {line.number + 1} does" if self.breaks <= _MOST_BREAKS else "further lines do"
+        before = "the line before it" if self.breaks <= _MOST_BREAKS else "the lines before them"
+        self.losses.add("chain_broken", f"{which} not follow from {before}", len(line.raw))
 
     def _unread(self, line: Line) -> None:
         if line.torn:
@@ -103,9 +125,10 @@ class _Reader:
             return
         if kind == "lost":
             self._lost(value)
-        elif kind == "clock" and isinstance(value.get("step"), int):
-            where = f"the clock was set by {value['step'] / 1e6:+.1f} s: times before and after do not fit"
-            self.losses.add("clock_set", where)
+        elif kind == "clock" and (step := value.get("step")) is not None:
+            far = isinstance(step, int) and not isinstance(step, bool) and plausible(abs(step))
+            told = f"by {step / 1e6:+.1f} s" if far else "to another time"
+            self.losses.add("clock_set", f"the clock was set {told}: times before and after do not fit")
         if kind == "passing":
             self.passing[str(value.get("connection"))] = (line, value)
             return
@@ -162,7 +185,6 @@ class _Reader:
         unread = value.get("kind") if value.get("kind") in UNREAD else _kind_of(kind)
         unit, self.flows = self.flows, self.flows + 1
         cause = valid(value["cause"])[:80] if isinstance(value.get("cause"), str) else "not_stated"
-        tcp = value.get("tcp_ms")
         if name and dst and said_by == "sni":
             self.names.add(dst, name, "sni", value["at"])
         return {
@@ -182,7 +204,7 @@ class _Reader:
             "bytes_out": out,
             "bytes_in": into,
             "bytes_read": 0,
-            "tcp_ms": float(tcp) if isinstance(tcp, (int, float)) and not isinstance(tcp, bool) and tcp > 0 else None,
+            "tcp_ms": _milliseconds(value.get("tcp_ms")),
             "handshake_at": time_of(value.get("handshake_at")),
             "host": name or dst,
             "host_from": said_by if name else "address" if dst else None,
@@ -209,6 +231,12 @@ def _socket(value: dict[str, Any]) -> dict[str, Any]:
         "src": peer(value.get("src")),
         "dst": peer(value.get("dst")),
     }
+
+
+def _milliseconds(value: object) -> float | None:
+    """How long a handshake took; None for what none can have taken."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and 0 < value < _LONGEST_HANDSHAKE else None  # type: ignore[operator, arg-type]
 
 
 def _kind_of(kind: str) -> str:

@@ -38,7 +38,9 @@ class Said:
 def message_in(value: dict[str, Any]) -> Said | None:
     """The message of a line; None where direction, index or kind is missing."""
     direction, index, kind = value.get("direction"), value.get("index"), value.get("kind")
-    if direction not in DIRECTIONS or kind not in _KINDS or not isinstance(index, int) or not 0 <= index < 1 << 40:
+    if direction not in DIRECTIONS or kind not in _KINDS:
+        return None
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 1 << 40:
         return None
     written = value.get("data")
     data, damaged = b"", False

@@ -140,7 +140,8 @@ class _Reader:
             understood += record.state is not None
             why = why or record.why
             batches.add(made.exchange, made.messages, made.clues)
-            if batches.full:
+            # A dump of which nothing can be read is refused whole: what is none hands over nothing before.
+            if understood and batches.full:
                 yield batches.take(octets.done)
         if number and not understood:
             raise InputError(f"{path} is a mitmproxy dump of which no flow can be read: {why}.")

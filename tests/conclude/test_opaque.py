@@ -93,6 +93,17 @@ def test_a_host_that_was_opened_for_the_app_before_is_not_pinned_by_a_later_refu
     assert kinds(*flows) == [(2, "ca_refused")]
 
 
+def test_quic_is_never_a_refusal_of_the_host_whatever_a_line_says() -> None:
+    known = {"app": APP, "app_from": "stated"}
+    took = opened(0, "www.example") | known
+    refused = signal(2, "unknown_ca", "ca_refused", transport="udp") | known
+    proven = Manifest(opened_by="system_certificate")
+    assert kinds(took, refused, manifest=proven) == [(2, "encrypted")]
+    assert kinds(took, refused, opened(3) | known, manifest=proven) == [(2, "fell_back")]
+    closed = [signal(n, "closed_after_handshake", transport="udp") | known for n in (1, 2)]
+    assert kinds(took, *closed, manifest=proven) == [(1, "encrypted"), (2, "encrypted")]
+
+
 # ------------------------------------------------------------------------------------------------ probable pins
 
 

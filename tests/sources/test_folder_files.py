@@ -307,3 +307,52 @@ def test_a_survey_finds_what_reading_found(sample: str) -> None:
     found = mitm_flows.survey(path, path.name, Options())
     assert found.flows
     assert options.found[path] == found
+
+
+@pytest.mark.parametrize("lie", ["1" + "0" * 400, "Infinity", "-5", "true", '"12"', "[]", "1e300"])
+def test_what_a_line_of_events_states_of_numbers_is_taken_for_no_more_than_it_can_be(tmp_path: Path, lie: str) -> None:
+    keys = ("tcp_ms", "step", "bytes_out", "bytes_in", "count", "bytes", "flows", "at", "end", "handshake_at", "uid")
+    lines = b""
+    for kind in ("refusal", "connection", "clock", "lost", "socket", "phase"):
+        stated = ",".join(f'"{key}":{lie}' for key in keys)
+        lines += f'{{"type":"{kind}","prev":"x",{stated}}}\n'.encode()
+    seen = read(tmp_path / "events.jsonl", lines)
+    assert [f["tcp_ms"] for f in seen.flows] == [None, None]
+    assert [f["bytes_out"] for f in seen.flows] == [0, 0]
+    assert seen.lost["clock_set"] == 1
+
+
+def test_sums_of_what_lines_state_can_be_held_by_a_table(tmp_path: Path) -> None:
+    lines = [message("f1", "sent", n, b"x") | {"size": 1 << 49} for n in range(1 << 14)]
+    seen = read(tmp_path / "messages.jsonl", json_lines(opened("f1"), *lines))
+    assert seen.flows[0]["bytes_out"] == 1 << 14, "a size that nothing can have is none"
+
+
+@pytest.mark.parametrize("index", [True, False, -1, 1 << 40, 1.0, "0", None])
+def test_a_message_whose_index_is_none_is_counted(tmp_path: Path, index: Any) -> None:
+    seen = read(
+        tmp_path / "messages.jsonl", json_lines(opened("f1"), message("f1", "sent", 0, b"x") | {"index": index})
+    )
+    assert not seen.messages
+    assert seen.lost == {"line_unread": 1}
+
+
+def test_a_chain_that_breaks_everywhere_is_told_in_few_lines(tmp_path: Path) -> None:
+    lines = [{"type": "mark", "at": AT + n, "note": "x", "prev": "0"} for n in range(1000)]
+    seen = read(tmp_path / "events.jsonl", json_lines(*lines))
+    assert seen.lost == {"chain_broken": 1000}
+    assert len(seen.losses) == 101
+    assert seen.losses[0].where == "line 1 does not follow from the line before it"
+
+
+def test_a_journal_of_a_flow_behind_one_that_cannot_be_read(tmp_path: Path) -> None:
+    """The dump numbers a flow for what it cannot read, whether it is read or only asked."""
+    good = tflow.twebsocketflow()
+    good.id = "f1"
+    newer = dump(tflow.tflow()).replace(b"7:version;2:21#", b"7:version;2:99#")
+    path = tmp_path / "flows.mitm"
+    path.write_bytes(newer + dump(good))
+    options = Options()
+    gather(path, options)
+    assert options.found[path] == mitm_flows.survey(path, path.name, Options())
+    assert options.found[path].flows["f1"] == (Key("flows.mitm", 1), Key("flows.mitm", 1))

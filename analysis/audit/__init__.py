@@ -1,0 +1,180 @@
+"""The one road: sources, read, tables, conclude, an audit folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from analysis import folder, tables
+from analysis.assemble import Assembler
+from analysis.audit.about import about, capture_date, marks
+from analysis.audit.files import Progress, changed_since, files_of, hash_files, source_table
+from analysis.audit.memory import Memory
+from analysis.audit.options import (
+    AuditOptions,
+    asked_address,
+    asked_country,
+    asked_day,
+    asked_vantage,
+    with_options,
+)
+from analysis.audit.out import check_out, clear_out, remembered_capture, save
+from analysis.audit.readers import Asked, Readers
+from analysis.conclude import Settings, conclude
+from analysis.model import InputError, Loss
+from analysis.persona import Persona, load_persona
+from analysis.reference import Reference
+from analysis.sources import Batch, Options
+
+__all__ = [
+    "AuditOptions",
+    "Memory",
+    "Progress",
+    "asked_address",
+    "asked_country",
+    "asked_day",
+    "asked_vantage",
+    "audit",
+    "check_out",
+    "clear_out",
+    "remembered_capture",
+    "run",
+    "save",
+]
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def run(
+    path: Path, options: AuditOptions, progress: Progress | None = None, memory: Memory | None = None
+) -> tuple[tables.Tables, dict[str, Any]]:
+    """Audit the capture at ``path``: its tables and the content of ``audit.json``.
+
+    ``memory``: of earlier audits of this capture; with any of them the result is the same.
+    Raises InputError when the capture, or anything that the options name, cannot be used at all. What can be read
+    in part is read in part, and the rest counted in the table ``losses``."""
+    tell, memory = progress or _silent, memory or Memory()
+    capture = folder.open_capture(path)
+    manifest = with_options(capture.manifest, options)
+    reference = Reference.load(_overlays(capture, options))
+    persona = _persona(capture, options, reference)
+    from analysis.read import Detector
+
+    detector = Detector(persona, reference, manifest.user_country)
+    memory.begin(detector.spec())
+    files = files_of(capture)
+    hash_files(capture, files, memory, tell)
+    key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, files.private)
+    assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
+    for loss in (*capture.losses, *files.losses):
+        if options.sealed or loss.kind != "not_sealed":
+            assembler.lose(loss)
+    readers = Readers(detector, options.workers, memory)
+    shared = Options(options.batch, device=manifest.device.address, sealed=options.sealed, ends=files.ends)
+    kinds, events = _read_all(capture, shared, assembler, readers, tell)
+    for loss in changed_since(capture, files):
+        assembler.lose(loss)
+    raw = assembler.tables(source_table(capture, files, kinds))
+    tell("conclude", 0, 1)
+    day, day_from = capture_date(raw, manifest, options, reference)
+    settings = Settings(
+        date=day,
+        events=tuple(events),
+        geo_country=options.geo_country,
+        geo_asn=options.geo_asn,
+    )
+    concluded = conclude(raw, manifest, reference, settings)
+    tell("conclude", 1, 1)
+    said = about(capture, manifest, persona, reference, options, concluded, files, (day, day_from), events)
+    said["marks"] = marks(events, detector.scrub)
+    return concluded, said
+
+
+def audit(path: Path, out: Path, options: AuditOptions, progress: Progress | None = None) -> dict[str, Any]:
+    """Audit the capture at ``path`` into the folder ``out``; returns the content of ``audit.json``.
+
+    Raises InputError as :func:`run` and :func:`check_out` do. Nothing in ``out`` is touched before the capture
+    could be read."""
+    if out.resolve() == path.resolve() or (path.is_dir() and out.resolve() == path.resolve().parent):
+        raise InputError(f"{out} is the capture itself; name another folder with --out.")
+    check_out(out)
+    made, said = run(path, options, progress)
+    save(path, out, made, said)
+    return said
+
+
+def _read_all(
+    capture: folder.Capture,
+    shared: Options,
+    assembler: Assembler,
+    readers: Readers,
+    tell: Progress,
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Read every file into ``assembler``, one after another, so that what one found out is known to the next; what
+    each is, and the events. ``shared``: what all sources are told. A file that cannot be read is a loss; where none
+    can, or the only one cannot, that is said."""
+    from analysis.sources.identify import open_source
+
+    waiting: deque[tuple[Batch, Asked]] = deque()
+    kinds: list[str] = []
+    events: list[dict[str, Any]] = []
+    refusals: list[InputError] = []
+    done, total = 0, sum(shared.ends.values())
+
+    def take() -> None:
+        batch, asked = waiting.popleft()
+        assembler.add(batch, readers.answer(asked))
+
+    try:
+        for file in capture.files:
+            reached = 0
+            kind = "other"
+            batches: Iterator[Batch] = iter(())
+            if shared.ends[file.path] or shared.sealed:
+                beside = tuple((f.name, f.path) for f in capture.files if f is not file)
+                told = dataclasses.replace(shared, leg=file.leg, beside=beside)
+                try:
+                    kind, batches = open_source(file.path, file.name, told)
+                except InputError as error:
+                    refusals.append(error)
+                    why = str(error).replace(str(file.path), file.name)
+                    assembler.lose(Loss(file.name, "file_not_read", 1, shared.ends[file.path], why))
+            kinds.append(kind)
+            for batch in batches:
+                events += batch.events
+                readers.memory.met(file.name, batch)
+                waiting.append((batch, readers.ask(batch.messages)))
+                while len(waiting) > readers.window:
+                    take()
+                reached = max(reached, batch.done)
+                tell("read", done + reached, total)
+            done += reached
+        while waiting:
+            take()
+    finally:
+        readers.close()
+    if len(refusals) == len(capture.files):
+        if len(refusals) == 1:
+            raise refusals[0]
+        raise InputError(
+            f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {refusals[0]}"
+        )
+    tell("read", total, total)
+    return kinds, events
+
+
+def _overlays(capture: folder.Capture, options: AuditOptions) -> list[Path]:
+    found = [capture.reference] if capture.reference is not None else []
+    return found + ([options.reference] if options.reference is not None else [])
+
+
+def _persona(capture: folder.Capture, options: AuditOptions, reference: Reference) -> Persona | None:
+    place = options.persona or capture.persona
+    if place is None:
+        return None
+    return load_persona(place, reference.data_type_aliases())

@@ -1,0 +1,66 @@
+"""An audit folder on disk: what may be overwritten, what is written, and where its capture lay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from analysis import tables
+from analysis.model import InputError
+
+_OURS = frozenset({f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"})
+
+
+def check_out(out: Path) -> None:
+    """See that an audit may be written to ``out``: it is not there, empty, or an earlier audit.
+
+    Raises InputError for a folder that holds anything else. Nothing is touched."""
+    try:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"{out} is a file; name a folder with --out.")
+        held = sorted(p.name for p in out.iterdir() if not p.name.startswith(".")) if out.exists() else []
+    except OSError as error:
+        raise InputError(f"{out} cannot be read ({error.strerror}); name another folder with --out.") from error
+    foreign = [name for name in held if name not in _OURS]
+    if foreign or (held and not {"audit.json", "sources.parquet"} & set(held)):
+        name = (foreign or held)[0]
+        raise InputError(f"{out} holds {name!r}, which is no part of an audit; name an empty folder with --out.")
+
+
+def clear_out(out: Path) -> None:
+    """Make ``out`` an empty audit folder: what an earlier audit left goes, ``audit.json`` first, so that what is
+    half written is never taken for an audit. Raises InputError as :func:`check_out` does."""
+    check_out(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in ("audit.json", *sorted(_OURS)):
+            if (out / name).is_file():
+                (out / name).unlink()
+        for place in sorted((out / "csv").glob("*.csv")):
+            place.unlink()
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); name another folder with --out.") from error
+
+
+def save(path: Path, out: Path, made: tables.Tables, about: dict[str, Any]) -> None:
+    """Write what :func:`run` made of the capture at ``path`` into the folder ``out``.
+
+    Raises InputError as :func:`check_out` does, and where it cannot be written."""
+    clear_out(out)
+    try:
+        tables.write(out, made, about)
+        (out / _REMEMBERED).write_text(str(path.resolve()), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); free space or name another folder.") from error
+
+
+_REMEMBERED = ".capture-path"
+"""Where the capture lay, for this machine alone: no table, report or export holds it."""
+
+
+def remembered_capture(out: Path) -> Path | None:
+    """Where the capture of an audit lay when it was made, if the audit folder still says so."""
+    try:
+        return Path((out / _REMEMBERED).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,97 @@
+"""The road where files are not what they were, or not what they seem."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy.test import tflow
+
+from analysis.audit import AuditOptions, Memory, run
+from analysis.folder import Digests
+from analysis.model import InputError
+from tests.road import ROOT
+from tests.sources.made import dump, event_lines
+
+FLOW = dump(tflow.tflow(resp=True))
+
+
+class Meddler(Memory):
+    """Does something to the folder once a file was hashed."""
+
+    def __init__(self, meddle: Any) -> None:
+        self._meddle = meddle
+
+    def digests(self, path: Path, end: int, progress: Any) -> Digests:
+        found = super().digests(path, end, progress)
+        self._meddle(path)
+        return found
+
+
+def lost(made: Any) -> list[tuple[str, str]]:
+    return [(row["kind"], row["where"]) for row in made["losses"].to_pylist() if row["kind"] == "file_changed"]
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name(".other")
+    other.write_bytes(FLOW)
+    os.replace(other, path)
+
+
+def rewritten(path: Path) -> None:
+    before = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"/path", b"/pith"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
+
+
+def shortened(path: Path) -> None:
+    os.truncate(path, len(FLOW))
+
+
+@pytest.mark.parametrize("meddle", [replaced, rewritten, shortened])
+def test_a_file_that_is_changed_between_hash_and_reading_is_told(tmp_path: Path, meddle: Any) -> None:
+    (tmp_path / "flows.mitm").write_bytes(FLOW + dump(tflow.tflow(resp=True)))
+    made, _ = run(tmp_path, AuditOptions(), memory=Meddler(meddle))
+    assert len(lost(made)) == 1
+    assert "replaced or changed while it was audited" in lost(made)[0][1]
+
+
+def grown(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(dump(tflow.tflow(resp=True)))
+
+
+@pytest.mark.parametrize("meddle", [grown, lambda _: None])
+def test_a_file_that_grows_is_as_it_was_as_far_as_it_is_read(tmp_path: Path, meddle: Any) -> None:
+    (tmp_path / "flows.mitm").write_bytes(FLOW)
+    made, about = run(tmp_path, AuditOptions(sealed=False), memory=Meddler(meddle))
+    assert not lost(made)
+    assert made["exchanges"].num_rows == 1
+    assert about["files"][0]["bytes"] == len(FLOW)
+
+
+def test_a_dump_of_a_newer_mitmproxy_does_not_end_the_audit_of_what_is_beside_it(tmp_path: Path) -> None:
+    """However long it is."""
+    newer = FLOW.replace(b"7:version;2:21#", b"7:version;2:99#")
+    (tmp_path / "flows.mitm").write_bytes(newer * 600)
+    with pytest.raises(InputError, match="newer than the one here"):
+        run(tmp_path, AuditOptions())
+    shutil.copy(ROOT / "captures" / "packets" / "wire.pcap", tmp_path)
+    made, _ = run(tmp_path, AuditOptions())
+    assert made["flows"].num_rows
+    assert [r["kind"] for r in made["losses"].to_pylist()].count("file_not_read") == 1
+
+
+def test_a_mark_is_cut_behind_what_is_taken_out_of_it(tmp_path: Path) -> None:
+    """A planted value that stands across the place where a note is cut leaves no part of itself."""
+    planted = "budi.santoso.1987@mail.example"
+    (tmp_path / "persona.yaml").write_text(f"email: {planted}\n", encoding="utf-8")
+    note = "x" * 285 + " " + planted
+    (tmp_path / "events.jsonl").write_bytes(event_lines({"type": "mark", "at": 1_780_000_000_000_000, "note": note}))
+    _, about = run(tmp_path, AuditOptions(persona=tmp_path / "persona.yaml"))
+    assert len(about["marks"]) == 1
+    assert "budi" not in json.dumps(about)
