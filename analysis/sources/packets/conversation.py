@@ -6,40 +6,22 @@ has a kind and a cause, so that nothing disappears.
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from analysis.model import Clue, Key, Message, MessageKind, Origin
-from analysis.sources.packets import dns, http1, http2, protocols, quic, tls, websocket
+from analysis.sources.packets import dns, http1, http2, quic, telling, websocket
 from analysis.sources.packets.exchanges import Exchanges, Place
 from analysis.sources.packets.owner import App, Owner
+from analysis.sources.packets.sealed import Sealed
 from analysis.sources.packets.segment import ESP, PROTOCOLS, TCP, UDP, Segment
 from analysis.sources.packets.sink import Sink
 from analysis.sources.packets.streams import Stream
+from analysis.sources.packets.turns import Turns
 from analysis.sources.rows import address, authority
 
-MOST_RAW = 1 << 18
-"""Octets of a conversation in an unknown protocol that are looked through, each way."""
-MOST_TURN = 1 << 16
-"""Octets of one message of it."""
-_RECORDS = (b"\x14", b"\x15", b"\x16", b"\x17")
-_TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 993, 995, 5223, 5228, 8443})
-
 FIN, SYN, RST, ACK = 1, 2, 4, 16
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one end says in a row."""
-
-    way: int
-    packet: int
-    at: int | None
-    size: int = 0
-    body: bytearray = field(default_factory=bytearray)
 
 
 class Conversation:
@@ -61,10 +43,7 @@ class Conversation:
         self.timed = True
         self.host: str | None = None
         self.host_from: str | None = None
-        self.tls: str | None = None
-        self.alpn: str | None = None
         self.tcp_ms: float | None = None
-        self.tls_ms: float | None = None
         self.handshake_at: int | None = None
         self.closed = False
         self._syn_at: int | None = None
@@ -86,17 +65,9 @@ class Conversation:
         self._guessed = False
         self._relay = False
         """What goes through is meant for another host than the one that it is sent to."""
-        self._shakes: tuple[tls.Handshake, ...] = ()
-        self._refused: str | None = None
-        self._hello_at: int | None = None
-        self._dns: list[bytearray | None] = []
-        self._initials: quic.Initials | None = None
-        self._spoken = protocols.UNKNOWN
-        """What is spoken where no reader knows it, by the first octets of either end."""
-        self._first_said = [True, True]
-        self._turn: _Turn | None = None
-        self._raw = [0, 0]
-        self._over = 0
+        self._sealed: Sealed | None = None
+        self._dns: tuple[dns.Stream, ...] = ()
+        self._turns: Turns | None = None
         self._index = [0, 0]
         self.opened = False
         """Who opened it was seen, or stated: the phone is no guess."""
@@ -137,7 +108,7 @@ class Conversation:
                 self._syns += 1
                 self._syn_at = at
             elif way == 1 and self.tcp_ms is None and self._answers_syn(segment):
-                self.tcp_ms = self._took(self._syn_at, at)
+                self.tcp_ms = self.took(self._syn_at, at)
         payload_at = (segment.sequence + (1 if flags & SYN else 0)) & 0xFFFFFFFF
         if flags & ACK and not flags & RST:
             self._streams[1 - way].expect(segment.acknowledged)
@@ -151,7 +122,7 @@ class Conversation:
         """Karn's rule: a handshake whose SYN was sent twice says nothing about time."""
         return self._syns == 1 and self._opening is not None and segment.acknowledged == self._opening + 1 & 0xFFFFFFFF
 
-    def _took(self, began: int | None, at: int | None) -> float | None:
+    def took(self, began: int | None, at: int | None) -> float | None:
         """Milliseconds of a round trip; None where the packets' clock is unknown or ran backwards."""
         if began is None or at is None or at < began:
             return None
@@ -186,35 +157,9 @@ class Conversation:
 
     def _tell(self, way: int) -> str:
         """What is spoken, by the first octets of one direction; empty while that is not known yet."""
-        data = b"".join(part[0] for part in self._held[way])[: tls.MOST_RECORD]
-        if data[:1] in _RECORDS and data[1:2] in (b"\x03", b""):
-            return "tls" if len(data) >= 6 else ""
-        if len(data) < 24 and http2.PREFACE.startswith(data):
-            return ""
-        if data.startswith(http2.PREFACE):
-            return "http2"
-        if http1.begins_request(data):
-            return "http" if b"\n" in data or len(data) > 32 else ""
-        if http1.begins_response(data):
-            return "http"
-        if len(data) < tls.MOST_RECORD and http2.may_be_settings(data):
-            return ""  # a server may speak first; the client's preface tells
-        if http1.may_begin_response(data) or (len(data) < 16 and http1.may_begin_request(data)):
-            return ""
-        ports = {self.ends[0][1], self.ends[1][1]}
-        if 53 in ports:
-            if len(data) < 14:
-                return ""
-            if dns.begins_stream(data):
-                return "dns"
-        if self._opening is None and not self._relay:
-            # From the middle of a connection: a record may begin further on.
-            found = tls.inside(data, bool(ports & _TLS_PORTS))
-            if found:
-                return "tls"
-            if ports & _TLS_PORTS and len(data) < tls.MOST_RECORD:
-                return ""
-        return "raw"
+        data = b"".join(part[0] for part in self._held[way])[: telling.MOST]
+        ports = (self.ends[0][1], self.ends[1][1])
+        return telling.begins(data, ports, self._opening is None and not self._relay)
 
     def _begin(self, way: int) -> None:
         if self._kind in ("http", "http2"):
@@ -255,10 +200,10 @@ class Conversation:
                 self._exchanges.lost_responses()
         elif self._kind == "http2" and self._http2 is not None:
             self._http2.gap(way == self._asks)
-        elif self._kind == "tls" and self._shakes:
-            self._shakes[way].over = True
-        elif self._kind == "dns":
-            self._dns_lost(way)
+        elif self._kind == "tls" and self._sealed is not None:
+            self._sealed.gap(way)
+        elif self._kind == "dns" and self._dns:
+            self._dns[way].lost()
 
     def _release(self) -> None:
         """What was held back goes on, in the order of the packets."""
@@ -270,42 +215,20 @@ class Conversation:
 
     def _tls(self, way: int, data: bytes, at: int | None) -> None:
         self.unread[("encrypted", "tls")] += len(data)
-        self._shakes = self._shakes or (tls.Handshake(), tls.Handshake())
-        shake = self._shakes[way]
-        if shake.over:
-            return
-        before = shake.hello
-        shake.feed(data)
-        hello = shake.hello
-        if hello is not None and before is None:
-            if hello.client:
-                self._hello_at = at if way == 0 else None
-                self._named(hello.host, "sni")
-                if hello.encrypted_name:
-                    self._name_encrypted()
-                self.alpn = self.alpn or hello.alpn
-                self.tls = self.tls or tls.version_name(hello)
-            else:
-                self.tls = tls.version_name(hello) or self.tls
-                self.alpn = hello.alpn or self.alpn
-                if way == 1 and not self._streams[0].again:
-                    # Void where the phone repeated octets: the answer may be to either.
-                    self.tls_ms = self._took(self._hello_at, at)
-        answer = self._shakes[1].hello
-        if way == 0 and shake.alert is not None and answer is not None and not answer.client:
-            # An alert in the clear, sent by the phone behind the server's first flight and before any data.
-            self._refused = tls.REFUSALS.get(shake.alert)
-        if shake.certificate is not None:
-            for name in tls.names_of(shake.certificate):
-                self.sink.clues.append(Clue(self.key, "certificate", name, at, self.origin))
-            shake.certificate = None
+        self._sealed = self._sealed or Sealed(self)
+        self._sealed.stream(way, data, at, bool(self._streams[0].again))
 
-    def _name_encrypted(self) -> None:
+    def certified(self, name: str, at: int | None) -> None:
+        """A name in the server's certificate."""
+        self.sink.clues.append(Clue(self.key, "certificate", name, at, self.origin))
+
+    def name_encrypted(self) -> None:
+        """The name that was asked for may be another one."""
         self.sink.lose(
             "name_encrypted", "a ClientHello with an encrypted part: the name in the clear may not be the true one"
         )
 
-    def _named(self, host: str | None, said_by: str, direct: bool = True) -> None:
+    def named(self, host: str | None, said_by: str, direct: bool = True) -> None:
         """A name that the end which answers was called by. ``direct``: it is that host itself, no proxy before it."""
         if not host or (self.host is not None and not (self._relay and said_by == "sni")):
             return
@@ -329,7 +252,7 @@ class Conversation:
 
     def asked(self, host: str, direct: bool) -> None:
         """A request named a host."""
-        self._named(host, "http", direct)
+        self.named(host, "http", direct)
 
     def _http_begins(self) -> None:
         self._exchanges = self._exchanges or Exchanges(self)
@@ -429,24 +352,12 @@ class Conversation:
             self._kind = "quic"
             self._quic(data, way, at)
             return
-        self._raw_datagram(way, data, packet, at)
+        self.unread[self._turns_of("udp").datagram(way, data, packet, at)] += len(data)
 
     def _quic(self, data: bytes, way: int, at: int | None) -> None:
         self.unread[("encrypted", "quic")] += len(data)
-        initials = self._initials = self._initials or quic.Initials()
-        hello = initials.feed(data, way == 0, at)
-        if hello is not None and hello.client:
-            self._named(hello.host, "sni")
-            self.alpn = hello.alpn
-            if hello.encrypted_name:
-                self._name_encrypted()
-        elif hello is not None:
-            self.tls_ms = self._took(initials.began, at)
-        if initials.version:
-            self.tls = quic.name_of(initials.version)
-        elif self.tls is None:
-            version = quic.version_of(data)
-            self.tls = quic.name_of(version) if version else "QUIC"
+        self._sealed = self._sealed or Sealed(self)
+        self._sealed.datagram(way, data, at)
 
     def _answers(self, message: dns.Message, at: int | None, counts: bool) -> None:
         if not message.response or not counts:
@@ -461,38 +372,16 @@ class Conversation:
                 self.sink.names.add(held, owner, "cname", at, resolver)
 
     def _dns_stream(self, way: int, data: bytes, at: int | None) -> None:
-        """DNS over TCP (RFC 1035 section 4.2.2): each message behind its length."""
-        self._dns = self._dns or [bytearray(), bytearray()]
-        stream = self._dns[way]
-        if stream is None:
-            self.unread[("unread", "dns_damaged")] += len(data)
-            return
-        stream += data
-        while len(stream) >= 2:
-            size = struct.unpack(">H", stream[:2])[0]
-            if len(stream) < 2 + size:
-                return
-            message = dns.parse(bytes(stream[2 : 2 + size]))
-            if message is None:
-                self._dns_lost(way)
-                return
+        self._dns = self._dns or (dns.Stream(), dns.Stream())
+        for message in self._dns[way].feed(data):
             self._answers(message, at, True)
-            self.read += 2 + size
-            del stream[: 2 + size]
-
-    def _dns_lost(self, way: int) -> None:
-        """Where the next message begins is not known any more."""
-        self._dns = self._dns or [bytearray(), bytearray()]
-        stream, self._dns[way] = self._dns[way], None
-        if stream:
-            self.unread[("unread", "dns_damaged")] += len(stream)
 
     # ----------------------------------------------------------------------------------------------- raw
 
     def _raw_stream(self, way: int, data: bytes, packet: int, at: int | None) -> None:
         """TCP in a protocol that no reader knows, until what it carries is one that is known: behind STARTTLS or SOCKS,
         or once the message is over in whose middle the capture began."""
-        kind = self._begins_late(data)
+        kind = telling.begins_late(data)
         if kind:
             self._end_turn()
             # Who is spoken to behind a negotiation may be another host than the end of the connection.
@@ -505,52 +394,18 @@ class Conversation:
                 self._parsers[1 - way].joins_late()
             self._pass_on(way, data, packet, at)
             return
-        if self._first_said[way]:
-            self._first_said[way] = False
-            if self._spoken is protocols.UNKNOWN:
-                self._spoken = protocols.of_stream(data, {self.ends[0][1], self.ends[1][1]})
-        self.unread[self._spoken] += len(data)
-        turn = self._turn
-        if turn is None or turn.way != way or turn.size >= MOST_TURN:
-            self._end_turn()
-            turn = self._turn = _Turn(way, packet, at)
-        turn.size += len(data)
-        turn.body += data[: max(MOST_RAW - self._raw[way], 0)]
-        self._raw[way] += len(data)
+        turns = self._turns_of("tcp")
+        self.unread[turns.stream(way, data, packet, at)] += len(data)
 
-    @staticmethod
-    def _begins_late(data: bytes) -> str:
-        if tls.begins_hello(data):
-            return "tls"
-        line = b"\n" in data[:8192]
-        return "http" if line and (http1.begins_request(data) or http1.begins_response(data)) else ""
+    def _turns_of(self, kind: MessageKind) -> Turns:
+        if self._turns is None:
+            say = partial(self.message, kind)
+            self._turns = Turns(say, {self.ends[0][1], self.ends[1][1]})
+        return self._turns
 
     def _end_turn(self) -> None:
-        """What one end said before the other answered is one message, so that what it holds is found although segments
-        cut it."""
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return
-        self._over += turn.size - len(turn.body)
-        if turn.body:
-            self.message("tcp", turn.way, bytes(turn.body), turn.size, turn.packet, turn.at)
-
-    def _raw_datagram(self, way: int, data: bytes, packet: int, at: int | None) -> None:
-        """A datagram in a protocol that no reader knows: counted as such, and looked through unless it is sealed."""
-        ports = {self.ends[0][1], self.ends[1][1]}
-        told = protocols.of_datagram(data, ports)
-        if told is protocols.UNKNOWN and 443 in ports:
-            # QUIC from the middle: short headers name nothing.
-            told = protocols.Told("encrypted", "udp_443")
-        self.unread[told] += len(data)
-        if told.kind == "encrypted":
-            return
-        room = MOST_RAW - self._raw[way]
-        if room <= 0:
-            self._over += len(data)
-            return
-        self._raw[way] += len(data)
-        self.message("udp", way, data[:room], len(data), packet, at)
+        if self._turns is not None:
+            self._turns.end()
 
     def message(
         self,
@@ -623,12 +478,16 @@ class Conversation:
             self.unread[("truncated", "gap")] += self._http2.behind
         if self._exchanges is not None:
             self._exchanges.settle(True)
-        for way in range(len(self._dns)):
-            self._dns_lost(way)
-        if self._over:
-            self.sink.lose("octets_limited", "octets of an unknown protocol behind the first 256 KiB", self._over)
-        if self._refused is not None:
-            self.unread[("ca_refused", self._refused)] = self.unread.pop(("encrypted", "tls"), 0)
+        for asked in self._dns:
+            asked.lost()
+            self.read += asked.read
+            self.unread[("unread", "dns_damaged")] += asked.damaged
+        if self._turns is not None and self._turns.over:
+            where = "octets of an unknown protocol behind the first 256 KiB"
+            self.sink.lose("octets_limited", where, self._turns.over)
+        sealed = self._sealed
+        if sealed is not None and sealed.refused is not None:
+            self.unread[("ca_refused", sealed.refused)] = self.unread.pop(("encrypted", "tls"), 0)
         unread = [
             {"kind": kind, "cause": cause, "bytes": octets, "count": 1}
             for (kind, cause), octets in sorted(self.unread.items())
@@ -639,7 +498,7 @@ class Conversation:
         (src, sport), (dst, dport) = self.ends[phone], self.ends[1 - phone]
         # What calls back into this conversation would keep it alive until the collector comes by.
         self._streams, self._parsers, self._old, self._frames = (), [], [], []
-        self._exchanges = self._http2 = None
+        self._exchanges = self._http2 = self._sealed = self._turns = None
         return {
             "source": self.key.source,
             "unit": self.key.unit,
@@ -661,12 +520,12 @@ class Conversation:
             "packets_out": self.packets[phone],
             "packets_in": self.packets[1 - phone],
             "tcp_ms": self.tcp_ms if self.timed else None,
-            "tls_ms": self.tls_ms if self.timed else None,
+            "tls_ms": sealed.tls_ms if sealed is not None and self.timed else None,
             "handshake_at": self.handshake_at,
             "host": self.host,
             "host_from": self.host_from,
-            "tls": self.tls,
-            "alpn": self.alpn,
+            "tls": sealed.tls if sealed is not None else None,
+            "alpn": sealed.alpn if sealed is not None else None,
             "decrypted": not any(part["kind"] in ("encrypted", "ca_refused") for part in unread),
             "unread": unread,
             "origin": str(self.origin),

@@ -111,3 +111,39 @@ def _name(data: bytes, at: int) -> tuple[str, int]:
 def _shown(octet: int) -> str:
     plain = 33 <= octet <= 126 and octet not in (46, 92)
     return chr(octet) if plain else f"\\{octet:03d}"
+
+
+class Stream:
+    """One direction of DNS over TCP (RFC 1035 section 4.2.2): each message stands behind its length."""
+
+    def __init__(self) -> None:
+        self._held: bytearray | None = bytearray()
+        self.read = 0
+        """Octets of whole messages, with their lengths."""
+        self.damaged = 0
+        """Octets that are no message, or behind what is none."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that are whole with ``data``, the next octets."""
+        if self._held is None:
+            self.damaged += len(data)
+            return []
+        self._held += data
+        found: list[Message] = []
+        while len(self._held) >= 2:
+            size = struct.unpack(">H", self._held[:2])[0]
+            if len(self._held) < 2 + size:
+                break
+            message = parse(bytes(self._held[2 : 2 + size]))
+            if message is None:
+                self.lost()
+                break
+            found.append(message)
+            self.read += 2 + size
+            del self._held[: 2 + size]
+        return found
+
+    def lost(self) -> None:
+        """Where the next message begins is not known any more."""
+        self.damaged += len(self._held or b"")
+        self._held = None
