@@ -13,7 +13,7 @@ from typing import Any
 from analysis.folder import check_timezone
 from analysis.model import InputError
 from lintas.phone.adb import Phone
-from lintas.phone.apps import AppFacts, facts, user_certificates
+from lintas.phone.apps import AppFacts, facts, user_certificates, whole
 
 _PROPERTIES = {
     "release": "ro.build.version.release",
@@ -60,7 +60,7 @@ def about(phone: Phone) -> PhoneFacts:
     return PhoneFacts(
         model=model,
         system=f"Android {release}" if release else None,
-        sdk=int(sdk) if sdk and sdk.isdecimal() else None,
+        sdk=whole(sdk),
         security_patch=got.get("patch"),
         build=got.get("build"),
         development_build=got.get("kind") in ("userdebug", "eng"),
@@ -97,7 +97,7 @@ def clock(phone: Phone) -> tuple[float | None, float | None]:
         asked, began = time.time(), time.monotonic()
         said = phone.said("date +%s.%N")
         took = time.monotonic() - began
-        m = re.fullmatch(r"(\d+)(?:\.(\d+))?.*", said)
+        m = re.fullmatch(r"(\d{1,15})(?:\.(\d+))?.*", said)
         if m is None:
             return None, None
         whole = not (m[2] and len(m[2]) == 9)

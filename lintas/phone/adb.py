@@ -192,7 +192,7 @@ class Phone:
         """Lines that a command prints, as they come, until it ends or the block is left; then it is hung up on."""
         with ExitStack() as held:
             with _calls(self):
-                packets = held.enter_context(self._opened(command, seconds))
+                packets = held.enter_context(self._opened(command, seconds, live=True))
             yield self._each(_lines(data for kind, data in packets if kind == _OUT))
 
     def push(self, octets: bytes, path: str, mode: int = 0o644) -> None:
@@ -226,7 +226,7 @@ class Phone:
         words = answer.out.split()
         if words and len(words[0]) == 64 and set(words[0]) <= set("0123456789abcdef"):
             size = answer.out.splitlines()[-1].strip()
-            return int(size) if answer.ok and size.isdecimal() else None, words[0]
+            return int(size) if answer.ok and size.isdecimal() and len(size) < 19 else None, words[0]
         digest, octets = hashlib.sha256(), 0
         for piece in self._each(self._device.sync.iter_content(path), f"read {path}"):
             digest.update(piece)
@@ -290,9 +290,10 @@ class Phone:
         return _bounded(self.serial)
 
     @contextmanager
-    def _opened(self, command: str, seconds: float) -> Iterator[Iterator[tuple[int, bytes]]]:
+    def _opened(self, command: str, seconds: float, live: bool = False) -> Iterator[Iterator[tuple[int, bytes]]]:
         """Packets of a command: (kind, octets). Where the phone has no shell_v2 (before Android 7), which alone tells
-        standard error and exit status apart, a last line of ours carries the status."""
+        standard error and exit status apart, a last line of ours carries the status; not where the output is wanted
+        at once (``live``), of which nothing can be held back until it is known to be no such line."""
         if self._features is None:
             with _client().make_connection(timeout=SECONDS) as c:
                 c.send_command(f"host-serial:{self.serial}:features")
@@ -305,6 +306,10 @@ class Phone:
                 c.send_command(f"shell,v2,raw:{command}")
                 c.check_okay()
                 yield _packets(c)
+            elif live:
+                c.send_command(f"shell:{command}")
+                c.check_okay()
+                yield ((_OUT, piece) for piece in iter(lambda: c.recv(1 << 16), b""))
             else:
                 c.send_command(f"shell:({command}\n); s=$?; echo; echo {_STATUS}$s")
                 c.check_okay()

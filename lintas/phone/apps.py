@@ -79,7 +79,7 @@ def parse_versions(text: str) -> dict[str, tuple[str | None, int | None]]:
             name, code = found.get(package, (None, None))
             if (m := re.match(r"    versionName=(.+)", line)) and m[1] != "null":
                 name = m[1].strip()
-            elif m := re.match(r"    versionCode=(\d+)", line):
+            elif m := re.match(r"    versionCode=(\d{1,18})\b", line):
                 code = int(m[1])
             found[package] = (name, code)
     return found
@@ -95,14 +95,14 @@ def uids(phone: Phone) -> dict[int, tuple[str, ...]]:
     return parse_dumped_uids(phone.run(r"dumpsys package packages | grep -E '^[A-Z]|^  Package \[|^    userId='").out)
 
 
-def parse_uids(text: str) -> dict[int, tuple[str, ...]]:
+def parse_uids(listed: str) -> dict[int, tuple[str, ...]]:
     """Of ``pm list packages -U``: ``package:NAME uid:10123``, the uids of several users with commas."""
     found: dict[int, set[str]] = {}
-    for line in text.splitlines():
+    for line in listed.splitlines():
         m = re.match(r"package:(\S+).*\buid:([\d,]+)", line.strip())
-        for uid in m[2].split(",") if m else ():
-            if uid:
-                found.setdefault(int(uid), set()).add(m[1])  # type: ignore[index]
+        for text in m[2].split(",") if m else ():
+            if (uid := whole(text)) is not None:
+                found.setdefault(uid, set()).add(m[1])  # type: ignore[index]
     return {uid: tuple(sorted(packages)) for uid, packages in sorted(found.items())}
 
 
@@ -115,7 +115,7 @@ def parse_dumped_uids(text: str) -> dict[int, tuple[str, ...]]:
             package = head["package"]
         elif line.startswith("Hidden system packages"):
             break
-        elif package is not None and (m := re.match(r"    (?:userId|appId)=(\d+)", line)):
+        elif package is not None and (m := re.match(r"    (?:userId|appId)=(\d{1,18})\b", line)):
             found.setdefault(int(m[1]), set()).add(package)
     return {uid: tuple(sorted(packages)) for uid, packages in sorted(found.items())}
 
@@ -212,9 +212,9 @@ def parse_dump(text: str, package: str) -> Dump:
     version = single.get("versionName")
     return Dump(
         version=None if version in (None, "null", "") else version,
-        version_code=_whole(single.get("versionCode")),
-        target_sdk=_whole(single.get("targetSdk")),
-        uid=_whole(single.get("appId") or single.get("userId")),
+        version_code=whole(single.get("versionCode")),
+        target_sdk=whole(single.get("targetSdk")),
+        uid=whole(single.get("appId") or single.get("userId")),
         shared_user=shared[1] if shared else None,
         installer=None if installer in (None, "null", "") else installer,
         debuggable="DEBUGGABLE" in flags.split(),
@@ -242,8 +242,9 @@ def _shared(lines: list[str]) -> str:
     return next((line for line in lines if line.strip().startswith("sharedUser=")), "")
 
 
-def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"\d{1,18}", text) else None
+def whole(text: str | None) -> int | None:
+    """A number as a phone writes it; None where it is none, or too long to be one."""
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def user_certificates(app: AppFacts, sdk: int | None) -> str | None:

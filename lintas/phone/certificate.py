@@ -178,8 +178,8 @@ fi
 def _hand_over(phone: Phone, certificate: Certificate) -> Outcome:
     place = f"{_HANDED}/lintas-{certificate.name.removesuffix('.0')}.crt"
     memory = Memory(key_of(phone))
-    files = [f for f in memory.read().get("files", []) if f != place]
-    memory.write(files=[*files, place], certificate={"name": certificate.name, "store": "user"})
+    memory.change("files", add=place)
+    memory.write(certificate={"name": certificate.name, "store": "user"})
     phone.push(certificate.pem, place)
     phone.run(["am", "start", "-a", "android.settings.SECURITY_SETTINGS"])
     name = place.rpartition("/")[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lintas.phone import proxy
 from lintas.phone.adb import Phone, PhoneError
-from lintas.phone.memory import Memory, key_of
+from lintas.phone.memory import USES, Memory, key_of
 
 BUSY = "A run of Lintas still uses this phone; what it changed is put back at its end."
 _CERTIFICATE = (
@@ -30,10 +30,13 @@ def clean(phone: Phone) -> list[str]:
     """Put back the proxy and remove the files that captures left on the phone; what was done, a sentence each.
 
     Raises PhoneError where the phone does not let it; what was not done stays remembered."""
-    memory = Memory(key_of(phone))
-    if not memory.hold():
-        raise PhoneError(BUSY)
-    memory.let_go()
+    key = key_of(phone)
+    memory = Memory(key)
+    for use in USES:
+        held = Memory(key, use)
+        if not held.hold():
+            raise PhoneError(BUSY)
+        held.let_go()
     done = []
     said = proxy.recover(phone)
     if said is not None:

@@ -23,6 +23,7 @@ import yaml
 from analysis.model import InputError, Secret
 from lintas.phone.adb import Phone, PhoneError, PhoneGoneError
 from lintas.phone.apps import check_package
+from lintas.phone.memory import is_anybodys
 
 PERSONA = "persona.yaml"
 SSAID_SINCE = 26
@@ -124,7 +125,7 @@ def ssaid(text: str, package: str) -> str | None:
 
 def _serial(phone: Phone, package: str | None, sdk: int | None, identity: Identity) -> None:
     said = phone.said("getprop ro.serialno")
-    if _SERIAL.fullmatch(said) and said.lower() not in ("unknown", "0123456789abcdef"):
+    if _SERIAL.fullmatch(said) and not is_anybodys(said):
         _keep(identity, "serial_number", said, "the property ro.serialno")
 
 
@@ -159,9 +160,13 @@ def plant(folder: Path, found: list[Found], persona: Path | None = None) -> Path
     _check(text, source)
     try:
         number, made = tempfile.mkstemp(prefix=f".{PERSONA}.", dir=folder)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(made, place)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(made, place)
+        except OSError:
+            os.unlink(made)
+            raise
     except OSError as error:
         raise InputError(f"{place} cannot be written ({error.strerror}); see to the folder.") from error
     return place

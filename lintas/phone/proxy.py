@@ -33,12 +33,15 @@ _CHANGED = "The phone's proxy was changed by somebody else in the meantime; it w
 
 def read(phone: Phone) -> dict[str, str | None]:
     """The proxy's settings; None where one is not there. Raises PhoneError where they cannot be read."""
-    script = "; ".join(f"settings get global {name}" for name in SETTINGS)
-    answer = phone.run(script)
-    lines = answer.out.split("\n")
-    if not answer.ok or len(lines) < len(SETTINGS):
+    # Each under its name: one that fails must not lend another its value, which would be put back then.
+    asked = " && ".join(f"echo @{name} && settings get global {name} 2>/dev/null" for name in SETTINGS)
+    answer = phone.run(f"{asked} && echo @")
+    form = "".join(rf"@{name}\n(?:(.*)\n)" for name in SETTINGS) + r"@\s*"
+    told = re.fullmatch(form, answer.out) if answer.ok else None
+    if told is None:
         raise PhoneError(f"The phone {phone.serial} does not tell its settings; unlock it and try again.")
-    return {name: None if line.strip() == "null" else line.strip() for name, line in zip(SETTINGS, lines, strict=False)}
+    values = (value.strip() for value in told.groups())
+    return {name: None if value == "null" else value for name, value in zip(SETTINGS, values, strict=True)}
 
 
 class ProxySet:
@@ -133,7 +136,11 @@ def _restore(phone: Phone, memory: Memory) -> str | None:
     left = memory.read().get("proxy")
     if not left:
         return None
-    before, ours = left["before"], left["set"]
+    before, ours = (left.get("before"), left.get("set")) if isinstance(left, dict) else (None, None)
+    if not isinstance(before, dict) or set(before) != set(SETTINGS) or not isinstance(ours, str):
+        raise memory.damaged()
+    if not all(value is None or isinstance(value, str) for value in before.values()):
+        raise memory.damaged()
     now = read(phone)
     if now["http_proxy"] not in (ours, _NONE, before["http_proxy"]):
         memory.write(proxy=None)

@@ -8,6 +8,7 @@ away is copied when that is back.
 from __future__ import annotations
 
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any
 
 from analysis.folder import unused
 from analysis.model import InputError
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone, PhoneError, PhoneGoneError
 from lintas.phone.memory import Memory, key_of
 
 LONGEST = 180
@@ -81,6 +82,7 @@ class Screen:
                 raise PhoneError(f"The phone does not record its screen ({' '.join(video.said)[:160] or 'no answer'}).")
         except InputError as error:
             self.trouble = str(error)
+            self._let_go()
             return False
         self._running = video
         return True
@@ -107,11 +109,18 @@ class Screen:
             try:
                 into = unused(self._folder / video.name)
                 size, sha256 = self._phone.pull(video.remote, into)
-            except (InputError, OSError) as error:
+            except PhoneGoneError as error:
+                self.trouble = str(error)
+                break
+            except InputError as error:
+                # Those behind it are not to wait for one that the phone does not have.
+                why = " ".join(" ".join(video.said).split())[:160] or str(error)
+                self.trouble = f"The phone gave no video of its screen ({why})"
+                self._waiting.remove(video)
+                continue
+            except OSError as error:
                 self.trouble = (
-                    str(error)
-                    if isinstance(error, InputError)
-                    else (f"The video of the screen cannot be written ({error.strerror}); it is still on the phone.")
+                    f"The video of the screen cannot be written ({error.strerror}); it is still on the phone."
                 )
                 break
             self._waiting.remove(video)
@@ -119,16 +128,19 @@ class Screen:
             keys = {"end": video.end or None, "file": into.name, "sha256": sha256, "bytes": size, "note": video.note}
             self._event("screen", at=video.at, **{k: v for k, v in keys.items() if v is not None})
             self._forget(video)
+        self._let_go()
         return done
 
     def _record(self, video: _Video, seconds: int) -> None:
         """The thread of one video: it runs as long as the program on the phone."""
         try:
             program = f"screenrecord --bit-rate {_BITS} --time-limit {seconds} {video.remote}"
+            # A shell of its own: only there is $$ the number that the program has then.
+            command = f"exec sh -c {shlex.quote(f'echo $$; exec {program} 2>&1')}"
             # Nothing is printed while it records, so the silence allowed is longer than the longest video.
-            with self._phone.stream(f"echo $$; exec {program} 2>&1", seconds + _ENDING) as lines:
+            with self._phone.stream(command, seconds + _ENDING) as lines:
                 for line in lines:
-                    if video.pid is None and line.strip().isdecimal():
+                    if video.pid is None and re.fullmatch(r"\d{1,10}", line.strip()):
                         video.pid, video.at = int(line), time.time_ns() // 1000
                         video.begun.set()
                     elif len(video.said) < 20:
@@ -141,9 +153,15 @@ class Screen:
 
     def _remember(self, add: str | None = None, drop: str | None = None) -> None:
         if self._memory is None:
-            self._memory = Memory(key_of(self._phone))
-        files = [f for f in self._memory.read().get("files", []) if f != drop]
-        self._memory.write(files=[*files, add] if add else files)
+            self._memory = Memory(key_of(self._phone), "screen")
+        if add is not None and not self._memory.hold():
+            raise PhoneError("Another run of Lintas records this phone's screen; end it first.")
+        self._memory.change("files", add, drop)
+
+    def _let_go(self) -> None:
+        """While something of it is running or waits, no other run removes the phone's files."""
+        if self._memory is not None and self._running is None and not self._waiting:
+            self._memory.let_go()
 
     def _forget(self, video: _Video) -> None:
         try:

@@ -16,6 +16,7 @@ from functools import lru_cache
 TABLES = ("tcp", "tcp6", "udp", "udp6")
 _LISTEN, _TIME_WAIT = "0A", "06"
 _MOST_PORT_OF_SYSTEM = 1024
+_MOST_UID = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def parse(line: str, table: str) -> Socket | None:
         src, dst, uid, inode = _end(words[1]), _end(words[2]), int(words[7]), int(words[9])
     except ValueError:
         return None
-    if not inode or src is None or dst is None or not src[1]:
+    if not inode or src is None or dst is None or not src[1] or not 0 <= uid <= _MOST_UID:
         return None
     transport = table[:3]
     if not dst[1]:
@@ -57,7 +58,8 @@ def _end(text: str) -> tuple[str, int] | None:
     octets = b"".join(octets[i : i + 4][::-1] for i in range(0, len(octets), 4))
     found = ipaddress.ip_address(octets)
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return str(mapped or found), int(port, 16)
+    number = int(port, 16)
+    return (str(mapped or found), number) if 0 <= number < 1 << 16 else None
 
 
 @lru_cache(maxsize=4096)

@@ -25,8 +25,8 @@ INTERVAL = 1.0
 _FRONT_EVERY = 2
 _SILENT = 15.0
 _AGAIN = 2.0
-_MOST_LINES = 20_000
-"""Lines of one table that are read."""
+_MOST = 4 << 20
+"""Characters of one look's tables, or of its dump, that are kept: some 20,000 sockets."""
 _APP, _USER = 10_000, 100_000
 """The first uid of an app, and how far the uids of two users are apart: AID_APP_START and AID_USER_OFFSET of
 android_filesystem_config.h."""
@@ -52,7 +52,8 @@ class Watch:
         self.looks = 0
         """How often all tables were read."""
         self.cannot: list[str] = []
-        """What this phone does not tell: ``sockets``, ``front``."""
+        """What this phone does not tell: ``sockets``; ``all_sockets``, where it has more than are read; ``front``,
+        where in no look an app was in front."""
 
     def start(self) -> None:
         """Begin. A phone that is not there yet is waited for."""
@@ -87,27 +88,32 @@ class Watch:
                     self._forget()
             if not self._stop.wait(_AGAIN):
                 continue
+        if self.looks and not self._ever:
+            self.cannot.append("front")
         if came or self.there:
-            self._tell("phone", state="ended")
+            self._tell("phone", state="ended", cannot=None if self._ever or not self.looks else "front")
         self.there = False
 
     def _look(self, came: bool) -> None:
         """Read the loop's output until it ends. Raises InputError where the phone is gone."""
         self._owners = uids(self.device)
         with self.device.stream(_loop(self._interval), _SILENT) as lines:
-            part, held, at = "", [""], 0
+            part, held, at, room = "", [""], 0, _MOST
             for line in lines:
                 if self._stop.is_set():
                     return
                 if not line.startswith(_MARK):
-                    if len(held) < _MOST_LINES:
+                    room -= len(line) + 1
+                    if room >= 0:
                         held.append(line)
+                    elif part == "sockets":
+                        self._cannot("all_sockets")
                     continue
                 if not self.there:
                     self.there = True
                     self._tell("phone", state="returned" if came else "there")
                 self._part(part, held, at)
-                part, held, at = line.removeprefix(_MARK), [], time.time_ns() // 1000
+                part, held, at, room = line.removeprefix(_MARK), [], time.time_ns() // 1000, _MOST
 
     def _part(self, part: str, lines: list[str], at: int) -> None:
         if part == "sockets":
@@ -115,11 +121,13 @@ class Watch:
         elif part == "front":
             self._in_front(front.parse(lines), at)
             self.looks += 1
-        elif part.startswith("cannot ") and part not in self.cannot:
-            what = part.partition(" ")[2]
-            if what not in self.cannot:
-                self.cannot.append(what)
-                self._tell("phone", state="there", cannot=what)
+        elif part == "cannot sockets":
+            self._cannot("sockets")
+
+    def _cannot(self, what: str) -> None:
+        if what not in self.cannot:
+            self.cannot.append(what)
+            self._tell("phone", state="there", cannot=what)
 
     def _sockets(self, lines: list[str], at: int) -> None:
         now = set()

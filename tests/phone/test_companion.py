@@ -8,7 +8,7 @@ import pytest
 
 from lintas.phone.adb import Phone
 from lintas.phone.companion import Companion
-from lintas.phone.memory import remembered
+from lintas.phone.memory import remembered, state_folder
 from tests.phone import test_apps, test_identity, test_watch
 from tests.phone.device import FakePhone, Server, until
 from tests.phone.shapes import SHOP
@@ -58,6 +58,29 @@ def test_a_phone_that_is_gone_is_told_and_nothing_raised(fake: FakePhone, server
     assert said
     assert all("went away" in text for text in said)
     assert not companion.there
+
+
+def test_a_computer_that_keeps_nothing_is_told_and_nothing_raised(fake: FakePhone, folder: Path) -> None:
+    test_watch.furnish(fake)
+    state_folder().parent.mkdir(parents=True)
+    state_folder().write_text("in the way", encoding="utf-8")
+    said: list[str] = []
+    companion = Companion(Phone(fake.serial), folder, Events(), said.append)
+    companion.start(("192.168.7.2", 8080), video=True)
+    companion.phase("login")
+    companion.stop()
+    assert any("nothing was changed" in text for text in said)
+    assert "http_proxy" not in str(fake.settings())
+
+
+def test_numbers_without_end_raise_nothing(fake: FakePhone, folder: Path) -> None:
+    test_apps.furnish(fake)
+    fake.prop("ro.build.version.sdk", "9" * 5000)
+    fake.program("date", f"#!/bin/sh\necho {'9' * 5000}\n")
+    companion = Companion(Phone(fake.serial), folder, Events())
+    changes = companion.describe(SHOP)
+    assert changes["device.system"] == "Android 15"
+    assert "device.sdk" not in changes
 
 
 def test_a_phone_that_comes_back_brings_its_video(

@@ -104,6 +104,19 @@ def test_another_apps_id_is_not_taken() -> None:
 FOUND = [Found("advertising_id", Secret(GAID), "x"), Found("vendor_id", Secret(SSAID), "y")]
 
 
+def test_a_persona_that_cannot_be_written_leaves_no_value_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*words: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lintas.phone.identity.os.replace", full)
+    with pytest.raises(InputError, match="No space left") as error:
+        plant(tmp_path, [Found("advertising_id", Secret(GAID), "a test")])
+    assert GAID not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_persona_holds_both_the_planted_and_the_read(tmp_path: Path) -> None:
     own = tmp_path / "mine.yaml"
     own.write_text("email: sari@example.org\nadvertising_id: 7777", encoding="utf-8")

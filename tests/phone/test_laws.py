@@ -44,6 +44,17 @@ def test_no_line_is_too_strange_for_a_table(line: str, table: str) -> None:
     sockets.parse(line, table)
 
 
+LONG = "9" * 5000
+"""More digits than Python reads as a number."""
+
+
+def test_a_number_without_end_is_none() -> None:
+    parse_dump(PACKAGE_15.replace("10234", LONG).replace("51200", LONG), SHOP)
+    assert parse_versions(PACKAGES_DUMPED.replace("51200", LONG))[SHOP] == ("5.12.0 (release)", None)
+    assert 10240 in parse_dumped_uids(PACKAGES_DUMPED.replace("10234", LONG))
+    assert parse_uids(f"package:a.b uid:{LONG},10001\n") == {10001: ("a.b",)}
+
+
 @given(st.lists(st.tuples(st.integers(0, 400), st.text(max_size=8)), max_size=5))
 def test_no_dump_is_too_strange(changes: list[tuple[int, str]]) -> None:
     def damaged(text: str) -> str:

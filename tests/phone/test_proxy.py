@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -155,13 +159,110 @@ def test_what_android_cannot_be_given_is_refused(fake: FakePhone, host: str, por
     assert fake.settings() == {}
 
 
-def test_nothing_is_changed_where_it_cannot_be_remembered(fake: FakePhone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Memory, "hold", lambda self: True)
+def test_nothing_is_changed_where_it_cannot_be_remembered(fake: FakePhone) -> None:
     state_folder().parent.mkdir(parents=True)
     state_folder().write_text("in the way", encoding="utf-8")
     with pytest.raises(PhoneError, match="nothing was changed"):
         set_proxy(Phone(fake.serial), "192.168.7.2", 8080)
     assert fake.settings() == {}
+
+
+@pytest.mark.parametrize("said", ["", "Error while accessing settings provider", "WARNING: linker: odd"])
+def test_a_setting_that_is_not_told_lends_no_other_its_value(fake: FakePhone, said: str) -> None:
+    """As before Android 8, where it fails without a status; and a linker that warns beside every answer."""
+    warns = said.startswith("WARNING")
+    shown = fake.folder / "bin/settings"
+    real = shown.read_text(encoding="utf-8").replace("#!/bin/sh\n", "")
+    fails = f'[ "$3" = global_http_proxy_host ] && [ ! -e "$PHONE/well" ] && {{ echo "{said}" >&2; exit 0; }}\n'
+    fake.program("settings", "#!/bin/sh\n" + (f'echo "{said}" >&2\n' if warns else fails) + real)
+    was = furnish(fake, BEFORE[1], IN_FORCE[1])
+    if not warns:
+        with pytest.raises(PhoneError, match="does not tell its settings"):
+            set_proxy(Phone(fake.serial), "192.168.7.2", 8080)
+        assert fake.settings() == was
+        return
+    with proxied(Phone(fake.serial), "192.168.7.2", 8080):
+        assert fake.setting("global", "http_proxy") == "192.168.7.2:8080"
+    assert fake.settings() == was
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": 9}', '{"format": 1, "proxy": 7}', '{"format": 1, "proxy": {"set": "x:1"}}']
+)
+def test_what_is_remembered_and_cannot_be_read_is_told_and_kept(fake: FakePhone, text: str) -> None:
+    place = state_folder() / f"{key_of(Phone(fake.serial))}.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(text, encoding="utf-8")
+    with pytest.raises(PhoneError, match="by hand, then remove that file") as error:
+        set_proxy(Phone(fake.serial), "192.168.7.2", 8080)
+    assert str(place) in str(error.value)
+    assert fake.settings() == {}
+    assert place.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("number", ["EMULATOR35X1X15X0", "0123456789ABCDEF", "00000000", "unknown"])
+def test_phones_that_say_the_same_number_are_two(fake: FakePhone, server: Server, tmp_path: Path, number: str) -> None:
+    other = FakePhone(tmp_path / "other")
+    other.connect(server.client)
+    for one in (fake, other):
+        one.prop("ro.serialno", number)
+    assert key_of(Phone(fake.serial)) != key_of(Phone(other.serial))
+    for one in (fake, other):
+        one.prop("ro.serialno", "R58M1234567")
+    assert key_of(Phone(fake.serial)) == key_of(Phone(other.serial))
+    other.vanish()
+
+
+def test_what_is_remembered_at_one_time_is_all_remembered() -> None:
+    names = [f"/sdcard/{n}" for n in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda name: Memory("phone").change("files", add=name), names))
+        Memory("phone").write(proxy={"set": "a:1"})
+        list(threads.map(lambda name: Memory("phone").change("files", drop=name), names[1:]))
+    assert Memory("phone").read() == {"format": 1, "files": names[:1], "proxy": {"set": "a:1"}}
+
+
+class Dying(FakePhone):
+    """Vanishes at its command of that number, before it is carried out or behind it."""
+
+    dies_at, behind = -1, False
+
+    def started(self, command: str) -> subprocess.Popen[bytes]:
+        dies = len(self.commands) == self.dies_at
+        if dies and not self.behind:
+            self.vanish()
+            command = "true"
+        process = super().started(command)
+        if dies and self.behind:
+            process.wait()
+            self.vanish()
+        return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_phone_that_vanishes_at_any_step_has_its_own_proxy_when_it_is_back(
+    server: Server, tmp_path: Path, behind: bool
+) -> None:
+    for number in range(1, 40):
+        fake = Dying(tmp_path / f"phone{number}")
+        fake.connect(server.client)
+        was = furnish(fake, BEFORE[1], IN_FORCE[1])
+        fake.dies_at, fake.behind = number, behind
+        with suppress(PhoneError), proxied(Phone(fake.serial), "192.168.7.2", 8080):
+            pass
+        survived = len(fake.commands) <= number
+        fake.dies_at = -1
+        if not survived:
+            fake.back(server.client)
+            recover(Phone(fake.serial))
+        assert (fake.settings(), remembered()) == (was, 0), number
+        fake.vanish()
+        server.client.disconnect(fake.serial)
+        if survived:
+            break
+    else:
+        raise AssertionError("it never came to an end")
 
 
 def test_the_proxy_is_not_gone_before_the_system_took_it_away(fake: FakePhone, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lintas.phone.adb import Phone
+from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.clean import clean
 from lintas.phone.memory import remembered
 from lintas.phone.screen import Screen
 from tests.phone.device import FakePhone, Server, until
@@ -107,6 +108,51 @@ def test_a_phone_that_cannot_record_is_told(fake: FakePhone, screen: tuple[Scree
     assert events.all == []
     assert not video.begin(seconds=181)
     assert "1 to 180 seconds" in (video.trouble or "")
+
+
+def test_a_video_that_the_phone_does_not_have_holds_up_no_other(
+    fake: FakePhone, screen: tuple[Screen, Events, Path]
+) -> None:
+    video, events, _ = screen
+    good = (fake.folder / "bin/screenrecord").read_text(encoding="utf-8")
+    fake.program("screenrecord", "#!/bin/sh\necho 'Unable to configure codec' >&2; exit 1\n")
+    video.begin("login")
+    assert video.end() is None
+    assert "Unable to configure codec" in (video.trouble or "")
+    assert video.waiting == 0
+    fake.program("screenrecord", good)
+    assert video.begin("buy")
+    recorded(fake)
+    assert video.end() is not None
+    assert [e["note"] for e in events.all] == ["buy"]
+
+
+def test_a_phone_without_shell_v2_ends_its_video(server: Server, tmp_path: Path) -> None:
+    fake = FakePhone(tmp_path / "old", "cmd")
+    fake.connect(server.client)
+    folder = tmp_path / "capture"
+    folder.mkdir()
+    events = Events()
+    video = Screen(Phone(fake.serial), folder, events)
+    assert video.begin()
+    recorded(fake)
+    place = video.end()
+    assert place is not None
+    assert place.read_bytes().endswith(b"moov")
+    fake.vanish()
+
+
+def test_no_other_run_removes_a_video_that_is_being_made(fake: FakePhone, screen: tuple[Screen, Events, Path]) -> None:
+    video, _, folder = screen
+    assert video.begin()
+    recorded(fake)
+    with pytest.raises(PhoneError, match="still uses this phone"):
+        clean(Phone(fake.serial))
+    second = Screen(Phone(fake.serial), folder, Events())
+    assert not second.begin()
+    assert "Another run" in (second.trouble or "")
+    assert video.end() is not None
+    assert clean(Phone(fake.serial)) == []
 
 
 def test_a_folder_that_is_gone_is_told_and_the_video_waits(

@@ -89,6 +89,10 @@ def test_tables_of_sockets_are_read() -> None:
         "0: 0100:1 0100:1 01 0:0 0:0 0 1 0 1",
         "0: 0100000A:B2C4 2D2D2D2D:01BB 01 0:0 0:0 0 uid 0 1",
         "0: 0100000A:0000 2D2D2D2D:01BB 01 0:0 0:0 0 1 0 1",
+        "0: 0100000A:FFFFF 2D2D2D2D:01BB 01 0:0 0:0 0 1 0 1",
+        "0: 0100000A:-1 2D2D2D2D:01BB 01 0:0 0:0 0 1 0 1",
+        "0: 0100000A:B2C4 2D2D2D2D:01BB 01 0:0 0:0 0 -1 0 1",
+        "0: 0100000A:B2C4 2D2D2D2D:01BB 01 0:0 0:0 0 99999999999 0 1",
     ],
 )
 def test_what_is_no_entry_is_passed_over(line: str) -> None:
@@ -165,6 +169,22 @@ def test_a_phone_that_never_names_an_app_says_nothing(fake: FakePhone) -> None:
     until(lambda: watch.looks >= 3)
     watch.stop()
     assert events.of("app_front") == []
+    assert watch.cannot == ["front"]
+    assert events.of("phone")[-1]["cannot"] == "front"
+
+
+def test_tables_without_end_are_read_to_a_limit_and_told(fake: FakePhone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lintas.phone.watch._MOST", 4000)
+    furnish(fake, TCP + "x" * 5000 + "\n" + TCP.replace("10234", "10777"))
+    events = Events()
+    watch = Watch(Phone(fake.serial), events, interval=0.05)
+    watch.start()
+    until(lambda: watch.looks >= 2)
+    watch.stop()
+    assert watch.cannot == ["all_sockets"]
+    assert {e["uid"] for e in events.of("socket")} == {10234, 10240}
+    assert [e.get("cannot") for e in events.of("phone")].count("all_sockets") == 1
+    assert [e["app"] for e in events.of("app_front")] == [SHOP]
 
 
 def test_a_phone_that_comes_and_goes(fake: FakePhone, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +207,7 @@ def test_a_phone_that_comes_and_goes(fake: FakePhone, server: Server, monkeypatc
 
 def test_tables_that_may_not_be_read_are_told(fake: FakePhone) -> None:
     fake.answer("pm list packages -U", PACKAGES_UIDS)
+    fake.answer("dumpsys activity activities", FRONT["14"])
     events = Events()
     watch = Watch(Phone(fake.serial), events, interval=0.05)
     watch.start()
