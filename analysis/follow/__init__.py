@@ -156,7 +156,7 @@ def follow(follower: Follower, say: Say, wait: Wait, interval: float = INTERVAL,
     ``say`` is given one line at a time: ``waiting`` (why), ``behind`` (before a look), ``look``, ``comment``,
     ``trouble`` (a look failed; the next is tried), ``end``. ``wait`` is given seconds. ``out``: where the tables of
     the last look are written. Raises InputError where the last look or its writing fails, and whatever else a look
-    raises where it is the last."""
+    raises where it is the last. What it waits for, and what the trouble is, is told once until it is over."""
     waiting: str | None = None
     trouble: str | None = None
     state: State = "missing"
@@ -185,7 +185,10 @@ def follow(follower: Follower, say: Say, wait: Wait, interval: float = INTERVAL,
                 _tell(follower, found, say, rest)
                 if last and out is not None:
                     audit.save(follower.path, out, found.made, found.about)
-                if not last and not found.made["flows"].num_rows:
+                trouble = None
+                if found.made["flows"].num_rows:
+                    waiting = None
+                elif not last:
                     wait_for("no_flows")
             else:
                 began = time.monotonic()

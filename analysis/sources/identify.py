@@ -10,10 +10,12 @@ from pathlib import Path
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options, connections
 from analysis.sources.kinds import kind_of as kind_of
+from analysis.sources.kinds import may_become
 
 
 def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterator[Batch]]:
-    """The kind of a file and its batches, which are read when they are asked for.
+    """The kind of a file and its batches, which are read when they are asked for. A file that is not sealed and holds
+    too little to tell is of kind ``other`` and has none yet.
 
     Raises InputError in one sentence when the file is no capture that Lintas reads."""
     kind, looks = kind_of(path)
@@ -39,6 +41,8 @@ def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterato
         from analysis.sources import packets
 
         return kind, _opened(packets.read(path, source, options))
+    if not options.sealed and may_become(path):
+        return kind, iter(())
     raise InputError(f"{path} is no capture that Lintas reads (HAR, mitmproxy dump, pcap, pcapng): it is {looks}.")
 
 

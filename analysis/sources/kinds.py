@@ -12,6 +12,8 @@ from analysis.sources.octets import Octets, Text
 HEAD = 1 << 16
 """Octets of a file that tell its kind."""
 
+_FEW = 24
+"""Octets that every kind but text shows itself in."""
 _PCAP = {
     b"\xa1\xb2\xc3\xd4",
     b"\xd4\xc3\xb2\xa1",
@@ -62,15 +64,7 @@ _SIGNS: tuple[tuple[bytes, str], ...] = (
 def kind_of(path: Path) -> tuple[str, str]:
     """The kind of a file (har, mitmproxy, pcap, pcapng, events, messages, connections, other) and, for ``other``, what
     it looks like, as the end of a sentence. Raises InputError when it cannot be read."""
-    with Octets(path) as octets:
-        raw = bytearray()
-        while len(raw) < HEAD:
-            chunk = octets.read()
-            if not chunk:
-                break
-            raw += chunk
-        compressed, torn = octets.compressed, octets.torn
-    head = bytes(raw[:HEAD])
+    head, compressed, torn = _head(path)
     if not head:
         return "other", "gzip-compressed, and damaged from its beginning" if torn else "empty"
     if head[:4] in _PCAP:
@@ -86,6 +80,25 @@ def kind_of(path: Path) -> tuple[str, str]:
     if kind is not None:
         return kind, ""
     return "other", ("gzip-compressed, and inside " if compressed else "") + _looks_like(head, text)
+
+
+def may_become(path: Path) -> bool:
+    """Whether what is there of a file that is still written is too little to tell its kind: a few octets, or one line
+    of JSON that has no end yet. Raises InputError when it cannot be read."""
+    head = _head(path)[0]
+    return len(head) < _FEW or (head[:1] == b"{" and b"\n" not in head)
+
+
+def _head(path: Path) -> tuple[bytes, bool, str | None]:
+    """The first octets of a file, whether they were compressed, and why they end where they do before their end."""
+    with Octets(path) as octets:
+        raw = bytearray()
+        while len(raw) < HEAD:
+            chunk = octets.read()
+            if not chunk:
+                break
+            raw += chunk
+        return bytes(raw[:HEAD]), octets.compressed, octets.torn
 
 
 def looks_like_har(head: bytes) -> bool:

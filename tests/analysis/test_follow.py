@@ -36,6 +36,7 @@ from tests.road import DEMO, ROOT, check_conservation
 LAB = ROOT / "captures" / "lab"
 PERSONA = ROOT / "captures" / "personas" / "jakarta-buyer.yaml"
 OPTIONS = AuditOptions(persona=PERSONA)
+TORN = {"file_torn", "file_not_read", "file_changed", "chain_broken", "line_unread", "dump_damaged", "not_sealed"}
 
 
 def files(place: Path) -> dict[str, bytes]:
@@ -133,6 +134,22 @@ def test_fed_in_steps_it_ends_in_the_tables_of_the_audit(
     assert files(tmp_path / "live") == audited(fed.place, tmp_path / "offline")
     if sample == DEMO:  # a message in packets may be read half, then whole
         assert read == look.made["messages"].num_rows
+
+
+def test_files_that_break_off_anywhere_are_not_there_yet(tmp_path: Path) -> None:
+    """Each file for itself, as another process has come with it: nothing is torn, broken or unknown."""
+    whole = {p.name: p.read_bytes() for p in DEMO.iterdir() if p.suffix in (".mitm", ".jsonl")}
+    frame = {"flow": "f", "at": 1_780_000_000_000_000, "kind": "tcp", "direction": "sent", "size": 3, "data": "YWJj"}
+    whole["messages.jsonl"] = b"".join(json.dumps({**frame, "index": n}).encode() + b"\n" for n in range(20))
+    (tmp_path / "capture.yaml").write_text("format: 1\nstarted: 2026-11-24T10:00:00Z\n")
+    ends = (0, 1, 3, 9, 23, 24, 40, 90, 211, 1500, 4001)
+    for turn in range(len(ends)):
+        cut = {name: ends[(turn + 4 * place) % len(ends)] for place, name in enumerate(sorted(whole))}
+        for name, content in whole.items():
+            (tmp_path / name).write_bytes(content[: cut[name]])
+        made = Follower(tmp_path, AuditOptions()).look().made
+        check_conservation(made)
+        assert not set(made["losses"]["kind"].to_pylist()) & TORN, cut
 
 
 def test_without_room_to_remember_it_says_the_same(feeding: Callable[[Path], Feeding]) -> None:
@@ -311,7 +328,12 @@ def test_the_summary_adds_up_to_the_tables(feeding: Callable[[Path], Feeding]) -
     assert sum(r["destinations"] for r in rows) == look.made["destinations"].num_rows
     counted = {f["flow"] for f in look.made["flows"].to_pylist() if f["same_as"] is None}
     leaves = [t for t in look.made["transmissions"].to_pylist() if t["direction"] == "sent" and t["flow"] in counted]
-    assert sum(r["transmissions"] for r in told["data_types"]) == sum(t["whose"] == "app" for t in leaves)
+    personal = {
+        (t["message"], t["data_type"])
+        for t in leaves
+        if t["whose"] == "app" and follower.reference.is_personal(t["data_type"])
+    }
+    assert sum(r["messages"] for r in told["data_types"]) == len(personal)
     assert {r["whose"] for r in rows} == {"app", "system"}
     assert all(r["whose"] == "system" for r in rows if r["system_noise"])
     app = [r for r in rows if r["whose"] == "app"]
@@ -409,6 +431,21 @@ def test_a_folder_that_is_removed_is_waited_for(feeding: Callable[[Path], Feedin
     assert follow(Follower(fed.place, OPTIONS), told.say, told.wait, 0.1)
     assert [line["state"] for line in told.of("waiting")] == ["removed"]
     assert told.lines[-1]["type"] == "end"
+
+
+def test_what_comes_again_is_told_again(feeding: Callable[[Path], Feeding], tmp_path: Path) -> None:
+    fed = feeding(DEMO)
+    fed.upto(0.2)
+    gone, manifest = tmp_path / "gone", fed.place / "capture.yaml"
+    good = manifest.read_text()
+    away: Callable[[], Any] = lambda: fed.place.rename(gone)  # noqa: E731
+    back: Callable[[], Any] = lambda: gone.rename(fed.place) and fed.upto(0.3)  # noqa: E731
+    spoil: Callable[[], Any] = lambda: manifest.write_text("format: 1\ncolour: red\n")  # noqa: E731
+    mend: Callable[[], Any] = lambda: manifest.write_text(good)  # noqa: E731
+    told = Told(away, back, away, back, spoil, mend, spoil, mend, fed.seal)
+    assert follow(Follower(fed.place, OPTIONS), told.say, told.wait, 0.1)
+    assert [line["state"] for line in told.of("waiting")] == ["removed", "removed"]
+    assert len(told.of("trouble")) == 2
 
 
 def test_a_recording_that_its_writer_left_is_audited_as_it_is(
