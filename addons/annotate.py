@@ -27,7 +27,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from mitmproxy import ctx, hooks
 from mitmproxy.flow import Flow
 
-from addons.shared import add_folder_option, add_option, opened, refuse
+from addons.shared import add_folder_option, add_option, close, opened, refuse
 from analysis.folder.programs import FOLLOW, start
 from analysis.folder.writing import Writing
 
@@ -102,7 +102,7 @@ class Annotate:
         self._out = opened(logger)
         if self._out is None:
             return
-        logger.info(f"Flows get comments from the audit of {self._out.path}")
+        logger.info(f"Flows get comments from the audit of {self._out.path}.")
         self._show_column()
         self._start()
 
@@ -113,7 +113,7 @@ class Annotate:
             self._follower.end()
         if self._out is not None:
             out, self._out = self._out, None
-            out.release()
+            close(out, logger)
 
     def _show_column(self) -> None:
         """mitmweb's list has a column for comments and hides it. Who chose columns himself keeps his."""

@@ -26,7 +26,7 @@ from mitmproxy.proxy import layers
 from mitmproxy.proxy.layer import Layer, NextLayer
 from mitmproxy.proxy.layers.modes import ReverseProxy
 
-from addons.shared import add_folder_option, add_option, opened, refuse
+from addons.shared import add_folder_option, add_option, close, opened, refuse
 from addons.unopened.connection import Seen, Unreached, asked_for, host_of
 from addons.unopened.hosts import REFUSALS, RETRY, Host, Hosts, Place
 from addons.unopened.lines import Lines, micros, now
@@ -107,7 +107,7 @@ class Opaque:
             self._ended(seen)
         if self._lines.out is not None:
             out, self._lines.out = self._lines.out, None
-            out.release()
+            close(out, logger)
 
     # ------------------------------------------------------------------------------------------- what happens
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mitmproxy import command, ctx, exceptions, types
 from mitmproxy.log import ALERT
 
-from addons.shared import add_folder_option, add_option, opened, refuse
+from addons.shared import add_folder_option, add_option, close, opened, refuse
 from analysis.folder import PHASES
 from analysis.folder.writing import Writing
 
@@ -71,7 +71,7 @@ class Phases:
         self._out = opened(logger)
         if self._out is None:
             return
-        logger.info(f"Phases and marks are written to {self._out.path}")
+        logger.info(f"Phases and marks are written to {self._out.path}.")
         if self._set:
             try:
                 self._begin(self._set)
@@ -82,7 +82,7 @@ class Phases:
     def done(self) -> None:
         if self._out is not None:
             out, self._out = self._out, None
-            out.release()
+            close(out, logger)
 
     # ----------------------------------------------------------------------------------------------- commands
 

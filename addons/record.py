@@ -30,7 +30,7 @@ from mitmproxy.utils import human
 
 from addons.recorded.bodies import INFLATES, Body, Direction, Head, WatchedRequest, WatchedResponse, settle
 from addons.recorded.state import serialised
-from addons.shared import add_folder_option, add_option, opened, refuse
+from addons.shared import add_folder_option, add_option, close, opened, refuse
 from analysis.folder.ciphertext import ciphertext
 from analysis.folder.writing import Writing
 
@@ -110,7 +110,6 @@ class Record:
         if self._out is None:
             return
         self._out.takes_flows = True
-        self._out.on_trouble(logger.warning)
         if ctx.options.stream_large_bodies is None:
             self._streams_for_us = True
             ctx.options.update(stream_large_bodies=ctx.options.lintas_body_limit)  # type: ignore[no-untyped-call]
@@ -123,10 +122,8 @@ class Record:
         for flows in list(self._open.values()):
             for flow in list(flows.values()):
                 self._finish(flow)
-        self._out, counts = None, out.counts
-        out.release()
-        if lost := counts.lost_flows + counts.lost_messages + counts.lost_events:
-            logger.warning(f"{out.path} lacks {lost} flows, messages and events; they are counted there.")
+        self._out = None
+        close(out, logger)
 
     # ------------------------------------------------------------------------------------------------- HTTP
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from mitmproxy import ctx, exceptions
+from mitmproxy.log import ALERT
 
 from analysis.folder.writing import OPTION, OPTION_HELP, Writing, writing
 from analysis.model import InputError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _SCRIPT = "__mitmproxy_script__"
 """What the name of a module begins with that ``-s`` loads."""
+_heard: WeakSet[Writing] = WeakSet()
+"""Folders whose trouble is logged."""
 _ending: WeakSet[Any] = WeakSet()
 """Proxies that were ended for want of a folder."""
 
@@ -49,16 +53,27 @@ def refuse(logger: logging.Logger, text: str, is_open: bool) -> None:
 
 def opened(logger: logging.Logger) -> Writing | None:
     """For ``running``: this process's writer of the folder that the option names, to be released in ``done``. Where it
-    cannot be written, that is said in one sentence, by the first who asks; the proxy ends, and this is None."""
+    cannot be written, that is said in one sentence, by the first who asks; the proxy ends, and this is None. What goes
+    wrong later is logged."""
     if ctx.master in _ending:
         return None
     for name in [n for n in ctx.options.deferred if n.startswith("lintas_")]:
         del ctx.options.deferred[name]
         logger.warning(f"No addon here has an option {name}; it is without effect.")
     try:
-        return writing(ctx.options.lintas_folder)
+        out = writing(ctx.options.lintas_folder)
     except InputError as error:
         _ending.add(ctx.master)
         logger.error(str(error))
         ctx.master.shutdown()  # type: ignore[no-untyped-call]
         return None
+    if out not in _heard:
+        _heard.add(out)
+        out.on_trouble(logger.warning)
+    return out
+
+
+def close(out: Writing, logger: logging.Logger) -> None:
+    """For ``done``: the folder is let go of. The last to do so seals it, and says what comes next."""
+    if out.release():
+        logger.log(ALERT, f"The folder is sealed; next: lintas audit {shlex.quote(str(out.path))}")

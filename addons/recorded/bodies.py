@@ -51,6 +51,7 @@ class Body:
         self._limit, self._tell, self._event = limit, tell, event
         self._kept, self._hash = bytearray(), hashlib.sha256()
         self._told = 0
+        self._failed = False
         self._timer: asyncio.TimerHandle | None = None
         self._splitter = sse.Splitter()
         self._inflater = zlib.decompressobj(wbits=_ANY_HEADER) if inflates else None
@@ -62,11 +63,18 @@ class Body:
                 self._add(data)
             else:
                 self.end()
-        except Exception:
+        except Exception as error:
             # mitmproxy would end the connection: what is only recorded must not.
-            logger.exception("A streamed body is passed on and no longer recorded.")
-            self._event = None
+            self._fail(error)
         return data if self.others is None else self.others(data)
+
+    def _fail(self, error: Exception) -> None:
+        """Said once; size, hash and beginning go on. What an error says may be of the body."""
+        self._event = None
+        if not self._failed:
+            self._failed = True
+            kind = type(error).__name__
+            logger.error(f"A body that is passed on cannot be told of as it comes ({kind}); it is recorded at its end.")
 
     def _add(self, data: bytes) -> None:
         self.size += len(data)

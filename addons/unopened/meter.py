@@ -88,7 +88,7 @@ def awaited(client: connection.Client) -> connection.Server | None:
     """The server that the proxy tries to reach for this connection before it says more; None where there is none."""
     handler = _handler(client)
     server: connection.Server | None = handler.layer.context.server if handler is not None else None
-    if server is None or server.timestamp_start is None or server.error is not None:
+    if server is None or server.timestamp_start is None or server.error is not None or server.via is not None:
         return None
     return server if server.transport_protocol == "tcp" and server.timestamp_tcp_setup is None else None
 

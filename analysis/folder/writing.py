@@ -52,6 +52,12 @@ _LOOK = 1.0
 _STEP = 500_000
 """Microseconds that the clock may move against the monotonic one between two looks."""
 _COPY = 1 << 20
+_CALM, _LATEST = 5.0, 10.0
+"""Seconds without a failure after which there is room again, and seconds after which what was lost is written into the
+events in any case."""
+_LARGEST = 1 << 60
+_RESERVE, _RESERVED = ".reserve", 64 << 10
+"""A file of so many octets that makes room for the seal where the disk is full at the end."""
 
 
 @dataclass(slots=True)
@@ -85,6 +91,9 @@ class Writing:
         self._lost: dict[str, int] = {}
         self._lost_from = self._lost_to = 0
         self._lost_cause = ""
+        self._lost_since = self._failed_at = 0.0
+        self._failed_size = 0
+        """Octets of the largest piece that could not be written since there was room."""
         self._clock = _Clock()
         self._files: dict[str, _File] = {}
         self._manifest_as_written: bytes | None = None
@@ -94,6 +103,8 @@ class Writing:
             for file in self._files.values():
                 file.remove()
                 file.close()
+            if self._files:
+                (path / _RESERVE).unlink(missing_ok=True)
             raise
 
     def _open(self) -> None:
@@ -108,6 +119,7 @@ class Writing:
             for name in (DUMP, JOURNAL, EVENTS):
                 self._files[name] = _File(path / name)
             self._hashes = Hashes()
+            self._reserve()
             fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
@@ -130,7 +142,7 @@ class Writing:
                 self.counts.lost_flows += 1
                 return False
             self.counts.flows += 1
-            self._recover()
+            self._recover(*pieces)
             return True
 
     def line(self, **keys: Any) -> bool:
@@ -141,7 +153,7 @@ class Writing:
                 self.counts.lost_messages += keys.get("type", "message") == "message"
                 return False
             self.counts.messages += keys.get("type", "message") == "message"
-            self._recover()
+            self._recover(raw)
             return True
 
     def event(self, type: str, at: Micros | None = None, **keys: Any) -> bool:  # noqa: A002 - the key's own name
@@ -156,12 +168,12 @@ class Writing:
                 return False
             self._prev = chain_hash(raw)
             self.counts.events += 1
-            self._recover()
+            self._recover(raw)
             return True
 
-    def describe(self, **changes: Any) -> None:
-        """Change fields of the manifest, inner ones by dotted names (``**{"app.version": "5.1"}``), and write it. What
-        the auditor wrote into it meanwhile stays."""
+    def describe(self, **changes: Any) -> bool:
+        """Change fields of the manifest, inner ones by dotted names (``**{"app.version": "5.1"}``), and write it;
+        False where it could not be written. What the auditor wrote into it meanwhile stays."""
         with self._lock:
             self._adopt()
             for name, value in changes.items():
@@ -169,7 +181,7 @@ class Writing:
                 if inner:
                     value = replace(getattr(self.manifest, outer), **{inner: value})
                 self.manifest = replace(self.manifest, **{outer: value})
-            self._write_manifest()
+            return self._write_manifest()
 
     def on_trouble(self, call: Callable[[str], None]) -> None:
         """Have ``call`` told, once each time, that nothing can be written, that it can be again, and what else an
@@ -192,19 +204,22 @@ class Writing:
         with self._lock:
             self._users += 1
 
-    def release(self) -> None:
+    def release(self) -> bool:
         """One of those who write has ended. With the last, the folder is sealed: every file's SHA-256 is in the
-        manifest, those of files that are no capture in events."""
+        manifest, those of files that are no capture in events. Whether it is sealed now."""
         with self._lock:
             self._users -= 1
             if self._users > 0:
-                return
+                return False
             _open.pop(self.path, None)
-            self._seal()
+            return self._seal()
 
-    def _seal(self) -> None:
+    def _seal(self) -> bool:
         self._look(True)
         self._adopt()
+        (self.path / _RESERVE).unlink(missing_ok=True)
+        if self._lost:
+            self._write_lost()
         ours = {DUMP, JOURNAL, EVENTS, MANIFEST}
         named: list[File] = []
         try:
@@ -223,9 +238,19 @@ class Writing:
             if not file.size:
                 file.remove()
         named += self._hashed()
-        self.describe(files=sorted(named, key=lambda f: f.name), sealed=datetime.now(UTC).replace(microsecond=0))
+        now = datetime.now(UTC).replace(microsecond=0)
+        sealed = self.describe(files=sorted(named, key=lambda f: f.name), sealed=now)
+        if sealed:
+            self.counts.trouble = None
+            counts = self.counts
+            if lost := counts.lost_flows + counts.lost_messages + counts.lost_events:
+                where = f"not all of them are counted in {EVENTS}" if self._lost else f"they are counted in {EVENTS}"
+                self._tell(f"{self.path} lacks {lost} flows, messages and events; {where}.")
+        else:
+            self._tell(f"{self.path} could not be sealed ({self.counts.trouble}): it is audited without hashes.")
         for file in self._files.values():
             file.close()
+        return sealed
 
     def _hashed(self) -> list[File]:
         """The files that were written here, each with its hash where it can be read."""
@@ -250,39 +275,46 @@ class Writing:
         self.counts.bytes += size
         return True
 
-    def _recover(self) -> None:
-        """After a write that went through: what could not be written before is told, and stands in the events."""
-        if self._lost:
-            self._tell_lost()
-        elif self.counts.trouble is not None:
+    def _recover(self, *pieces: bytes) -> None:
+        """After a write that went through: what could not be written before stands in the events, and that there is
+        room again is told. On a full disk small pieces go through where large ones do not, over and over: there is room
+        where a piece did that is about as large as what failed, or where nothing fails any more."""
+        if not self._lost and self.counts.trouble is None:
+            return
+        size, now = sum(map(len, pieces)), time.monotonic()
+        is_room = 2 * size >= self._failed_size or now - self._failed_at >= _CALM
+        if self._lost and (is_room or now - self._lost_since >= _LATEST):
+            self._write_lost()
+        if is_room and not self._lost and self.counts.trouble is not None and self.describe():
             self.counts.trouble = None
-            self.describe()
+            self._failed_size = 0
+            self._tell(f"{self.path} can be written again; what was lost is counted in {EVENTS}.")
 
     def _lose(self, name: str, octets: int, error: OSError) -> None:
         kind = {DUMP: "flows", JOURNAL: "messages", EVENTS: "events"}[name]
+        if not self._lost:
+            self._lost_since = time.monotonic()
         self._lost[kind] = self._lost.get(kind, 0) + 1
         self._lost["bytes"] = self._lost.get("bytes", 0) + octets
         self._lost_to = _now()
         self._lost_from = self._lost_from or self._lost_to
         self._lost_cause = _CAUSES.get(error.errno or 0, "write_failed")
         self.counts.lost_bytes += octets
-        self._trouble(error)
+        self._trouble(error, octets)
 
-    def _tell_lost(self) -> None:
-        """There is room again: what was lost stands in the events, where it is a loss of the audit."""
+    def _write_lost(self) -> None:
+        """What was lost stands in the events, where it is a loss of the audit; or goes on being counted."""
         lost, self._lost = self._lost, {}
         began, self._lost_from = self._lost_from, 0
         if not self.event("lost", at=began, end=self._lost_to, cause=self._lost_cause, **lost):
             for kind, count in lost.items():
                 self._lost[kind] = self._lost.get(kind, 0) + count
             self._lost_from = began
-            return
-        self.counts.trouble = None
-        self.describe()
-        self._tell(f"{self.path} can be written again; what was lost is counted in {EVENTS}.")
 
-    def _trouble(self, error: OSError) -> None:
+    def _trouble(self, error: OSError, size: int = _LARGEST) -> None:
         reason = error.strerror or str(error)
+        self._failed_size = max(self._failed_size, size)
+        self._failed_at = time.monotonic()
         if self.counts.trouble is None:
             self._tell(
                 f"{self.path} cannot be written ({reason}): traffic goes on, and what is not recorded is counted."
@@ -311,6 +343,7 @@ class Writing:
             for file in gone:
                 file.restore()
             fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._reserve()
             self.describe()
         except OSError as error:
             self._trouble(error)
@@ -336,8 +369,14 @@ class Writing:
             # It is not there: it is written anew.
             return
 
-    def _write_manifest(self) -> None:
-        """``capture.yaml``, replaced as a whole. Fails into ``trouble``."""
+    def _reserve(self) -> None:
+        """Raises OSError."""
+        number = os.open(self.path / _RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(number, "wb") as file:
+            file.write(bytes(_RESERVED))
+
+    def _write_manifest(self) -> bool:
+        """``capture.yaml``, replaced as a whole. False, and ``trouble``, where that fails."""
         text = yaml.safe_dump(
             {"format": FORMAT, **msgspec.to_builtins(self.manifest)}, allow_unicode=True, sort_keys=False, width=110
         )
@@ -350,10 +389,12 @@ class Writing:
                 os.fsync(number)
             os.replace(made, self.path / MANIFEST)
             self._manifest_as_written = text.encode()
+            return True
         except OSError as error:
             if made is not None and os.path.exists(made):
                 os.unlink(made)
             self._trouble(error)
+            return False
 
 
 _CAUSES = {

@@ -22,6 +22,7 @@ from mitmproxy.test import taddons
 from addons.phases import Phases
 from analysis.audit import AuditOptions, run
 from analysis.folder import PHASES
+from tests.addons.full import room_for
 from tests.addons.refusing import BIN, ENVIRONMENT, ROOT, free_port
 from tests.addons.watching import HERE, answering, watched
 
@@ -80,13 +81,28 @@ def test_without_a_folder_that_can_be_written_it_says_so(tmp_path: Path, caplog:
     assert "holds a recording already" in caplog.text
 
 
+def test_a_disk_that_is_full_is_told_by_whoever_writes(
+    loaded: taddons.context, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also without *record*; and once for all addons of a proxy."""
+    other = Phases()
+    other.running()
+    with room_for(10):
+        for _ in range(2):
+            with pytest.raises(exceptions.CommandError, match="could not be written"):
+                other.mark("lost")
+    other.done()
+    assert caplog.text.count("cannot be written (File too large)") == 1
+
+
 @pytest.mark.slow
 def test_alone_and_without_options_it_passes_traffic_and_says_where_it_writes(tmp_path: Path) -> None:
     with answering() as server, watched(tmp_path, "phases", lintas_folder="", ready="are written to") as proxy:
         assert proxy.get(f"{server}/a") == b"/a"
         assert proxy.stop() == 0
         (folder,) = tmp_path.glob("capture-*")
-        assert f"Phases and marks are written to {folder}" in proxy.log
+        assert f"Phases and marks are written to {folder}." in proxy.log
+        assert f"The folder is sealed; next: lintas audit {folder}" in proxy.log
     assert "sealed:" in (folder / "capture.yaml").read_text()
 
 

@@ -538,6 +538,7 @@ def test_every_addon_together(tmp_path: Path, servers: Account) -> None:
             ask(proxy, "GET", servers.url("/events?count=3"))
             assert proxy.stop() == 0
     assert "Over-riding" not in proxy.log
+    assert proxy.log.count(f"The folder is sealed; next: lintas audit {proxy.folder}") == 1
     assert "Traceback" not in proxy.log
     made = audited(proxy.folder)
     assert sorted(e["path"] for e in rows(made, "exchanges")) == ["/echo", "/events", "/plain"]
@@ -689,8 +690,8 @@ def test_a_full_disk_stops_no_traffic(tmp_path: Path, servers: Account) -> None:
         chatter.close()
         assert proxy.stop() == 0
     assert proxy.process.returncode == 0
-    assert "cannot be written" in proxy.log
-    assert "can be written again" in proxy.log
+    assert proxy.log.count("cannot be written") == 1
+    assert "flows, messages and events; they are counted in events.jsonl." in proxy.log
     made, _ = run(proxy.folder, AuditOptions())
     check_conservation(made)
     losses = rows(made, "losses")
@@ -790,9 +791,23 @@ def test_a_coded_stream_that_is_a_bomb_is_a_body() -> None:
     assert steps == [len(coded)]
 
 
-def test_a_failure_in_recording_does_not_end_a_connection() -> None:
-    def fails(event: bytes) -> None:
-        raise RuntimeError("a defect")
+def test_a_failure_in_recording_does_not_end_a_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """It is said once, without a word of the body, which is recorded at its end."""
 
-    body = Body(1000, lambda size: None, fails)
-    assert [body(piece) for piece in (b"data: 1\n\n", b"")] == [b"data: 1\n\n", b""]
+    def fails(event: object) -> None:
+        raise RuntimeError(f"a defect with {event!r}")
+
+    pieces = [b"data: 081234567\n\n", b"data: 2\n\n", b""]
+    for body in (Body(1000, lambda size: None, fails), Body(1000, fails)):
+        caplog.clear()
+        # More than what is told at once, of a body that is no stream of events.
+        given = pieces if body.__dict__["_event"] else [octets(2 * MEGA), octets(2 * MEGA), b""]
+        assert [body(piece) for piece in given] == given
+        message, metadata = http.Response.make(), dict[str, Any]()
+        message.data.content = None
+        body.settle(message, metadata, "response")
+        assert metadata["lintas_response_sha256"] == hashlib.sha256(b"".join(given)).hexdigest()
+        assert [record.getMessage().partition("(")[2] for record in caplog.records] == [
+            "RuntimeError); it is recorded at its end."
+        ]
+        assert "0812" not in caplog.text

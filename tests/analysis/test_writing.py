@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -24,18 +23,8 @@ from analysis.folder import CHAIN_START, chain_hash, read_manifest
 from analysis.folder import writing as module
 from analysis.folder.writing import DUMP, EVENTS, JOURNAL, Writing, writing
 from analysis.model import InputError
+from tests.addons.full import room_for
 from tests.road import DEMO, check_conservation
-
-
-@contextmanager
-def room_for(octets: int) -> Iterator[None]:
-    """No file may grow beyond that, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -254,6 +243,53 @@ def test_the_private_folder_is_for_this_user_and_no_capture(tmp_path: Path) -> N
     assert os.stat(out.private()).st_mode & 0o077 == 0
     out.release()
     assert all("key" not in str(e.get("name")) for e in lines(tmp_path / "c" / EVENTS))
+
+
+@contextmanager
+def disk(place: Path, octets: int) -> Iterator[Path]:
+    """A disk of that size of its own."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={octets}", "tmpfs", str(place)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_disk_that_is_full_until_the_end_is_told_once_and_the_folder_sealed(tmp_path: Path) -> None:
+    """Small pieces go through where large ones do not, over and over."""
+    told: list[str] = []
+    with disk(tmp_path / "disk", 1 << 20) as place:
+        out = writing(place / "shop")
+        out.on_trouble(told.append)
+        kept = 0
+        for number in range(2000):
+            kept += out.flow((DEMO / DUMP).read_bytes()[:40_000])
+            out.line(flow="a", direction="sent", index=number, kind="tcp", size=900, data="A" * 1200, at=1)
+        out.release()
+        events = lines(out.path / EVENTS)
+        manifest = read_manifest(out.path / "capture.yaml")
+        assert not (out.path / ".reserve").exists()
+    assert ["cannot be written" in text for text in told] == [True, False]
+    lacking = 2000 - kept + out.counts.lost_messages
+    assert told[1].endswith(f"lacks {lacking} flows, messages and events; they are counted in events.jsonl.")
+    assert 0 < kept < 2000
+    lost = [event for event in events if event["type"] == "lost"]
+    assert [(e["flows"], e.get("messages", 0)) for e in lost] == [(2000 - kept, out.counts.lost_messages)]
+    assert manifest.sealed is not None
+    assert [f.name for f in manifest.files] == sorted([DUMP, EVENTS, JOURNAL])
+
+
+def test_a_seal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    out = writing(tmp_path / "shop")
+    out.on_trouble(told.append)
+    with room_for(10):
+        out.release()
+    assert "could not be sealed" in told[-1]
+    assert "not_sealed" in losses(out.path)
 
 
 def test_what_the_auditor_writes_into_the_manifest_meanwhile_stays(tmp_path: Path) -> None:
