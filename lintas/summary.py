@@ -112,11 +112,17 @@ def _who(hosts: list[dict[str, Any]]) -> str:
 
 
 def _what(rows: list[dict[str, Any]]) -> str:
+    from analysis.reference import Reference
+
+    reference = Reference.load()
+    rows = [r for r in rows if reference.is_personal(r["data_type"])]
     types = {r["data_type"] for r in rows if r["direction"] == "sent"}
     planted = {r["data_type"] for r in rows if r["direction"] == "sent" and r["method"] == "planted"}
+    kept = {r["data_type"] for r in rows if r["direction"] == "undelivered"}
+    told = f"{_n(len(types), 'type')} of personal data left the phone, {len(planted)} of them known by planted values"
     if not types:
-        return "no personal data was read"
-    return f"{_n(len(types), 'type')} of data left the phone, {len(planted)} of them known by planted values"
+        told = "no personal data was read"
+    return told + (f"; for {_n(len(kept), 'type')} the proxy reached no server to hand it to" if kept else "")
 
 
 def _unread(octets: Mapping[str, int], total: int) -> str:

@@ -99,6 +99,7 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
         "transmissions": {
             "sent": len(facts.sent),
             "received": facts.received,
+            "undelivered": facts.undelivered,
             "not_personal": facts.not_personal,
             "system": facts.system_sent,
             "other_apps": facts.other_sent,

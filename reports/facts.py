@@ -290,9 +290,9 @@ class Facts:
 
     def _sent(self) -> None:
         at = dict(_columns(self.tables["messages"], "message", "at"))
-        personal, known = self.reference.personal_types, self.reference.data_types
         self.sent: list[Sent] = []
         self.received = self.not_personal = self.system_sent = self.other_sent = 0
+        undelivered: set[tuple[int, str]] = set()
         wanted = (
             *("transmission", "message", "exchange", "flow", "destination", "direction", "data_type"),
             *("method", "also", "certainty", "endpoint", "phase", "whose"),
@@ -302,11 +302,13 @@ class Facts:
             if flow not in self._reading or place is None:
                 continue
             if whose in APART:
-                counts = direction == "sent" and (kind in personal or kind not in known)
+                counts = direction == "sent" and self.reference.is_personal(kind)
                 self.system_sent += counts and whose == "system"
                 self.other_sent += counts and whose == "other"
-            elif kind in known and kind not in personal:
+            elif not self.reference.is_personal(kind):
                 self.not_personal += 1
+            elif direction == "undelivered":
+                undelivered.add((message, kind))
             elif direction != "sent":
                 self.received += 1
             else:
@@ -326,6 +328,8 @@ class Facts:
                         self._app_from.get(flow),
                     )
                 )
+        self.undelivered = len(undelivered)
+        """Fields that the phone sent and the proxy could hand to nobody: in no other number."""
         seen: set[tuple[int, str]] = set()
         for s in self.sent:
             if s.method != "memory":
@@ -510,6 +514,8 @@ class Facts:
     def span(self) -> tuple[int, int] | None:
         """First and last moment of the capture; None where it has no times."""
         times = self._times + [t for t, _, _ in self.exchange_times if t]
+        # A recording of ours lasts from its begin to its seal: that nothing was said at its end is seen too.
+        times += [self._micros(t) for name in ("started", "sealed") if (t := self.manifest.get(name))]
         return (min(times), max(times)) if times else None
 
     @cached_property

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from analysis.model import METHODS, Origin
+from analysis.model import METHODS, Direction, Origin
 from analysis.tables import Tables
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Flow:
     """What the tables say of one of the proxy's flows."""
 
     destinations: dict[int, None] = field(default_factory=dict)
-    types: dict[str, dict[str, str]] = field(default_factory=lambda: {"sent": {}, "received": {}})
+    types: dict[str, dict[str, str]] = field(default_factory=lambda: {way: {} for way in get_args(Direction)})
     opaque: dict[str, None] = field(default_factory=dict)
     whose: dict[str, None] = field(default_factory=dict)
 
@@ -69,9 +69,9 @@ def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Refe
     """The comment of each flow, by the proxy's id. ``ids``: of the units of each source.
 
     ``ID · email, account_id · ← session_token · PT X``: places, data types that were sent (the most sensitive first,
-    ``?`` where all its finds are of low certainty), those that came back, operators; and ``system`` or ``other app``
-    where it is not known to be the app's. A list has room for twenty characters of it, and shows the host, which says
-    most of the operator."""
+    ``?`` where all its finds are of low certainty), those that the proxy could not deliver, those that came back,
+    operators; and ``system`` or ``other app`` where it is not known to be the app's. A list has room for twenty
+    characters of it, and shows the host, which says most of the operator."""
     flows: dict[str, _Flow] = defaultdict(_Flow)
     sources = {str(Origin(name, (0,), "file", 0, 0)).partition("#")[0]: name for name in ids}
 
@@ -110,10 +110,11 @@ def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Refe
 
 def _comment(told: _Flow, places: Mapping[int, Mapping[str, Any]], sensitivity: Mapping[str, int]) -> Comment:
     to = [places[d] for d in told.destinations if d in places]
-    sent, received = told.types["sent"], told.types["received"]
+    sent, received, kept = told.types["sent"], told.types["received"], told.types["undelivered"]
     parts = [
         ", ".join(dict.fromkeys(map(place, to))),
         ", ".join(_doubted(sent, sensitivity)),
+        "not delivered: " + ", ".join(_doubted(kept, sensitivity)) if kept else "",
         "← " + ", ".join(_doubted(received, sensitivity)) if received else "",
         "not opened: " + ", ".join(told.opaque) if told.opaque else "",
         ", ".join(dict.fromkeys(map(operator, to))),
@@ -164,23 +165,26 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
     """The capture so far: totals, and lists by place and operator, by data type, of what could not be opened, of who
     spoke, of phases and marks, of losses and findings. Each list is cut at ``MOST_ROWS``, largest first.
 
-    Data types are those that the app under test sent; places and operators say whose the traffic was."""
+    Data types are those that the app under test sent, with the messages that carried each, as the report counts them;
+    what is no personal data is none. Places and operators say whose the traffic was."""
     rows = made["destinations"].to_pylist()
     counted = {flow for flow, same_as in _rows(made["flows"], "flow", "same_as") if same_as is None}
     sent: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)
     types: dict[str, dict[str, Any]] = {}
     by_number = {row["destination"]: row for row in rows}
-    columns = ("flow", "destination", "whose", "direction", "data_type", "method", "certainty")
-    for flow, destination, whose, direction, data_type, method, certainty in _rows(made["transmissions"], *columns):
-        if direction != "sent" or flow not in counted:
+    columns = ("message", "flow", "destination", "whose", "direction", "data_type", "method", "certainty")
+    for message, flow, destination, whose, direction, data_type, method, certainty in _rows(
+        made["transmissions"], *columns
+    ):
+        if direction != "sent" or flow not in counted or not reference.is_personal(data_type):
             continue
         if destination is not None:
             of_share = sent[destination, whose]
             of_share[data_type] = _surer(of_share.get(data_type), certainty)
         if whose != "app":
             continue
-        told = types.setdefault(data_type, {"count": 0, "to": set(), "method": method, "certainty": certainty})
-        told["count"] += 1
+        told = types.setdefault(data_type, {"messages": set(), "to": set(), "method": method, "certainty": certainty})
+        told["messages"].add(message)
         told["to"].add(destination)
         told["method"] = min(told["method"], method, key=METHODS.index)
         told["certainty"] = _surer(told["certainty"], certainty)
@@ -284,14 +288,14 @@ def _types(
             {
                 "data_type": data_type,
                 "sensitivity": None if known is None else known.sensitivity,
-                "transmissions": told["count"],
+                "messages": len(told["messages"]),
                 "method": told["method"],
                 "certainty": told["certainty"],
                 "places": sorted({place(r) for r in to}),
                 "operators": sorted({operator(r) for r in to}),
             }
         )
-    return sorted(made, key=lambda r: (-(r["sensitivity"] or 0), -r["transmissions"], r["data_type"]))
+    return sorted(made, key=lambda r: (-(r["sensitivity"] or 0), -r["messages"], r["data_type"]))
 
 
 def _opaque(made: Tables) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ class Detector:
             moved.setdefault(layer_id, set()).add(number)
         nothing: set[int] = set()
         place = Place(message.host, message.target)
-        sent = message.direction == "sent"
+        sent = message.direction != "received"
         endpoints = self._endpoints.of(message.host, message.target or "/")
         for layer in walked.layers:
             skip = moved.get(id(layer), nothing)

@@ -324,6 +324,10 @@ class Reference:
         """Types that are personal: the set ``personal`` of regimes.yaml."""
         return frozenset(self.data_type_sets["personal"].members)
 
+    def is_personal(self, data_type: str) -> bool:
+        """Whether values of that type are personal data. A name that only a persona has is: somebody planted it."""
+        return data_type in self.personal_types or data_type not in self.data_types
+
     def data_type_aliases(self) -> dict[str, str]:
         """Names that a persona may use -> data type id: the ids, and the usual keys that name one type only."""
         keys: dict[str, set[str]] = defaultdict(set)

@@ -39,6 +39,7 @@ from analysis.sources.mitm_state import (
     sequence,
     server_of,
     text_of,
+    undelivered,
 )
 from analysis.sources.octets import Octets
 from analysis.sources.rows import (
@@ -335,7 +336,7 @@ class _Reader:
             body, cut = body[: self.options.max_body], True
         return Message(
             key=Key(self.source, 0),
-            direction="sent" if kind == "request" else "received",
+            direction="received" if kind == "response" else "undelivered" if undelivered(state) else "sent",
             index=0,
             at=at,
             kind=kind,
@@ -356,7 +357,7 @@ class _Reader:
 
     def _count(self, known: Conversation, message: Message) -> Message:
         """Add an HTTP message to its flow's octets; what the proxy did not keep of it is missing there."""
-        column = "bytes_out" if message.direction == "sent" else "bytes_in"
+        column = "bytes_in" if message.direction == "received" else "bytes_out"
         known.row[column] += len(message.head()) + message.size
         if message.cut:
             missing = message.size - len(message.body)

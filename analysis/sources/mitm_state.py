@@ -69,6 +69,17 @@ def stated_name(server: dict[str, Any]) -> str:
     return host_text(stated[0]) if stated else ""
 
 
+def undelivered(state: State) -> bool:
+    """Whether the proxy had no connection over which it could have handed a request on: it gave up with an error and
+    no answer, and its connection to the server, or the TLS within, never stood."""
+    if not mapping(state.get("error")) or mapping(state.get("response")):
+        return False
+    server = mapping(state.get("server_conn"))
+    over_udp = text_of(server.get("transport_protocol")) == "udp"
+    stood = server.get("timestamp_tls_setup" if server.get("tls") or over_udp else "timestamp_tcp_setup")
+    return micros(stood) is None
+
+
 def host_of(request: dict[str, Any], state: State) -> str:
     """The name asked for: authority or Host, else what the proxy connected to, else the name in the TLS handshake."""
     fields = {n.lower(): v for n, v in reversed(headers_of(request))}

@@ -138,6 +138,10 @@ ONLY_APP = (
     "Only {package} enters the tunnel (Android): its traffic is told from everything else. What it has others do for "
     "it (Google Play services, the download manager, a browser) stays outside."
 )
+TUNNEL_ANEW = (
+    "The tunnel that the phone has from {earlier} does not lead into this capture (another address, port or app): have "
+    "it scan the code again."
+)
 LOOPBACK = "It listens at this machine's loopback alone: only an emulator or a program here reaches it."
 
 # ---------------------------------------------------------------------------------------------------- questions
@@ -189,6 +193,9 @@ NOT_LOOKED = "Nothing was classified yet."
 NO_FOLLOWER = "The classification ended ({text}). The recording goes on; lintas audit classifies it afterwards."
 LEFT_OUT = "and {n} more"
 STRANGER = "A device at {client} was turned away: it is not let in from outside (--open-to)."
+SEALING = "Sealing the folder ..."
+SEALING_STILL = "It is still being sealed: large files in it take their time. Ctrl-C leaves that to process {pid}."
+SEALED_LATER = "{folder} is still being sealed, by process {pid}; wait for its end before the audit"
 KEPT_OUT = "{n} connections to this machine itself were refused."
 PROXY_GONE = "The proxy ended unexpectedly ({text}); what was recorded until then is kept."
 READ = "Read of {who}: {share} of {bytes} ({clear} in the clear, {opened} opened{means}), {hosts} hosts in full."
@@ -212,7 +219,7 @@ HEADINGS = {
     "bytes_out": "sent",
     "bytes_in": "received",
     "flows": "flows",
-    "transmissions": "times",
+    "messages": "messages",
     "to": "to",
     "data_types": "data types",
     "count": "times",

@@ -49,7 +49,7 @@ def _facts_line(f: Facts, w: Words) -> list[tuple[Markup, Markup]]:
     made = []
     if f.span is not None:
         first, last = f.span
-        minutes = max(round((last - first) / 60_000_000), 1)
+        minutes = round((last - first) / 60_000_000)
         same_day = w.day(first) == w.day(last)
         key = "fact.span" if same_day else "fact.span_days"
         when = t(

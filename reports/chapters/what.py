@@ -35,6 +35,7 @@ def context(book: Book) -> dict[str, Any]:
         **_links(f, w),
         "claim": claim(f, w),
         "received": f.received,
+        "undelivered": f.undelivered,
         "not_personal": f.not_personal,
         "system_sent": f.system_sent,
         "other_sent": f.other_sent,

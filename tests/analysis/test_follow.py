@@ -331,7 +331,7 @@ def test_the_summary_adds_up_to_the_tables(feeding: Callable[[Path], Feeding]) -
     personal = {
         (t["message"], t["data_type"])
         for t in leaves
-        if t["whose"] == "app" and follower.reference.is_personal(t["data_type"])
+        if t["whose"] == "app" and Reference.load().is_personal(t["data_type"])
     }
     assert sum(r["messages"] for r in told["data_types"]) == len(personal)
     assert {r["whose"] for r in rows} == {"app", "system"}

@@ -454,7 +454,7 @@ _LOOK = {
             {
                 "data_type": "email",
                 "certainty": "low",
-                "transmissions": 3,
+                "messages": 3,
                 "places": ["ID?"],
                 "operators": ["PT Dua", "PT Satu"],
             }

@@ -17,7 +17,7 @@ def test_what_others_sent_is_no_line_of_the_apps(tmp_path: Path) -> None:
     assert told["Apps"] == (
         "that the app itself spoke is stated for 2 flows, inferred for 1 flow; for 1 flow nothing says which app spoke"
     )
-    assert told["What"] == "4 types of data left the phone, 4 of them known by planted values"
+    assert told["What"] == "4 types of personal data left the phone, 4 of them known by planted values"
 
 
 def test_where_nothing_says_who_spoke_nothing_is_said_of_it(tmp_path: Path) -> None:

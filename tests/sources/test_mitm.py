@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mitmproxy import http
+from mitmproxy.flow import Error
 from mitmproxy.io import FlowReader, tnetstring
 from mitmproxy.test import tflow, tutils
 
@@ -121,6 +122,25 @@ class TestHttp:
     def test_an_old_dump_says_nothing_of_its_mode(self, name: str, ways: set[str | None]) -> None:
         """mitmproxy's converters write ``regular`` into each flow."""
         assert {f["way"] for f in gather(REAL / "mitmproxy" / name).flows} == ways
+
+    @pytest.mark.parametrize(
+        ("tls", "tcp_at", "tls_at", "direction"),
+        [
+            (False, None, None, "undelivered"),  # no connection
+            (True, 1772359200.1, None, "undelivered"),  # its certificate was not trusted
+            (True, 1772359200.1, 1772359200.2, "sent"),  # it did not answer
+            (False, 1772359200.1, None, "sent"),
+        ],
+    )
+    def test_what_the_proxy_could_hand_to_nobody(
+        self, tmp_path: Path, tls: bool, tcp_at: float | None, tls_at: float | None, direction: str
+    ) -> None:
+        made = flow()
+        made.response, made.error = None, Error("no")
+        made.server_conn.tls, made.server_conn.timestamp_tcp_setup = tls, tcp_at
+        made.server_conn.timestamp_tls_setup = tls_at
+        (message,) = read(tmp_path, dump(made)).messages
+        assert message.direction == direction
 
     def test_no_answer(self, tmp_path: Path) -> None:
         made = tflow.tflow(err=True)

@@ -77,7 +77,7 @@ def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
     ):
         if direction != "sent" or flow not in flows or place is None or whose != "app":
             continue
-        if kind not in reference.personal_types and kind in reference.data_types:
+        if not reference.is_personal(kind):
             continue
         if method == "endpoint" and not also and not reference.endpoint_field_verified(endpoint):
             continue

@@ -77,8 +77,8 @@ function show(now) {
     [h.bytes_out, (r) => amount(r.bytes_out), "r nw"], [h.country, (r) => r.places.join(" ")], [h.data_types, types]],
     (r) => r.bytes_out);
   table("what", now.data_types, [[h.data_type, (r) => spaced(r.data_type) + (r.certainty === "low" ? "?" : "")],
-    [h.transmissions, (r) => number(r.transmissions), "r"], [h.country, (r) => r.places.join(" ")],
-    [h.to, (r) => r.operators.join(", ")]], (r) => r.transmissions);
+    [h.messages, (r) => number(r.messages), "r"], [h.country, (r) => r.places.join(" ")],
+    [h.to, (r) => r.operators.join(", ")]], (r) => r.messages);
   table("opaque", now.opaque, [[h.host, (r) => r.host || "–"], [h.count, (r) => number(r.count), "r"],
     [h.cause, (r) => [words.kinds[r.kind] || r.kind, r.cause && spaced(r.cause)].filter(Boolean).join(": ")]]);
   table("marks", [...now.marks].reverse(), [[words.at, (r) => new Date(r.at / 1000).toLocaleTimeString("en-GB")],
