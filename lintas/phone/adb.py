@@ -1,9 +1,8 @@
-"""A phone at the end of adb: found, chosen, asked, and told apart from one that went away.
+"""A phone at the end of adb: chosen, asked, and told apart from one that went away.
 
-The adb server is asked by adbutils, whose wheel carries the program. Every wait ends: a call is bounded by the seconds
-between two pieces of an answer and by the octets of the answer. A phone that goes away in the middle of a call, or
-does not answer, raises PhoneGoneError, whose message is one sentence. What a phone says about itself is foreign text:
-it is cut to a limit and decoded without fail.
+Every wait ends: a call is bounded by the seconds between two pieces of an answer and by the octets of the answer. A
+phone that goes away in the middle of a call, or does not answer, raises PhoneGoneError, whose message is one sentence.
+What a phone says about itself is foreign text: it is cut to a limit and decoded without fail.
 """
 
 from __future__ import annotations
@@ -11,9 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import socket
-import struct
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,26 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analysis.model import InputError
+from lintas.phone.listing import NONE, listed
+from lintas.phone.server import CONNECT, SECONDS, PhoneError, PhoneGoneError, asking, bounded, client, faults, why
+from lintas.phone.shell import ERR, EXIT, MOST, OUT, STATUS, lines, marked, packets, text
 
 if TYPE_CHECKING:
-    from adbutils import AdbClient, AdbConnection, AdbDevice
+    from adbutils import AdbDevice
 
-SECONDS = 20.0
-"""How long a phone may be silent in the middle of an answer."""
-MOST = 16 << 20
-"""Octets of one answer."""
 _HASHING = 120.0
-"""The same while it hashes a file: an app may have gigabytes."""
-_CONNECT = 3.0
-_START = 30.0
-
-
-class PhoneError(InputError):
-    """The phone, or adb, cannot do what was asked. One sentence: what, and what to do."""
-
-
-class PhoneGoneError(PhoneError):
-    """The phone went away, or no longer answers."""
+"""How long a phone may be silent while it hashes a file: an app may have gigabytes."""
 
 
 class Answer(NamedTuple):
@@ -54,79 +39,6 @@ class Answer(NamedTuple):
     @property
     def ok(self) -> bool:
         return self.code == 0
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A phone as the adb server lists it. ``state``: ``device`` where it can be used."""
-
-    serial: str
-    state: str
-    model: str | None = None
-
-    @property
-    def usable(self) -> bool:
-        return self.state == "device"
-
-    @property
-    def advice(self) -> str:
-        """What keeps it from being used, and what to do, in one sentence."""
-        for state, text in _STATES.items():
-            if self.state.startswith(state):
-                return f"The phone {self.serial} {text}"
-        return f"The phone {self.serial} is in the state {self.state!r}; start Android on it and try again."
-
-
-_STATES = {
-    "device": "can be used.",
-    "unauthorized": (
-        "does not trust this computer yet; unlock it and accept the question about USB debugging on its screen. If it "
-        "does not ask, choose 'Revoke USB debugging authorisations' in its developer options and plug it in again."
-    ),
-    "authorizing": "is still being asked whether it trusts this computer; unlock it and accept the question.",
-    "offline": (
-        "is connected and does not answer; unplug it and plug it in again, or switch USB debugging off and on."
-    ),
-    "connecting": "is still being connected; wait a few seconds and try again.",
-    "no permissions": (
-        "may not be opened by this user; on Linux install your distribution's adb udev rules (often the package "
-        "android-sdk-platform-tools-common), then plug it in again."
-    ),
-    "recovery": "is in recovery; restart Android on it.",
-    "sideload": "is in recovery; restart Android on it.",
-    "rescue": "is in rescue mode; restart Android on it.",
-    "bootloader": "is in its bootloader; start Android on it.",
-}
-NONE = (
-    "No phone is connected over adb; switch on USB debugging in its developer options, plug it in, and accept the "
-    "question on its screen. Over Wi-Fi: adb pair, then adb connect ADDRESS:PORT."
-)
-
-
-# ------------------------------------------------------------------------------------------------ finding
-
-
-def listed() -> list[Listed]:
-    """The phones that the adb server knows, in its order. Raises PhoneError where adb cannot be used."""
-    with _server("list the phones"), _client().make_connection(timeout=SECONDS) as c:
-        c.send_command("host:devices-l")
-        c.check_okay()
-        return [found for line in c.read_string_block().splitlines() if (found := _listed(line)) is not None]
-
-
-def _listed(line: str) -> Listed | None:
-    serial, _, rest = line.strip().partition(" ")
-    if not serial or not rest.strip():
-        return None
-    state: list[str] = []
-    model = None
-    for word in rest.split():
-        key, colon, value = word.partition(":")
-        if colon and key in ("usb", "product", "model", "device", "transport_id"):
-            model = value.replace("_", " ") if key == "model" else model
-        else:
-            state.append(word)
-    return Listed(serial, " ".join(state), model)
 
 
 def choose(serial: str | None = None) -> Phone:
@@ -151,9 +63,6 @@ def choose(serial: str | None = None) -> Phone:
     raise PhoneError(found[0].advice if found else NONE)
 
 
-# ------------------------------------------------------------------------------------------------- asking
-
-
 @dataclass
 class Phone:
     """A phone that is asked over adb. Each method raises PhoneGoneError when it went away."""
@@ -165,22 +74,22 @@ class Phone:
         """Run a command in the phone's shell: words, or a text that its shell reads.
 
         ``seconds``: the longest silence; ``most``: octets of the answer, beyond which it is a PhoneError."""
-        text = command if isinstance(command, str) else shlex.join(command)
-        with _calls(self), self._opened(text, seconds) as stream:
+        words = command if isinstance(command, str) else shlex.join(command)
+        with _calls(self), self._opened(words, seconds) as stream:
             out, err = bytearray(), bytearray()
             code = None
             for kind, data in stream:
-                if kind == _EXIT:
+                if kind == EXIT:
                     code = data[0] if data else 255
                     break
-                (err if kind == _ERR else out).extend(data)
+                (err if kind == ERR else out).extend(data)
                 if len(out) + len(err) > most:
                     raise PhoneError(
                         f"The phone {self.serial} answered with more than {most >> 20} MB; it was not used."
                     )
             if code is None:
                 raise EOFError
-        return Answer(code, _text(out), _text(err))
+        return Answer(code, text(out), text(err))
 
     def said(self, command: str | Sequence[str]) -> str:
         """What a command printed, without the spaces around; the empty text where it failed."""
@@ -193,7 +102,7 @@ class Phone:
         with ExitStack() as held:
             with _calls(self):
                 packets = held.enter_context(self._opened(command, seconds, live=True))
-            yield self._each(_lines(data for kind, data in packets if kind == _OUT))
+            yield self._each(lines(data for kind, data in packets if kind == OUT))
 
     def push(self, octets: bytes, path: str, mode: int = 0o644) -> None:
         """Write a file on the phone. Raises PhoneError where the phone would not have it."""
@@ -258,10 +167,10 @@ class Phone:
             return False
         if "restarting" in said:
             # As adb's own program does it: the old connection still answers for a moment.
-            with suppress(*_faults()):
-                _client().wait_for(self.serial, state="disconnect", timeout=_CONNECT)
-        with _server("wait for the phone"):
-            _client().wait_for(self.serial, state="device", timeout=SECONDS)
+            with suppress(*faults()):
+                client().wait_for(self.serial, state="disconnect", timeout=CONNECT)
+        with asking("wait for the phone"):
+            client().wait_for(self.serial, state="device", timeout=SECONDS)
         self.__dict__.pop("root", None)
         return self.root == "adbd"
 
@@ -287,7 +196,7 @@ class Phone:
 
     @property
     def _device(self) -> AdbDevice:
-        return _bounded(self.serial)
+        return bounded(self.serial)
 
     @contextmanager
     def _opened(self, command: str, seconds: float, live: bool = False) -> Iterator[Iterator[tuple[int, bytes]]]:
@@ -295,136 +204,25 @@ class Phone:
         standard error and exit status apart, a last line of ours carries the status; not where the output is wanted
         at once (``live``), of which nothing can be held back until it is known to be no such line."""
         if self._features is None:
-            with _client().make_connection(timeout=SECONDS) as c:
+            with client().make_connection(timeout=SECONDS) as c:
                 c.send_command(f"host-serial:{self.serial}:features")
                 c.check_okay()
                 self._features = frozenset(c.read_string_block().split(","))
-        with _client().make_connection(timeout=seconds) as c:
+        with client().make_connection(timeout=seconds) as c:
             c.send_command(f"host:transport:{self.serial}")
             c.check_okay()
             if "shell_v2" in self._features:
                 c.send_command(f"shell,v2,raw:{command}")
                 c.check_okay()
-                yield _packets(c)
+                yield packets(c)
             elif live:
                 c.send_command(f"shell:{command}")
                 c.check_okay()
-                yield ((_OUT, piece) for piece in iter(lambda: c.recv(1 << 16), b""))
+                yield ((OUT, piece) for piece in iter(lambda: c.recv(1 << 16), b""))
             else:
-                c.send_command(f"shell:({command}\n); s=$?; echo; echo {_STATUS}$s")
+                c.send_command(f"shell:({command}\n); s=$?; echo; echo {STATUS}$s")
                 c.check_okay()
-                yield _marked(c)
-
-
-_OUT, _ERR, _EXIT = 1, 2, 3
-"""Ids of the packets of AOSP's shell_protocol.h."""
-_STATUS = "lintas-status:"
-
-
-def _packets(c: AdbConnection) -> Iterator[tuple[int, bytes]]:
-    while head := c.read(5):
-        if len(head) < 5:
-            raise EOFError
-        kind, size = struct.unpack("<BI", head)
-        if size > MOST:
-            raise EOFError
-        yield kind, c.read_exact(size) if size else b""
-        if kind == _EXIT:
-            return
-
-
-def _marked(c: AdbConnection) -> Iterator[tuple[int, bytes]]:
-    """Standard output up to our last line. A terminal of old phones ends lines with CR LF."""
-    held = b""
-    while piece := c.recv(1 << 16):
-        held += piece.replace(b"\r", b"")
-        if len(held) > 256:
-            yield _OUT, held[:-256]
-            held = held[-256:]
-    before, mark, status = held.rpartition(f"\n{_STATUS}".encode())
-    if not mark or not status.strip().isdigit():
-        raise EOFError
-    yield _OUT, before
-    yield _EXIT, bytes([int(status) & 255])
-
-
-def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    held = b""
-    for piece in pieces:
-        *whole, held = (held + piece).split(b"\n")
-        if len(held) > MOST:
-            raise EOFError
-        for line in whole:
-            yield _text(line)
-    if held:
-        yield _text(held)
-
-
-def _text(octets: bytes | bytearray) -> str:
-    return octets.decode("utf-8", "replace").replace("\r", "")
-
-
-# ------------------------------------------------------------------------------------------------- server
-
-
-def _client() -> AdbClient:
-    """The adb server, started where none runs. It says nothing on our screen."""
-    from adbutils import AdbClient, adb_path
-
-    client = AdbClient(socket_timeout=SECONDS)
-    try:
-        socket.create_connection((client.host, client.port), timeout=_CONNECT).close()
-    except OSError:
-        subprocess.run(  # noqa: S603 - adb's own path
-            [adb_path(), "start-server"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_START,
-            check=False,
-            start_new_session=True,  # a Ctrl-C here is not meant for the server, which others use too
-        )
-    return client
-
-
-def _bounded(serial: str) -> AdbDevice:
-    """adbutils' device, whose waits all end."""
-    from adbutils import AdbDevice
-
-    class Bounded(AdbDevice):  # type: ignore[misc]
-        def open_transport(self, command: str | None = None, timeout: float | None = None) -> AdbConnection:
-            return super().open_transport(command, min(timeout or SECONDS, SECONDS))
-
-    return Bounded(_client(), serial)
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    """What adbutils lets out where the server or the phone is gone, silent, or says what it should not."""
-    from adbutils import AdbError
-
-    return (
-        AdbError,
-        OSError,
-        EOFError,
-        AssertionError,
-        IndexError,
-        ValueError,
-        struct.error,
-        subprocess.SubprocessError,
-    )
-
-
-@contextmanager
-def _server(what: str) -> Iterator[None]:
-    """Round a question to the adb server itself."""
-    try:
-        yield
-    except InputError:
-        raise
-    except _faults() as error:
-        raise PhoneError(
-            f"adb cannot {what} ({_why(error)}); see that adb runs on this computer, or set ADBUTILS_ADB_PATH to it."
-        ) from error
+                yield marked(c)
 
 
 @contextmanager
@@ -434,21 +232,16 @@ def _calls(phone: Phone, what: str | None = None) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except _faults() as error:
+    except faults() as error:
         from adbutils import AdbError, AdbTimeout
 
         refused = isinstance(error, AdbError) and not isinstance(error, AdbTimeout)
         if refused and phone.is_there():
-            raise PhoneError(f"The phone {phone.serial} would not {what or 'do it'} ({_why(error)}).") from error
+            raise PhoneError(f"The phone {phone.serial} would not {what or 'do it'} ({why(error)}).") from error
         raise PhoneGoneError(
             f"The phone {phone.serial} went away or no longer answers; what was captured until then is kept. "
             "Plug it in again and unlock it."
         ) from error
-
-
-def _why(error: Exception) -> str:
-    text = " ".join(str(error.args[0] if error.args else error).split())
-    return "".join(c if c.isprintable() else "?" for c in text)[:200] or type(error).__name__
 
 
 def attempt[T](call: Callable[..., T], *words: Any) -> T | None:

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 from analysis.folder import Apk
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
+from lintas.phone.server import PhoneError
 
 USER_STORE_SINCE = 24
 """API level of Android 7, from which an app trusts no certificate of the user's unless it says so: Android developers,

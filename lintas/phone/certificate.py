@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Literal
 
 from analysis.model import InputError
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
 from lintas.phone.memory import Memory, key_of
+from lintas.phone.server import PhoneError
 
 SYSTEM = "/system/etc/security/cacerts"
 CONSCRYPT = "/apex/com.android.conscrypt/cacerts"

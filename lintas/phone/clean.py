@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lintas.phone import proxy
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
 from lintas.phone.memory import USES, Memory, key_of
+from lintas.phone.server import PhoneError
 
 BUSY = "A run of Lintas still uses this phone; what it changed is put back at its end."
 _CERTIFICATE = (

@@ -39,7 +39,7 @@ def main_options(context: typer.Context) -> None:
 def list_phones(as_json: Json = False) -> None:
     """Say which phones are connected, and what to do about those that cannot be used."""
     with guarded():
-        from lintas.phone.adb import NONE, listed
+        from lintas.phone.listing import NONE, listed
 
         found = listed()
         if as_json:
@@ -256,11 +256,11 @@ def certificate(
 def clean(serial: Serial = None, as_json: Json = False) -> None:
     """Put back what captures changed on the phone, and say how to remove the certificate and the tunnel."""
     with guarded():
-        from lintas.phone.adb import PhoneError
         from lintas.phone.adb import choose as find
         from lintas.phone.clean import BY_HAND
         from lintas.phone.clean import clean as put_back
         from lintas.phone.memory import remembered
+        from lintas.phone.server import PhoneError
 
         done: list[str] = []
         problem: PhoneError | None = None

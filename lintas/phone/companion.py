@@ -14,9 +14,10 @@ from typing import Any
 
 from analysis.model import InputError
 from lintas.phone import about, identity, proxy
-from lintas.phone.adb import Phone, PhoneGoneError
+from lintas.phone.adb import Phone
 from lintas.phone.apps import facts
 from lintas.phone.screen import Screen
+from lintas.phone.server import PhoneGoneError
 from lintas.phone.watch import Event, Watch
 
 _END = object()

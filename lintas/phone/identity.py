@@ -21,9 +21,10 @@ from pathlib import Path
 import yaml
 
 from analysis.model import InputError, Secret
-from lintas.phone.adb import Phone, PhoneError, PhoneGoneError
+from lintas.phone.adb import Phone
 from lintas.phone.apps import check_package
 from lintas.phone.memory import is_anybodys
+from lintas.phone.server import PhoneError, PhoneGoneError
 
 PERSONA = "persona.yaml"
 SSAID_SINCE = 26

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
+from lintas.phone.server import PhoneError
 
 FORMAT = 1
 USES = ("proxy", "screen")

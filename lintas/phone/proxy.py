@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from analysis.model import InputError
-from lintas.phone.adb import Phone, PhoneError, PhoneGoneError
+from lintas.phone.adb import Phone
 from lintas.phone.memory import Memory, key_of
+from lintas.phone.server import PhoneError, PhoneGoneError
 
 SETTINGS = (
     "http_proxy",

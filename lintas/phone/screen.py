@@ -18,8 +18,9 @@ from typing import Any
 
 from analysis.folder import unused
 from analysis.model import InputError
-from lintas.phone.adb import Phone, PhoneError, PhoneGoneError
+from lintas.phone.adb import Phone
 from lintas.phone.memory import Memory, key_of
+from lintas.phone.server import PhoneError, PhoneGoneError
 
 LONGEST = 180
 """Seconds of one video: the most that ``screenrecord`` takes without being asked again."""

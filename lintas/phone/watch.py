@@ -16,8 +16,9 @@ from typing import Any
 
 from analysis.model import InputError
 from lintas.phone import front, sockets
-from lintas.phone.adb import Phone, PhoneError, attempt
+from lintas.phone.adb import Phone, attempt
 from lintas.phone.apps import uids
+from lintas.phone.server import PhoneError
 
 Event = Callable[..., Any]
 """Called as ``event(type, at=microseconds, **keys)``, like ``Writing.event``."""

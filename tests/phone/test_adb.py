@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lintas.phone import adb
-from lintas.phone.adb import NONE, Listed, Phone, PhoneError, PhoneGoneError, choose, listed
+from lintas.phone import listing
+from lintas.phone.adb import Phone, choose
+from lintas.phone.listing import NONE, Listed, listed
+from lintas.phone.server import PhoneError, PhoneGoneError
 from tests.phone.device import FakePhone, Server, until
 
 
@@ -56,7 +58,7 @@ DENIED = (
     ],
 )
 def test_a_phone_that_cannot_be_used_is_told_with_what_to_do(line: str, state: str, words: str) -> None:
-    found = adb._listed(line)
+    found = listing._listed(line)
     assert found is not None
     assert found.state == state
     assert not found.usable
@@ -65,9 +67,11 @@ def test_a_phone_that_cannot_be_used_is_told_with_what_to_do(line: str, state: s
 
 
 def test_a_list_that_is_none_gives_no_phone() -> None:
-    assert adb._listed("") is None
-    assert adb._listed("List") is None
-    assert adb._listed("x device product:a model:Pixel_8a device:b transport_id:1") == Listed("x", "device", "Pixel 8a")
+    assert listing._listed("") is None
+    assert listing._listed("List") is None
+    assert listing._listed("x device product:a model:Pixel_8a device:b transport_id:1") == Listed(
+        "x", "device", "Pixel 8a"
+    )
 
 
 @pytest.mark.parametrize("features", ["shell_v2,cmd", "cmd"])

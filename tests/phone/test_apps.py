@@ -8,7 +8,7 @@ import pytest
 
 from analysis.folder import Manifest
 from lintas.phone import about
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
 from lintas.phone.apps import (
     Installed,
     facts,
@@ -19,6 +19,7 @@ from lintas.phone.apps import (
     uids,
     user_certificates,
 )
+from lintas.phone.server import PhoneError
 from tests.phone.device import FakePhone
 from tests.phone.shapes import (
     PACKAGE_9_UPDATED_SYSTEM,

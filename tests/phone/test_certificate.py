@@ -16,8 +16,9 @@ from cryptography.x509.oid import NameOID
 
 from analysis.model import InputError
 from lintas.phone import certificate
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
 from lintas.phone.certificate import by_user, in_system, install, load
+from lintas.phone.server import PhoneError
 from tests.phone.device import FakePhone
 
 DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from lintas.phone import proxy
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
 from lintas.phone.memory import Memory, key_of, remembered, state_folder
 from lintas.phone.proxy import proxied, recover, set_proxy
+from lintas.phone.server import PhoneError
 from tests.phone.device import FakePhone, Server, until
 
 BEFORE = [

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lintas.phone.adb import Phone, PhoneError
+from lintas.phone.adb import Phone
 from lintas.phone.clean import clean
 from lintas.phone.memory import remembered
 from lintas.phone.screen import Screen
+from lintas.phone.server import PhoneError
 from tests.phone.device import FakePhone, Server, until
 from tests.phone.test_watch import Events
 
