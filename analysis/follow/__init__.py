@@ -190,6 +190,7 @@ def follow(follower: Follower, say: Say, wait: Wait, interval: float = INTERVAL,
                     waiting = None
                 elif not last:
                     wait_for("no_flows")
+                del found  # or its tables would stand beside those of the next look
             else:
                 began = time.monotonic()
         except BrokenPipeError:

@@ -58,7 +58,8 @@ class _Flow:
     key: Key
     exchange: Key | None
     row: dict[str, Any] | None = None
-    about: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
+    """What its messages say of the request that it began with."""
     seen: dict[str, Indexes] = field(default_factory=lambda: {"sent": Indexes(), "received": Indexes()})
     missing: int = 0
     missing_count: int = 0
@@ -87,11 +88,11 @@ class _Reader:
             done = line.done
             if line.torn and not self.options.sealed:
                 break
+            rows = len(self.rows)
             message = self._line(line, number)
             understood += line.value is not None
-            flow = (line.value or {}).get("flow")
-            if isinstance(flow, str):
-                batches.name(line.number, flow)
+            if line.value is not None and (message is not None or len(self.rows) > rows):
+                batches.name(line.number, line.value["flow"])
             if message is not None:
                 number += 1
                 batches.add(None, [message])
@@ -169,10 +170,10 @@ class _Reader:
             body=body,
             size=found.size,
             origin=Origin(self.source, (line.number,), found.kind, 0, len(body)),
-            method=word(about.get("method")),
-            scheme=word(about.get("scheme")),
-            host=word(about.get("host")).lower(),
-            target=valid(about["target"]) if isinstance(about.get("target"), str) else "",
+            method=about.get("method", ""),
+            scheme=about.get("scheme", ""),
+            host=about.get("host", "").lower(),
+            target=about.get("target", ""),
             cut=missing > 0 or found.damaged,
         )
 
@@ -180,20 +181,20 @@ class _Reader:
         """The flow that a line speaks of: the dump's, or one of this file's own."""
         flow = self.flows.get(value["flow"])
         if flow is not None:
-            if not flow.about:
-                flow.about = value
+            flow.about = flow.about or _about(value)
             return flow
         in_dump = self.dump.flows.get(value["flow"])
         name = conversation_in(value)
         if in_dump is not None:
-            flow = _Flow(in_dump[0], in_dump[1], None, value)
+            flow = _Flow(in_dump[0], in_dump[1])
         elif name in self.dump.conversations:
-            flow = _Flow(self.dump.conversations[name], None, None, value)
+            flow = _Flow(self.dump.conversations[name], None)
         elif name in self.rows:
-            flow = _Flow(self.rows[name].key, None, self.rows[name].row, value)
+            flow = _Flow(self.rows[name].key, None, self.rows[name].row)
         else:
-            flow = _Flow(Key(self.source, len(self.rows)), None, self._new_row(value, line), value)
+            flow = _Flow(Key(self.source, len(self.rows)), None, self._new_row(value, line))
             self.rows[name] = flow
+        flow.about = _about(value)
         self.flows[value["flow"]] = flow
         return flow
 
@@ -234,6 +235,14 @@ class _Reader:
         for first in self.rows.values():
             assert first.row is not None
             yield _whole(first.row, shared[first.row["unit"]])
+
+
+def _about(value: dict[str, Any]) -> dict[str, str]:
+    """Of a line what is kept as long as its flow: no message's octets."""
+    said = {name: word(value.get(name)) for name in ("method", "scheme", "host")}
+    target = value.get("target")
+    said["target"] = valid(target) if isinstance(target, str) else ""
+    return {name: text for name, text in said.items() if text}
 
 
 def _whole(row: dict[str, Any], flows: list[_Flow]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mitmproxy.test import tflow
 
 from analysis.model import InputError, Key
 from analysis.sources import Options, mitm_flows
+from analysis.sources.identify import open_source
 from tests.road import ROOT
 from tests.sources.made import Seen, check_laws, dump, event_lines, gather, json_lines
 
@@ -356,3 +357,17 @@ def test_a_journal_of_a_flow_behind_one_that_cannot_be_read(tmp_path: Path) -> N
     gather(path, options)
     assert options.found[path] == mitm_flows.survey(path, path.name, Options())
     assert options.found[path].flows["f1"] == (Key("flows.mitm", 1), Key("flows.mitm", 1))
+
+
+def test_what_is_held_does_not_grow_with_the_progress_of_a_stream(tmp_path: Path) -> None:
+    """Nor with a message that stands before the line that says what its flow is."""
+    path = tmp_path / "messages.jsonl"
+    line = {"type": "progress", "flow": "f1", "at": AT, "direction": "received"}
+    lines = [message("f1", "sent", 0, b"x" * 900), opened("f1", host="api.example")]
+    lines += [{**line, "bytes": n} for n in range(5000)]
+    path.write_bytes(json_lines(*lines, message("f1", "sent", 1, b"y")))
+    _, batches = open_source(path, path.name, Options())
+    held = list(batches)
+    assert [i for b in held for i in b.ids] == [(0, "f1"), (5002, "f1")]
+    assert [m.host for b in held for m in b.messages] == ["", "api.example"]
+    assert [f["bytes_in"] for b in held if b.flows is not None for f in b.flows.to_pylist()] == [4999]
