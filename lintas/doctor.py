@@ -36,6 +36,7 @@ def examine() -> list[dict[str, Any]]:
     checks.append(_scan())
     checks.append(_reference())
     checks.append(_capture())
+    checks.append(_adb())
     free = shutil.disk_usage(".").free
     checks.append(_check("disk", free > 1 << 30, f"{free / 1e9:.1f} GB free here", "less than 1 GB is free here"))
     checks.append(_check("cores", True, f"{os.cpu_count()} to read with", ""))
@@ -95,6 +96,13 @@ def _capture() -> dict[str, Any]:
     ports = f"taken now: {', '.join(taken)}" if taken else "its usual ports are free"
     where = "this machine's loopback alone" if address.is_loopback else str(address)
     return _check("capture", True, f"would listen at {where}; {ports}", "")
+
+
+def _adb() -> dict[str, Any]:
+    from lintas.phone.check import adb
+
+    ok, text = adb()
+    return _check("adb", ok, text, text)
 
 
 def print_checks(checks: list[dict[str, Any]]) -> None:

@@ -18,15 +18,15 @@ def adb() -> tuple[bool, str]:
     """Whether there is an adb that runs, and what it found, or what to do. Never raises."""
     try:
         from adbutils import AdbClient, adb_path
-    except ImportError as error:
-        return False, f"{_NEEDED} ({error}); install Lintas again"
-    try:
+
         said = subprocess.run(  # noqa: S603 - adb's own path
             [adb_path(), "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=True
         ).stdout.decode("utf-8", "replace")
         numbers = [line.partition(" ")[2] for line in said.splitlines() if line.startswith("Version ")]
         client = AdbClient(socket_timeout=_SECONDS)
         place = (client.host, client.port)
+    except ImportError as error:
+        return False, f"{_NEEDED} ({error}); install Lintas again"
     except faults() as error:
         return False, f"{_NEEDED}: it does not run ({why(error)}); install adb, or set ADBUTILS_ADB_PATH to it"
     version = f"adb {''.join(c for c in numbers[0] if c.isprintable())[:40]}" if numbers else "adb"

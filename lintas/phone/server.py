@@ -21,6 +21,16 @@ SECONDS = 20.0
 CONNECT = 3.0
 """How long the server may take to answer a call at all."""
 _START = 30.0
+_OTHERS: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    AssertionError,
+    ImportError,
+    IndexError,
+    ValueError,
+    struct.error,
+    subprocess.SubprocessError,
+)
 
 
 class PhoneError(InputError):
@@ -64,18 +74,12 @@ def bounded(serial: str) -> AdbDevice:
 
 def faults() -> tuple[type[Exception], ...]:
     """What adbutils lets out where the server or the phone is gone, silent, or says what it should not."""
-    from adbutils import AdbError
-
-    return (
-        AdbError,
-        OSError,
-        EOFError,
-        AssertionError,
-        IndexError,
-        ValueError,
-        struct.error,
-        subprocess.SubprocessError,
-    )
+    try:
+        from adbutils import AdbError
+    except (ImportError, ValueError):
+        # Its import already reads the environment; what cannot be imported lets nothing out.
+        return _OTHERS
+    return (AdbError, *_OTHERS)
 
 
 @contextmanager

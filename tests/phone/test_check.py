@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lintas.phone.check import adb
+from tests.lintas.command import lintas
 from tests.phone.device import FakePhone
 
 
@@ -46,6 +47,14 @@ def test_an_adb_that_does_not_run_is_told_with_what_to_do(
     assert "\n" not in text
 
 
-def test_a_port_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("doctor",), ("phone", "list"), ("phone", "apps")])
+def test_a_port_that_is_no_number_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """In a process of its own: the library reads it when it is imported."""
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "many")
-    assert not adb()[0]
+    done = lintas(*words, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "ADBUTILS_ADB_PATH" in done.stdout + done.stderr
