@@ -32,6 +32,8 @@ _PROXY = frozenset({"mitmproxy", "messages", "events"})
 """Kinds of sources that a proxy writes: its certificate is what was taken or refused."""
 _AGAIN = 2
 """Connections closed behind the handshake from which on that is probably a refusal: one may be in reserve."""
+_OF_THE_SERVER = ("server_certificate", "server_tls_failed")
+"""Causes that lie between proxy and server: the phone refused nothing."""
 _STRENGTH = ("pinned", "ca_refused", "probable_pin", "probable_refusal")
 
 
@@ -75,7 +77,8 @@ def gather(tables: Tables, manifest: Manifest) -> pa.Table:
     7. Connections closed behind the handshake, again and to a host that was never opened, are a ``probable_pin`` on the
     same grounds, and without them a ``probable_refusal``: there are clients that look behind the handshake whether they
     know the issuer at all. QUIC is never a refusal of the host."""
-    rows = _flows(tables)
+    every = _flows(tables)
+    rows = [row for row in every if row["same_as"] is None]
     capture = _look(rows, tables, manifest)
     proven = manifest.opened_by == "system_certificate" or manifest.device.by_system is True
     made = []
@@ -86,11 +89,15 @@ def gather(tables: Tables, manifest: Manifest) -> pa.Table:
             if kind in _STRENGTH:
                 kinds[row["host"] or ""].append((kind, row))
             made.append((row, part, kind))
+    # What the dump tells of such a connection counts in its stead, and does not know why.
+    for row in every:
+        for part in row["unread"] or ():
+            if part["cause"] in _OF_THE_SERVER:
+                kinds[row["host"] or ""].append((part["cause"], row))
     return TABLES["opaque"].from_rows(
         {
             "flow": row["flow"],
-            "kind": _behind(row, part, kind, kinds),
-            "cause": part["cause"],
+            **dict(zip(("kind", "cause"), _behind(row, part, kind, kinds), strict=True)),
             "host": row["host"],
             "destination": row["destination"],
             "bytes": part["bytes"] or 0,
@@ -102,7 +109,7 @@ def gather(tables: Tables, manifest: Manifest) -> pa.Table:
 
 
 def _flows(tables: Tables) -> list[dict[str, Any]]:
-    """The flows that count, with what is needed here. Times are microseconds."""
+    """The flows with what is needed here, also those that do not count. Times are microseconds."""
     wanted = (
         *("flow", "source", "same_as", "app", "app_from", "whose", "transport", "src", "dst", "host", "first", "tls"),
         *("decrypted", "unread", "destination", "origin", "bytes_out", "bytes_in", "bytes_read"),
@@ -110,7 +117,8 @@ def _flows(tables: Tables) -> list[dict[str, Any]]:
     flows = tables["flows"].select(wanted)
     index = flows.schema.get_field_index("first")
     flows = flows.set_column(index, "first", flows["first"].cast(pa.int64()))
-    return [row for row in flows.to_pylist() if row["same_as"] is None]
+    rows: list[dict[str, Any]] = flows.to_pylist()
+    return rows
 
 
 def _look(rows: Iterable[dict[str, Any]], tables: Tables, manifest: Manifest) -> _Capture:
@@ -180,16 +188,19 @@ def _behind(
     part: Mapping[str, Any],
     kind: str,
     kinds: Mapping[str, list[tuple[str, Mapping[str, Any]]]],
-) -> str:
-    """What was passed through because the host had refused stayed closed for that reason."""
+) -> tuple[str, str | None]:
+    """Kind and cause: what was passed through because the phone, or the server, had refused the proxy stayed closed
+    for that reason."""
     if kind not in ("relayed", "sealed") or part["cause"] != "passed_through":
-        return kind
+        return kind, part["cause"]
     refused = {
         k
         for k, r in kinds.get(row["host"] or "", ())
         if _could_be(r["app"], row["app"]) and _could_be(r["src"], row["src"])
     }
-    return next((k for k in _STRENGTH if k in refused), "relayed")
+    if by_phone := [k for k in _STRENGTH if k in refused]:
+        return by_phone[0], part["cause"]
+    return "relayed", next((cause for cause in _OF_THE_SERVER if cause in refused), part["cause"])
 
 
 def octets_by_kind(opaque: pa.Table) -> dict[str, int]:
@@ -229,7 +240,7 @@ def readable(tables: Tables, manifest: Manifest) -> pa.Table:
         if scheme == "https":
             secure.add(flow)
     shares: dict[tuple[str | None, str | None, str | None], _Share] = defaultdict(_Share)
-    for row in _flows(tables):
+    for row in (row for row in _flows(tables) if row["same_as"] is None):
         octets = (row["bytes_out"] or 0) + (row["bytes_in"] or 0)
         if row["flow"] in nothing or not (octets or row["flow"] in spoke):
             continue

@@ -36,6 +36,17 @@ def kinds(*flows: dict[str, Any], manifest: Manifest | None = None) -> list[Any]
     return rows(made, "flow", "kind")
 
 
+def test_what_is_passed_through_for_the_servers_sake_says_so() -> None:
+    """Also where the dump tells of the refused connections too, and counts in their stead."""
+    refused = signal(1, "server_certificate", octets=0, same_as=0)
+    passed = signal(2, "passed_through", "relayed")
+    made = opaque.gather(tables(sources=events(), flows=[opened(0), refused, passed]), Manifest())
+    assert rows(made, "flow", "kind", "cause") == [(2, "relayed", "server_certificate")]
+    elsewhere = signal(1, "server_certificate", octets=0, same_as=0, src="10.0.0.9")
+    made = opaque.gather(tables(sources=events(), flows=[opened(0), elsewhere, passed]), Manifest())
+    assert rows(made, "flow", "kind", "cause") == [(2, "relayed", "passed_through")]
+
+
 # ------------------------------------------------------------------------------------------------------ pinned
 
 
