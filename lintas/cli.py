@@ -241,7 +241,7 @@ def capture(
             )
         )
         if code:
-            raise typer.Exit(code)
+            raise SystemExit(code)
 
 
 @app.command(epilog="Example: lintas report audits/demo-shop")
@@ -277,7 +277,7 @@ def show(
             print_found(found)
 
 
-@app.command(epilog="Example: lintas doctor")
+@app.command(epilog="Example: lintas doctor\n\nExit codes: 0 all is there; 1 something is missing.")
 def doctor(as_json: Json = False) -> None:
     """Check this installation: Python, libraries, reference data, what it can read and draw."""
     with guarded():
@@ -286,7 +286,7 @@ def doctor(as_json: Json = False) -> None:
         checks = examine()
         emit(checks) if as_json else print_checks(checks)
         if any(not c["ok"] for c in checks):
-            raise typer.Exit(1)
+            raise SystemExit(1)
 
 
 def _report(folder: Path, out: Path | None = None) -> Path:

@@ -9,6 +9,7 @@ from analysis.audit import asked_country, asked_vantage
 from analysis.folder import Vantage
 from analysis.model import InputError
 from lintas.capture import settings, words
+from lintas.capture.outlet import EndedError
 
 
 class Answers:
@@ -48,7 +49,12 @@ class Answers:
         before = getattr(self._kept, name)
         while True:
             suffix = f" [{before}]" if before else ""
-            said = input(f"{words.QUESTIONS[name]}{suffix}: ").strip() or before or ""
+            try:
+                said = input(f"{words.QUESTIONS[name]}{suffix}: ").strip() or before or ""
+            except EOFError:
+                # Ctrl-D, or a terminal that is gone.
+                print()
+                raise EndedError("SIGINT") from None
             if not said:
                 return ""
             try:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -63,8 +64,7 @@ def make(private: Path, capture: str) -> Authority:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name(
         [
-            # RFC 5280, appendix A.1: a common name has 64 characters at most.
-            x509.NameAttribute(NameOID.COMMON_NAME, f"Lintas test {capture}"[:64]),
+            x509.NameAttribute(NameOID.COMMON_NAME, _common_name(capture)),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lintas"),
         ]
     )
@@ -105,9 +105,25 @@ def make(private: Path, capture: str) -> Authority:
     return Authority(private / _CERTIFICATE, certificate)
 
 
+def _common_name(capture: str) -> str:
+    """RFC 5280, appendix A.1: 64 characters at most, which libraries count as octets. A folder may be named with what
+    no phone can show."""
+    shown = "".join(c if c.isprintable() else "?" for c in f"Lintas test {capture}")
+    return shown.encode()[:64].decode(errors="ignore")
+
+
 def take(private: Path, earlier: Path) -> Authority:
     """The authority of an earlier capture, whose ``.private`` is ``earlier``, for this one too: the phone has it
-    already. Raises InputError when it is not there, cannot be read or is no longer valid."""
+    already. Raises InputError as ``read`` does, and OSError."""
+    raw, certificate = read(earlier)
+    write_private(private / _KEY, raw)
+    write_private(private / _CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))
+    return Authority(private / _CERTIFICATE, certificate)
+
+
+def read(earlier: Path) -> tuple[bytes, x509.Certificate]:
+    """The file of an authority in ``earlier``, and its certificate. Raises InputError when it is not there, cannot be
+    read or is no longer valid."""
     try:
         raw = (earlier / _KEY).read_bytes()
         key = serialization.load_pem_private_key(raw, None)
@@ -117,7 +133,7 @@ def take(private: Path, earlier: Path) -> Authority:
             f"The certificate of {earlier.parent} cannot be read ({error.strerror}: {earlier / _KEY}); "
             "name a capture that Lintas made, or leave --same-keys out to make new ones."
         ) from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InputError(
             f"{earlier / _KEY} holds no key and certificate; leave --same-keys out to make new ones."
         ) from error
@@ -128,10 +144,7 @@ def take(private: Path, earlier: Path) -> Authority:
             f"The certificate of {earlier.parent} ended on {certificate.not_valid_after_utc:%Y-%m-%d}; leave "
             "--same-keys out to make a new one, and install that on the phone."
         )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    write_private(private / _KEY, raw)
-    write_private(private / _CERTIFICATE, pem)
-    return Authority(private / _CERTIFICATE, certificate)
+    return raw, certificate
 
 
 def write_private(place: Path, octets: bytes) -> None:

@@ -88,17 +88,25 @@ def disk(folder: Path) -> Check:
     return Check("disk", True if free >= LITTLE else None, f"{free / 1e9:.1f} GB free")
 
 
-def new_folder(folder: Path) -> None:
-    """Raises InputError when the folder holds something already, or cannot be made."""
+def free_folder(folder: Path) -> None:
+    """Raises InputError when the folder holds something already."""
     try:
         held = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; name another folder.")
-        recorded = [name for name in held if name in (DUMP, JOURNAL, EVENTS, MANIFEST)]
-        if recorded:
-            raise InputError(f"{folder} holds a recording already ({recorded[0]}); name a new one.")
-        if held:
-            raise InputError(f"{folder} is not empty ({held[0]}); name a new folder.")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}); name another with --out.") from error
+    recorded = [name for name in held if name in (DUMP, JOURNAL, EVENTS, MANIFEST)]
+    if recorded:
+        raise InputError(f"{folder} holds a recording already ({recorded[0]}); name a new one.")
+    if held:
+        raise InputError(f"{folder} is not empty ({held[0]}); name a new folder.")
+
+
+def new_folder(folder: Path) -> None:
+    """Make it, for this user alone. Raises InputError when it holds something already, or cannot be made."""
+    free_folder(folder)
+    try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
     except OSError as error:

@@ -20,7 +20,8 @@ from typing import IO, Any
 from analysis.folder.programs import FOLLOW, start
 
 Lines = queue.SimpleQueue[tuple[str, dict[str, Any]]]
-"""Who says it and what: a line of a program, or ``{"type": "gone", "code": …, "text": …}`` at its end."""
+"""Who says it and what: a line of a program, or ``{"type": "gone", "code": …, "how": …, "text": …}`` at its
+end: ``how`` it ended, and its last words."""
 
 
 class Child:
@@ -33,6 +34,7 @@ class Child:
         self.name = name
         self._lines = lines
         self._last_words = ""
+        self._is_left = self._is_read = False
         self._saying = threading.Lock()
         self._process = start(*command, stdin=subprocess.PIPE)
         assert self._process.stdout is not None
@@ -53,6 +55,24 @@ class Child:
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
+
+    def is_read(self) -> bool:
+        """Whether all that it said is in the queue."""
+        return self._is_read
+
+    def how(self) -> str:
+        """How it ended, in a few words."""
+        code = self._process.poll()
+        if code is None:
+            return "it did not end"
+        try:
+            return f"ended by {signal.Signals(-code).name}" if code < 0 else f"code {code}"
+        except ValueError:
+            return f"code {code}"
+
+    def leave(self) -> None:
+        """It goes on by itself: ``stop`` ends it no more."""
+        self._is_left = True
 
     def say(self, **line: Any) -> None:
         """A line for the program; without effect where it has ended. May be called from any thread."""
@@ -77,6 +97,8 @@ class Child:
 
     def stop(self, seconds: float = 5.0) -> None:
         """End it: by asking, and where that does not help, at once."""
+        if self._is_left:
+            return
         self.close()
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not self.is_alive():
@@ -95,7 +117,9 @@ class Child:
                     self._lines.put((self.name, value))
         code = self._process.wait()
         self._errors.join(2)
-        self._lines.put((self.name, {"type": "gone", "code": code, "text": self._last_words or f"code {code}"}))
+        said = {"type": "gone", "code": code, "how": self.how(), "text": self._last_words or self.how()}
+        self._lines.put((self.name, said))
+        self._is_read = True
 
     def _read_errors(self, stream: IO[bytes]) -> None:
         for raw in stream:

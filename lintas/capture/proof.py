@@ -31,12 +31,13 @@ def prove(certificate: Path, proxy: tuple[str, int]) -> int:
 
     Raises InputError when no answer came back."""
     word = secrets.token_hex(16)
+    context = _server_context(certificate.parent)
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         server.settimeout(_PATIENCE)
         seen: list[str] = []
-        thread = threading.Thread(target=_serve, args=(server, seen), daemon=True)
+        thread = threading.Thread(target=_serve, args=(server, context, seen), daemon=True)
         thread.start()
         try:
             answer = _ask(certificate, proxy, server.getsockname()[1], word)
@@ -63,13 +64,22 @@ def _ask(certificate: Path, proxy: tuple[str, int], port: int, word: str) -> str
     return b"".join(pieces).decode("latin-1")
 
 
-def _serve(server: socket.socket, seen: list[str]) -> None:
+def _server_context(place: Path) -> ssl.SSLContext:
+    """The TLS of the server. Its key is in a file of ``place`` for that long, since no library takes it otherwise."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".proof-", dir=place) as file:
+            file.write(_own_certificate())
+            file.flush()
+            context.load_cert_chain(file.name)
+    except OSError as error:
+        raise InputError(f"{place} cannot be written ({error.strerror}); name another place with --out.") from error
+    return context
+
+
+def _serve(server: socket.socket, context: ssl.SSLContext, seen: list[str]) -> None:
     """Answer one request with its own path."""
-    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(prefix="lintas-proof-") as file:
-        file.write(_own_certificate())
-        file.flush()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file.name)
+    with contextlib.suppress(OSError, IndexError):
         plain, _ = server.accept()
         plain.settimeout(_PATIENCE)
         with context.wrap_socket(plain, server_side=True) as secure:

@@ -24,6 +24,7 @@ import ipaddress
 import json
 import logging
 import os
+import select
 import signal
 import stat
 import sys
@@ -96,14 +97,34 @@ class _Errors(logging.Handler):
 
 
 class _Lines(logging.Handler):
-    """Warnings as lines on standard error."""
+    """Warnings as lines on standard error, which wait for no reader either: one that was stopped (Ctrl-Z) would stop
+    the phone's traffic. What nobody took is counted, and told with the next."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._dropped = 0
+        _unblock(2)
 
     def emit(self, record: logging.LogRecord) -> None:
         text = " ".join(record.getMessage().split())
         if record.exc_info and record.exc_info[1] is not None:
             text += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
-        with contextlib.suppress(OSError):
-            print(f"{record.levelname.lower()}: {text}", file=sys.stderr, flush=True)
+        if self._dropped:
+            text += f" ({self._dropped} lines before it were not taken)"
+        # As long as a pipe takes whole or not at all (PIPE_BUF of POSIX is at least 512, Linux has 4096).
+        line = f"{record.levelname.lower()}: {text}".encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n"
+        try:
+            os.write(2, line)
+            self._dropped = 0
+        except OSError:
+            self._dropped += 1
+
+
+def _unblock(fd: int) -> None:
+    with contextlib.suppress(OSError):
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            os.set_blocking(fd, False)
 
 
 class Speaker:
@@ -112,9 +133,7 @@ class Speaker:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._unsent = b""
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
-            os.set_blocking(fd, False)
+        _unblock(fd)
 
     def __call__(self, type: str, **keys: Any) -> None:  # noqa: A002 - the key's own name
         if type == "status" and len(self._unsent) > _UNSENT:

@@ -71,7 +71,8 @@ class Setup:
             made.append((group[0], text))
         return made
 
-    def _configuration(self) -> str | None:
+    def configuration(self) -> str | None:
+        """What the phone's tunnel takes; None where there is no tunnel."""
         for mode in self.modes:
             if mode.kind == "wireguard" and mode.port is not None:
                 return self.tunnel.configuration((self.reached(), mode.port), self.only_app)
@@ -92,7 +93,7 @@ class Setup:
 
         setup: list[dict[str, Any]] = []
         for mode, text in self._ways():
-            configuration = self._configuration() if mode.kind == "wireguard" else None
+            configuration = self.configuration() if mode.kind == "wireguard" else None
             texts = [words.ONLY_APP.format(package=self.only_app)] if self.only_app else []
             setup.append(
                 {
@@ -131,9 +132,9 @@ class Setup:
             print(f"{sign}{check.name:<9}{printable(check.text)}")
         print(f"ok   {'proof':<9}{words.PROVEN.format(ms=proven_ms)}")
         for text in self.warnings:
-            print(f"NOTE {'open':<9}{text}")
+            print(f"NOTE {printable(text)}")
         labelled([*self.answers.lines(), ("folder", str(self.folder))], label_width=14)
-        configuration = self._configuration()
+        configuration = self.configuration()
         if configuration is not None:
             write_private(self.folder / PRIVATE / tunnel.CLIENT_FILE, configuration.encode())
         for mode, text in self._ways():

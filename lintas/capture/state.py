@@ -11,7 +11,7 @@ from typing import Any
 from lintas.capture import words
 
 _READ = 3
-"""Apps of which it is told how much of them was read."""
+"""Apps of which it is told how much of them was read, and devices that are named."""
 _KEPT = 200
 """Warnings and marks that are remembered for the view."""
 
@@ -31,6 +31,8 @@ class State:
     warnings: list[str] = field(default_factory=list)
     ended: bool = False
     follower_gone: str | None = None
+    warned: int = 0
+    """Warnings so far, also those that are no longer remembered."""
     _counts: dict[str, Any] = field(default_factory=dict)
     _look: dict[str, Any] = field(default_factory=dict)
     _behind: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class State:
     def warn(self, text: str) -> None:
         if text not in self.warnings[-5:]:
             self.warnings = [*self.warnings, text][-_KEPT:]
+            self.warned += 1
 
     def mark(self, at: int, phase: str | None = None, note: str | None = None) -> None:
         """The auditor began a phase, or set a mark of his own."""
@@ -101,6 +104,7 @@ class State:
             "standing": self._standing(),
             "trouble": self.trouble,
             "warnings": self.warnings,
+            "warned": self.warned,
             "requests": counts.get("requests", 0),
             "flows": counts.get("flows", 0),
             "messages": counts.get("messages", 0),
@@ -139,7 +143,9 @@ class State:
             at = time.strftime("%H:%M:%S", time.localtime(last["at"] / 1e6))
             return words.FIRST.format(client=last["client"], host=last["first"], at=at)
         if self.devices:
-            return words.CONNECTED.format(client=", ".join(self.devices))
+            named = [*self.devices][:_READ]
+            more = [words.LEFT_OUT.format(n=left)] if (left := len(self.devices) - len(named)) else []
+            return words.CONNECTED.format(client=", ".join([*named, *more]))
         return words.WAITING
 
 

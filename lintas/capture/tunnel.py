@@ -60,11 +60,21 @@ def make(private: Path) -> Tunnel:
     return _write(private, Tunnel(_new(), _new()))
 
 
-def take(private: Path, earlier: Path) -> Tunnel:
-    """The keys of an earlier capture: the phone's tunnel goes on working. New ones where it had no tunnel. Raises
-    InputError when they cannot be read."""
+def given(private: Path) -> str | None:
+    """The configuration that a capture gave its phone, from its folder ``private``; None where it gave none."""
+    try:
+        return (private / CLIENT_FILE).read_text("utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def take(private: Path, earlier: Path, application: str | None = None) -> Tunnel:
+    """The keys of an earlier capture: the phone's tunnel goes on working. New ones where its phone was given no tunnel,
+    or one that other apps may enter than ``application``: what comes by that must not be taken for this capture's.
+    Raises InputError when they cannot be read."""
     place = earlier / FILE
-    if not place.exists():
+    configuration = given(earlier)
+    if configuration is None or _application(configuration) != application:
         return make(private)
     try:
         value = json.loads(place.read_bytes())
@@ -73,6 +83,14 @@ def take(private: Path, earlier: Path) -> Tunnel:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"The tunnel's keys in {place} cannot be read; leave --same-keys out.") from error
     return _write(private, tunnel)
+
+
+def _application(configuration: str) -> str | None:
+    for line in configuration.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and name.strip().lower() == "includedapplications":
+            return value.strip()
+    return None
 
 
 def _write(private: Path, tunnel: Tunnel) -> Tunnel:

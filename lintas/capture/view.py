@@ -195,7 +195,8 @@ def _clock(seconds: int) -> str:
 
 
 class Terminal:
-    """The live view on a terminal, drawn at most twice a second; elsewhere one line every ten seconds."""
+    """The live view on a terminal, drawn at most twice a second; elsewhere one line every ten seconds, and what an
+    auditor must know as it comes."""
 
     _EVERY = 10.0
 
@@ -204,7 +205,8 @@ class Terminal:
         self._print = print_line
         self._live: Any = None
         self._last = 0.0
-        self._said = ""
+        self._standing = ""
+        self._warned = 0
 
     def start(self) -> None:
         if self._is_live:
@@ -214,6 +216,8 @@ class Terminal:
             self._live.start()
 
     def show(self, now: Shown, prompt: str) -> None:
+        if self._live is None:
+            self._tell(now)
         at = time.monotonic()
         if at - self._last < (0.5 if self._live is not None else self._EVERY):
             return
@@ -224,7 +228,19 @@ class Terminal:
         else:
             self._print(line(now))
 
+    def _tell(self, now: Shown) -> None:
+        """What stands in the view's head and foot, as lines, each once."""
+        if now["standing"] != self._standing:
+            self._standing = now["standing"]
+            self._print(self._standing)
+        fresh = now["warned"] - self._warned
+        self._warned = now["warned"]
+        for text in now["warnings"][-fresh:] if fresh else []:
+            self._print(f"NOTE {text}")
+
     def stop(self, now: Shown) -> None:
+        if self._live is None:
+            self._tell(now)
         if self._live is not None:
             size = self._live.console.size
             self._live.update(draw(now, "", size.width, size.height), refresh=True)
