@@ -74,7 +74,10 @@ class Lines:
         what = "passed through unopened" if transport == "tcp" else "QUIC to it is refused"
         number = max(host.refusals, host.by_server)
         if state in ("begun", "again"):
-            who = f"{name} refused the proxy for {client}" if host.by_server else f"{client} refused {name}"
+            if host.cause == "server_certificate":
+                who = f"the certificate of {name} did not hold for {client}"
+            else:
+                who = f"{name} refused the proxy for {client}" if host.by_server else f"{client} refused {name}"
             times = f"{number} times" if number > 1 else "once"
             logger.warning("%s %s (%s): %s for %d s.", who, times, host.cause, what, seconds)
         elif state == "cleared":
