@@ -171,7 +171,7 @@ def test_a_user_id_has_its_app_from_the_phone() -> None:
     assert said(packets, events) == [
         (BANK, "stated", "uid_map", "other"),
         (SHOP, "stated", "uid_map", "app"),
-        UNKNOWN,
+        (None, "stated", "uid_map", "other"),
         (None, "system", "uid_map", "system"),
         UNKNOWN,
     ]
@@ -181,6 +181,29 @@ def test_a_user_id_has_its_app_from_the_phone() -> None:
         ("netd", "system", "capture", "system"),
         UNKNOWN,
     ]
+
+
+STRANGERS = {
+    "another app, whose name nobody told": (10_200, (None, "stated", "socket", "other")),
+    "the same of a work profile": (1_010_200, (None, "stated", "socket", "other")),
+    "the SDK sandbox of another app": (20_200, (None, "stated", "socket", "other")),
+    "the app itself": (10_123, UNKNOWN),
+    "the app itself, in a work profile": (1_010_123, UNKNOWN),
+    "the app's own SDK sandbox": (20_123, UNKNOWN),
+    "a process of whatever app": (99_001, UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("case", list(STRANGERS))
+def test_a_user_id_without_a_name_is_not_the_apps_where_the_apps_is_known(case: str) -> None:
+    uid, expected = STRANGERS[case]
+    known = Manifest(app=App(id=SHOP, uid=10_123))
+    assert said([conversation()], [socket(apps=(), uid=uid)], known) == [expected]
+    # Without the app's own number nothing is said.
+    assert said([conversation()], [socket(apps=(), uid=uid)]) == [UNKNOWN]
+    # Another file, which names no app, is joined to it.
+    flows = [conversation(1, src="10.9.9.9"), conversation(source=1)]
+    assert [row[3] for row in said(flows, [socket(apps=(), uid=uid)], known)] == ["app", expected[3]]
 
 
 def test_user_ids_of_another_system_are_not_androids() -> None:

@@ -13,7 +13,7 @@ from analysis.conclude.attribute.baseline import Baseline
 from analysis.conclude.attribute.joined import joined
 from analysis.conclude.attribute.phases import phase_marks
 from analysis.conclude.attribute.sockets import Sockets
-from analysis.conclude.attribute.speaker import FIRST_APP, PER_FLOW, Flow, Said, gather
+from analysis.conclude.attribute.speaker import FIRST_APP, PER_FLOW, Flow, Said, app_number, gather
 from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
 
@@ -45,7 +45,7 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     flows = gather(made["flows"])
     own = Own(manifest, reference)
     noise = _noise(made["destinations"])
-    said = _said(flows, events)
+    said = _said(flows, events, own)
     said = {**joined(flows, said), **said}
     own.met(one.app for one in said.values() if one.app is not None)
     told: dict[int, _Told] = {}
@@ -81,9 +81,10 @@ def _noise(destinations: pa.Table) -> dict[int | None, str | None]:
     return dict(zip(destinations["destination"].to_pylist(), destinations["system_noise"].to_pylist(), strict=True))
 
 
-def _said(flows: list[Flow], events: list[Mapping[str, Any]]) -> dict[int, Said]:
+def _said(flows: list[Flow], events: list[Mapping[str, Any]], own: Own) -> dict[int, Said]:
     """What is said of single flows: by the file that they stand in, or by the phone's own sockets."""
     sockets = Sockets(events, flows)
+    sockets.own = own.numbers(sockets.packages)
     # Other systems number their users otherwise.
     android = bool(sockets.packages) or any(f.uid is not None and f.uid >= FIRST_APP for f in flows)
     found = {}
@@ -91,8 +92,8 @@ def _said(flows: list[Flow], events: list[Mapping[str, Any]]) -> dict[int, Said]
         one = None
         if flow.uid is not None and android:
             one = sockets.said(flow.uid, frozenset(), "uid_map")
-            if one is not None and one.system and flow.app is not None:
-                one = Said(flow.app, "capture", one.packages, True)
+            if one is not None and (one.system or one.stranger) and flow.app is not None:
+                one = Said(flow.app, "capture", one.packages, one.system, one.stranger)
         if one is None and flow.app is not None:
             one = Said(flow.app, "capture")
         if one is None and sockets:
@@ -108,6 +109,7 @@ class Own:
 
     def __init__(self, manifest: Manifest, reference: Reference) -> None:
         self._id = manifest.app.id
+        self._uid = manifest.app.uid if manifest.app.id is not None else None
         self._system = {*reference.noise_packages, *reference.noise_processes}
         names: list[str] = []
         if self._id is not None:
@@ -116,6 +118,12 @@ class Own:
             names += [known.name, *known.android, *known.ios] if known is not None else []
         self._names = {name.lower() for name in names if name}
         self._called = False
+
+    def numbers(self, packages: Mapping[int, Iterable[str]]) -> frozenset[int]:
+        """Its numbers (``app_number``), as the manifest and the phone say; none where a number is not only its."""
+        uids = [uid for uid, names in packages.items() if any(self.is_own(name) for name in names)]
+        uids += [self._uid] if self._uid is not None else []
+        return frozenset(number for uid in uids if (number := app_number(uid)) is not None)
 
     def met(self, names: Iterable[str]) -> None:
         """The names that the capture uses."""
@@ -135,6 +143,8 @@ class Own:
         app = one.app or ""
         if self.is_own(app):
             return (one.app, app_from, one.by, "app")
+        if one.stranger:
+            return (one.app, app_from, one.by, "other")
         if one.system or self._is_system(app) or (one.packages and one.packages <= self._system):
             return (one.app, "system", one.by, "system")
         if one.packages:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from analysis.conclude.attribute.speaker import Flow, Said
 
@@ -53,7 +54,7 @@ def _of_group(flow: Flow, named: list[Flow], said: Mapping[int, Said], begun: _B
     if not grounds:
         return None
     one = said[named[0].number]
-    return Said(one.app, min(grounds, key=_GROUNDS.index), one.packages, one.system)
+    return replace(one, by=min(grounds, key=_GROUNDS.index))
 
 
 def _ground(one: Flow, other: Flow) -> str:
@@ -129,7 +130,7 @@ class _Begun:
         if len(found) != 1:
             return None
         one = next(iter(found.values()))
-        return Said(one.app, "host_and_time", one.packages, one.system)
+        return replace(one, by="host_and_time")
 
     def _one(self, flow: Flow, here: object, there: object) -> Said | None:
         """What is said of everything that began there when this flow did; None where it differs, where something has

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.conclude.attribute.speaker import FIRST_APP, USER, End, Flow, Said, is_system_uid
+from analysis.conclude.attribute.speaker import FIRST_APP, USER, End, Flow, Said, app_number, is_system_uid
 
 SLACK = 2_000_000
 """Microseconds by which the moment of a sample may be off: it is the laptop's, who asked the phone."""
@@ -38,6 +38,8 @@ class Sockets:
 
     def __init__(self, events: Iterable[Mapping[str, Any]], flows: Iterable[Flow]) -> None:
         self.packages: dict[int, set[str]] = defaultdict(set)
+        self.own: frozenset[int] = frozenset()
+        """Numbers of the app under test, where they are known (``app_number``)."""
         self._samples: dict[_Near, list[_Sample]] = defaultdict(list)
         phones: set[str] = set()
         flows = list(flows)
@@ -135,12 +137,17 @@ class Sockets:
         return [s for s in about or after if _is_of(s[0], flow.first, flow.last, spans)]
 
     def said(self, uid: int | None, apps: frozenset[str], by: str) -> Said | None:
-        """What the phone says of a user id: one app, several that share it, or its own system."""
+        """What the phone says of a user id: one app, several that share it, its own system, or only that it is not the
+        app under test."""
         known = apps | self._known(uid)
         system = uid is not None and is_system_uid(uid)
         if len(known) == 1:
             return Said(next(iter(known)), by, system=system)
-        return Said(None, by, known, system) if known or system else None
+        if known or system:
+            return Said(None, by, known, system)
+        number = app_number(uid) if uid is not None else None
+        stranger = bool(self.own) and number is not None and number not in self.own
+        return Said(None, by, stranger=True) if stranger else None
 
     def _known(self, uid: int | None) -> frozenset[str]:
         """The apps of a user id; an app's SDK sandbox has one of its own, 10,000 above (AID_SDK_SANDBOX_PROCESS_START

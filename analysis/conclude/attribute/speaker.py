@@ -49,16 +49,27 @@ class Said:
     """Several apps that share one user id: which of them spoke is not known."""
     system: bool = False
     """No app, but the phone's system."""
+    stranger: bool = False
+    """An app without a name, whose user id is not that of the app under test."""
 
     @property
     def who(self) -> tuple[object, ...]:
         """Equal where the same is said, whatever it rests on."""
-        return (self.app, self.packages, self.system)
+        return (self.app, self.packages, self.system, self.stranger)
 
 
 def is_system_uid(uid: int) -> bool:
     """True for a user id that Android gives to no app."""
     return uid >= 0 and uid % USER < FIRST_APP
+
+
+def app_number(uid: int) -> int | None:
+    """The number that an app has for every user of the phone, its SDK sandbox having one 10,000 above
+    (AID_SDK_SANDBOX_PROCESS_START); None for a user id that is no single app's."""
+    number = uid % USER
+    if 2 * FIRST_APP <= number < 3 * FIRST_APP:
+        number -= FIRST_APP
+    return number if uid >= 0 and FIRST_APP <= number < 2 * FIRST_APP else None
 
 
 def gather(flows: pa.Table) -> list[Flow]:
