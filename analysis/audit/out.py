@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,13 @@ _OURS = frozenset({f"{name}.parquet" for name in tables.TABLES} | {"audit.json",
 def check_out(out: Path) -> None:
     """See that an audit may be written to ``out``: it is not there, empty, or an earlier audit.
 
-    Raises InputError for a folder that holds anything else. Nothing is touched."""
+    Raises InputError for a folder that holds anything else, and for one that no table can be written to. Nothing is
+    touched."""
+    try:
+        str(out).encode()
+    except UnicodeEncodeError as error:
+        why = "has octets in its name that are no UTF-8"
+        raise InputError(f"{str(out)!r} {why}; name another folder with --out.") from error
     try:
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; name a folder with --out.")
@@ -49,7 +56,7 @@ def save(path: Path, out: Path, made: tables.Tables, about: dict[str, Any]) -> N
     clear_out(out)
     try:
         tables.write(out, made, about)
-        (out / _REMEMBERED).write_text(str(path.resolve()), encoding="utf-8")
+        (out / _REMEMBERED).write_bytes(os.fsencode(path.resolve()))
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}); free space or name another folder.") from error
 
@@ -61,6 +68,6 @@ _REMEMBERED = ".capture-path"
 def remembered_capture(out: Path) -> Path | None:
     """Where the capture of an audit lay when it was made, if the audit folder still says so."""
     try:
-        return Path((out / _REMEMBERED).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        return Path(os.fsdecode((out / _REMEMBERED).read_bytes()))
+    except OSError:
         return None

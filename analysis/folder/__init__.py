@@ -171,7 +171,7 @@ class Capture:
 
     @property
     def name(self) -> str:
-        return self.manifest.name or self.path.resolve().name
+        return self.manifest.name or _shown(self.path.resolve())
 
 
 _IGNORED_SUFFIXES = (".md", ".txt", ".html", ".py", ".png", ".jpg", ".mp4")
@@ -192,13 +192,13 @@ def open_capture(path: Path) -> Capture:
         raise InputError(f"{path} may not be read; change its permissions or copy it.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
-    return Capture(path, Manifest(), [CaptureFile(path.name, path, None, None)])
+    return Capture(path, Manifest(), [CaptureFile(_shown(path), path, None, None)])
 
 
 def _open_folder(path: Path) -> Capture:
     place = path / MANIFEST
     if not place.exists():
-        files = [CaptureFile(p.name, p, None, None) for p in _candidates(path, set())]
+        files = [CaptureFile(_shown(p), p, None, None) for p in _candidates(path, set())]
         if not files:
             raise InputError(f"{path} holds no capture: neither {MANIFEST} nor a file that could be one.")
         return Capture(path, Manifest(), files)
@@ -218,11 +218,11 @@ def _open_folder(path: Path) -> Capture:
         named.add(manifest.persona)
     others = _candidates(path, named)
     if not manifest.files:
-        files = [CaptureFile(p.name, p, None, None) for p in others]
+        files = [CaptureFile(_shown(p), p, None, None) for p in others]
     else:
         losses += [
             Loss(
-                p.name,
+                _shown(p),
                 "file_not_named",
                 1,
                 p.stat().st_size,
@@ -248,7 +248,7 @@ def capture_files(path: Path, manifest: Manifest | None = None) -> list[CaptureF
         place = path / MANIFEST
         manifest = read_manifest(place) if place.exists() else Manifest()
     persona = manifest.persona
-    return [CaptureFile(p.name, p, None, None) for p in _candidates(path, {persona} if persona else set())]
+    return [CaptureFile(_shown(p), p, None, None) for p in _candidates(path, {persona} if persona else set())]
 
 
 def unused(place: Path) -> Path:
@@ -258,6 +258,11 @@ def unused(place: Path) -> Path:
         number += 1
         found = place.with_stem(f"{place.stem}-{number}")
     return found
+
+
+def _shown(path: Path) -> str:
+    """A file's name as text that tables can hold: octets that are no UTF-8 as ``\\xff``."""
+    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _inside(folder: Path, name: str) -> Path | None:

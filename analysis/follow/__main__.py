@@ -112,9 +112,10 @@ def _seconds(text: str) -> float:
 
 
 def _say(line: dict[str, Any]) -> None:
-    """One line. Raises BrokenPipeError where nobody reads it: the pipe has no other end, or the terminal is gone."""
+    """One line, in ASCII whatever the locale and the names of files. Raises BrokenPipeError where nobody reads it: the
+    pipe has no other end, or the terminal is gone."""
     try:
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
     except OSError as error:
         if error.errno == errno.EIO:

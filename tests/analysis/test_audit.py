@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from mitmproxy.test import tflow
 
-from analysis.audit import AuditOptions, Memory, run
+from analysis.audit import AuditOptions, Memory, audit, remembered_capture, run
 from analysis.folder import Digests
+from analysis.folder.writing import Writing
 from analysis.model import InputError
+from analysis.tables import read
 from tests.road import ROOT
 from tests.sources.made import dump, event_lines
 
@@ -50,6 +52,33 @@ def rewritten(path: Path) -> None:
 
 def shortened(path: Path) -> None:
     os.truncate(path, len(FLOW))
+
+
+@pytest.mark.parametrize(
+    ("meddle", "kinds"),
+    [
+        (lambda p: None, []),
+        (lambda p: p.write_text("email: other@example.org\n"), ["file_changed"]),
+        (Path.unlink, ["file_missing"]),
+    ],
+)
+def test_the_seal_holds_what_is_no_capture_too(tmp_path: Path, meddle: Any, kinds: list[str]) -> None:
+    """Whoever changes the persona behind the recording changes what the audit finds."""
+    out = Writing(tmp_path / "capture")
+    out.flow(FLOW)
+    persona = out.path / "persona.yaml"
+    persona.write_text("email: sari@example.org\n")
+    out.describe(persona="persona.yaml")
+    out.release()
+    meddle(persona)
+    if kinds == ["file_missing"]:
+        (out.path / "capture.yaml").write_text(
+            (out.path / "capture.yaml").read_text().replace("persona: persona.yaml\n", "")
+        )
+    made, _ = run(out.path, AuditOptions())
+    found = [r for r in made["losses"].to_pylist() if r["kind"].startswith("file_")]
+    assert [r["kind"] for r in found] == kinds
+    assert all("persona.yaml" in r["where"] for r in found)
 
 
 @pytest.mark.parametrize("meddle", [replaced, rewritten, shortened])
@@ -95,3 +124,20 @@ def test_a_mark_is_cut_behind_what_is_taken_out_of_it(tmp_path: Path) -> None:
     _, about = run(tmp_path, AuditOptions(persona=tmp_path / "persona.yaml"))
     assert len(about["marks"]) == 1
     assert "budi" not in json.dumps(about)
+
+
+def test_names_that_are_no_utf8_are_shown_and_lead_back(tmp_path: Path) -> None:
+    """Linux takes any octets as a name."""
+    capture = Path(os.fsdecode(os.fsencode(tmp_path) + b"/cap\xff"))
+    capture.mkdir()
+    (capture / os.fsdecode(b"flows\xff.mitm")).write_bytes(FLOW)
+    about = audit(capture, tmp_path / "out", AuditOptions())
+    assert about["name"] == "cap\\xff"
+    assert [f["file"] for f in about["files"]] == ["flows\\xff.mitm"]
+    assert remembered_capture(tmp_path / "out") == capture.resolve()
+    made, _ = read(tmp_path / "out")
+    assert made["exchanges"]["origin"][0].as_py().startswith("flows\\xff.mitm#0!")
+    bad = Path(os.fsdecode(os.fsencode(tmp_path) + b"/out\xff"))
+    with pytest.raises(InputError, match="no UTF-8"):
+        audit(capture, bad, AuditOptions())
+    assert not bad.exists()

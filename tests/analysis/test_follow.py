@@ -656,3 +656,12 @@ def test_a_sealed_folder_without_a_capture_is_refused(program: Callable[..., Pro
     assert (code, error.count("\n")) == (2, 1)
     with pytest.raises(InputError):
         Follower(tmp_path, AuditOptions()).look(last=True)
+
+
+def test_a_folder_whose_name_is_no_utf8_is_followed(program: Callable[..., Program], tmp_path: Path) -> None:
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/cap\xff"))
+    follower = program(place, "--interval", "0.1", "--persona", PERSONA)
+    assert "is not there yet" in follower.line("waiting")["text"]
+    shutil.copytree(DEMO, tmp_path / "whole")
+    (tmp_path / "whole").rename(place)
+    assert follower.line("end")["sealed"]
