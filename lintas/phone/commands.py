@@ -193,7 +193,7 @@ def proxy(
 
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or len(port) > 5:
-            fail(f"{address!r} is no address of a proxy; write it like 192.168.1.20:8080.")
+            fail(f"{address[:80]!r} is no address of a proxy; write it like 192.168.1.20:8080.")
         held = set_proxy(_phone(serial), host, int(port))
         said: str | None = None
         try:

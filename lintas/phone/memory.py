@@ -77,8 +77,9 @@ class Memory:
     def damaged(self) -> PhoneError:
         """What is said where what is remembered is not in our form."""
         return PhoneError(
-            f"What captures changed on this phone is remembered in {self._place}, which cannot be read; look at the "
-            "phone's Wi-Fi proxy by hand, then remove that file."
+            f"What captures changed on this phone is remembered in {self._place}, which cannot be read. To be sure "
+            "that the phone has no proxy of ours, which its Wi-Fi settings do not show, run adb shell settings put "
+            "global http_proxy :0; then remove that file."
         )
 
     def write(self, **changes: Any) -> None:

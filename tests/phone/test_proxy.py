@@ -194,7 +194,7 @@ def test_what_is_remembered_and_cannot_be_read_is_told_and_kept(fake: FakePhone,
     place = state_folder() / f"{key_of(Phone(fake.serial))}.json"
     place.parent.mkdir(parents=True)
     place.write_text(text, encoding="utf-8")
-    with pytest.raises(PhoneError, match="by hand, then remove that file") as error:
+    with pytest.raises(PhoneError, match="http_proxy :0; then remove that file") as error:
         set_proxy(Phone(fake.serial), "192.168.7.2", 8080)
     assert str(place) in str(error.value)
     assert fake.settings() == {}
