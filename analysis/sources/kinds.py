@@ -14,6 +14,8 @@ HEAD = 1 << 16
 
 _FEW = 24
 """Octets that every kind but text shows itself in."""
+_LINES = 50
+"""Lines among which one is looked for that tells the kind of a file of NDJSON."""
 _PCAP = {
     b"\xa1\xb2\xc3\xd4",
     b"\xd4\xc3\xb2\xa1",
@@ -125,18 +127,20 @@ def _as_text(path: Path, head: bytes) -> bytes:
 def _json_kind(head: bytes) -> str | None:
     if looks_like_har(head):
         return "har"
-    line, _, rest = head.lstrip().partition(b"\n")
-    if not line.startswith(b"{"):
-        return None
-    try:
-        first = json.loads(line)
-    except (ValueError, RecursionError):
-        return _torn_line_kind(line) if not rest else None
-    if not isinstance(first, dict):
-        return None
-    if isinstance(first.get("type"), str) and "prev" in first:
+    lines = head.lstrip().split(b"\n")
+    for line in lines[:_LINES]:
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # a line that is damaged tells of no other
+        return _line_kind(said) if isinstance(said, dict) else None
+    return _torn_line_kind(lines[0]) if len(lines) == 1 else None
+
+
+def _line_kind(said: dict[str, object]) -> str | None:
+    if isinstance(said.get("type"), str) and "prev" in said:
         return "events"
-    if isinstance(first.get("flow"), str) and ("type" in first or "direction" in first):
+    if isinstance(said.get("flow"), str) and ("type" in said or "direction" in said):
         return "messages"
     return None
 

@@ -371,3 +371,14 @@ def test_what_is_held_does_not_grow_with_the_progress_of_a_stream(tmp_path: Path
     assert [i for b in held for i in b.ids] == [(0, "f1"), (5002, "f1")]
     assert [m.host for b in held for m in b.messages] == ["", "api.example"]
     assert [f["bytes_in"] for b in held if b.flows is not None for f in b.flows.to_pylist()] == [4999]
+
+
+@pytest.mark.parametrize("damage", [b"\0\0\0\0", b"{", b"", b"\xfe{]"])
+def test_a_first_line_that_is_damaged_costs_no_other(tmp_path: Path, damage: bytes) -> None:
+    lines = event_lines(*({"type": "mark", "at": AT + n, "note": f"n{n}"} for n in range(5))).split(b"\n")
+    seen = read(tmp_path / "events.jsonl", b"\n".join([damage, *lines[1:]]))
+    assert len(seen.events) == 4
+    assert seen.lost["chain_broken"] == 1
+    journal = json_lines(opened("f1"), message("f1", "sent", 0, b"x")).split(b"\n")
+    seen = read(tmp_path / "messages.jsonl", b"\n".join([damage, *journal]))
+    assert seen.bodies("websocket") == [b"x"]
