@@ -39,9 +39,11 @@ def ip(text: str) -> Address:
 
 
 def _asks_for_certificate(request: http.Request) -> bool:
-    # pretty_host takes the authority apart with care, at a cost that every request of the phone would pay.
-    said = (request.host, request.authority, request.headers.get("host", ""))
-    return any(CERTIFICATE_HOST in text.lower() for text in said) and request.pretty_host.lower() == CERTIFICATE_HOST
+    """Is it to the name of the certificate's page, or to where the tunnel has it? The place that it goes to decides,
+    and never the Host header: an app that writes one may send to anybody, and is recorded."""
+    return request.port in (80, 443) and (
+        request.host == _TUNNEL_DNS or request.host.rstrip(".").lower() == CERTIFICATE_HOST
+    )
 
 
 def is_here(address: Address) -> bool:

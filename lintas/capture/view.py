@@ -12,9 +12,12 @@ from lintas.terminal import UNREAD, printable
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 _WIDE = 120
 """Columns from which two tables stand side by side."""
+_LEAST = 5
+"""Lines below which no table is drawn."""
 
 Shown = dict[str, Any]
 
@@ -46,10 +49,17 @@ def draw(now: Shown, prompt: str, width: int, height: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    head = _head(now)
-    foot = _foot(now, prompt)
-    room = max(height - len(head) - len(foot) - 1, 6)
-    if not now["countries"] and not now["opaque"]:
+    head, foot = _head(now), _foot(now, prompt)
+    # What is longer than the terminal is wide goes on below; the last line, what the keys mean, always has its place.
+    has_rows = bool(now["countries"] or now["opaque"])
+    wanted = _LEAST + 1 if has_rows else 0
+    while len(foot) > 1 and _lines(head + foot, width) + wanted > height:
+        del foot[0]
+    if _lines(head + foot, width) > height:
+        for text in head:
+            text.truncate(width, overflow="ellipsis")
+    room = height - _lines(head + foot, width) - 1
+    if room < _LEAST or not has_rows:
         return Group(*head, *foot)
     tables = [_where, _what, _who, _opaque]
     body: list[RenderableType]
@@ -65,11 +75,20 @@ def draw(now: Shown, prompt: str, width: int, height: int) -> RenderableType:
         body = [grid]
     else:
         each = max(room // 4 - 5, 1)
-        body = [part for table in tables for part in (table(now, each, width), Text(""))]
+        # Of a heading, a rule, a row and what was left out: as many tables as there is room for.
+        body = [part for table in tables[: max(room // _LEAST, 1)] for part in (table(now, each, width), Text(""))]
     return Group(*head, Text(""), *body, *foot)
 
 
-def _head(now: Shown) -> list[RenderableType]:
+def _lines(texts: list[Text], width: int) -> int:
+    """How many lines they take on a terminal of that width."""
+    from rich.console import Console
+
+    console = Console(width=width)
+    return sum(len(text.wrap(console, width)) for text in texts)
+
+
+def _head(now: Shown) -> list[Text]:
     from rich.text import Text
 
     title = Text.assemble(
@@ -84,16 +103,16 @@ def _head(now: Shown) -> list[RenderableType]:
         f"{words.amount(now['bytes_in'])} received  {now['refused']:,} refused  "
         f"{now['connections']:,} open  {words.amount(now['recorded'])} recorded"
     )
-    lines: list[RenderableType] = [title, Text(printable(now["standing"])), Text(counts)]
+    lines = [title, Text(printable(now["standing"])), Text(counts)]
     if now["trouble"]:
-        lines.append(Text(f"NOT RECORDING: {now['trouble']} ({now['lost']:,} lost)", "bold red"))
+        lines.append(Text(f"NOT RECORDING: {printable(now['trouble'])} ({now['lost']:,} lost)", "bold red"))
     return lines
 
 
-def _foot(now: Shown, prompt: str) -> list[RenderableType]:
+def _foot(now: Shown, prompt: str) -> list[Text]:
     from rich.text import Text
 
-    lines: list[RenderableType] = [Text(behind(now), "dim")]
+    lines = [Text(printable(behind(now)), "dim")]
     if now["left_out"]:
         lines.append(Text(words.LEFT_OUT.format(n=f"{now['left_out']:,}"), "dim"))
     lines += [Text(printable(text), "dim") for text in (*now["read"], *apart(now))]
@@ -126,7 +145,7 @@ def _where(now: Shown, rows: int, width: int) -> Table:
     made = _table("where", [("bytes_out", True), ("flows", True), ("data_types", False)])
     for row in now["countries"][:rows]:
         types = ", ".join(map(words.data_type, row["data_types"]))
-        made.add_row(_cut(row["name"], width // 3), words.amount(row["bytes_out"]), f"{row['flows']:,}", types)
+        made.add_row(_cut(row["name"], width // 3), words.amount(row["bytes_out"]), f"{row['flows']:,}", _plain(types))
     return _rest(made, now["countries"], rows)
 
 
@@ -135,7 +154,7 @@ def _who(now: Shown, rows: int, width: int) -> Table:
     for row in now["operators"][:rows]:
         name = f"{row['name']} ({row['parent']})" if row["parent"] else row["name"]
         types = ", ".join(map(words.data_type, row["data_types"]))
-        made.add_row(_cut(name, width // 2), words.amount(row["bytes_out"]), " ".join(row["places"]), types)
+        made.add_row(_cut(name, width // 2), words.amount(row["bytes_out"]), " ".join(row["places"]), _plain(types))
     return _rest(made, now["operators"], rows)
 
 
@@ -144,7 +163,7 @@ def _what(now: Shown, rows: int, width: int) -> Table:
     for row in now["data_types"][:rows]:
         name = words.data_type(row["data_type"]) + ("?" if row["certainty"] == "low" else "")
         to = ", ".join(row["operators"])
-        made.add_row(_cut(name, width // 2), f"{row['messages']:,}", " ".join(row["places"]), to)
+        made.add_row(_cut(name, width // 2), f"{row['messages']:,}", " ".join(row["places"]), _plain(to))
     return _rest(made, now["data_types"], rows)
 
 
@@ -153,7 +172,9 @@ def _opaque(now: Shown, rows: int, width: int) -> Table:
     for row in now["opaque"][:rows]:
         cause = words.data_type(row["cause"] or "")
         how = UNREAD.get(row["kind"], row["kind"])
-        made.add_row(_cut(row["host"] or "–", width // 2), f"{row['count']:,}", f"{how}: {cause}" if cause else how)
+        made.add_row(
+            _cut(row["host"] or "–", width // 2), f"{row['count']:,}", _plain(f"{how}: {cause}" if cause else how)
+        )
     return _rest(made, now["opaque"], rows)
 
 
@@ -181,10 +202,15 @@ def _rest(made: Table, rows: list[Any], shown: int) -> Table:
     return made
 
 
-def _cut(text: str, width: int) -> Any:
+def _plain(text: str) -> Text:
+    """As it is: names come from the traffic and from personas, and are no markup."""
     from rich.text import Text
 
-    found = Text(printable(text))
+    return Text(printable(text))
+
+
+def _cut(text: str, width: int) -> Text:
+    found = _plain(text)
     found.truncate(max(width, 12), overflow="ellipsis")
     return found
 

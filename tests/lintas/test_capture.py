@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import signal
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -99,7 +101,8 @@ def test_a_proxy_that_is_killed_is_told(tmp_path: Path) -> None:
         assert len(proxies) == 1
         os.kill(proxies[0], signal.SIGKILL)
         assert capture.ended() == 2
-        assert "was not sealed" in capture.errors.decode()
+        assert "was not sealed: The proxy ended unexpectedly (ended by SIGKILL)" in capture.errors.decode()
+        assert "defect" not in capture.errors.decode()
         assert capture.text.splitlines()[-1] == "lintas audit captures/shop"
 
 
@@ -251,6 +254,10 @@ def _refused(place: Path, *words: str, **environ: str) -> str:
         (("shop", "--listen", "127.0.0.1", "--same-keys", "nowhere"), "cannot be read"),
         (("shop", "--listen", "127.0.0.1", "--set", "no_such_option=1"), "The proxy does not start"),
         (("shop", "--listen", "127.0.0.1", "--phase", "teatime"), "The proxy does not start"),
+        (("shop", "--listen", "127.0.0.1", "--set", "mode=regular@0.0.0.0:8081"), "write --mode"),
+        (("shop", "--listen", "127.0.0.1", "--set", "lintas_folder=elsewhere"), "write --out"),
+        (("shop", "--listen", "127.0.0.1", "--set", "ignore_hosts=.*"), "does not decrypt"),
+        (("a\x1b[31mb",), "no name for a folder"),
     ],
 )
 def test_it_does_not_begin(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
@@ -288,9 +295,65 @@ def test_a_persona_that_cannot_be_used(tmp_path: Path) -> None:
     assert "me.yaml" in _refused(tmp_path, "shop", "--listen", "127.0.0.1", "--persona", "me.yaml")
 
 
-def test_ctrl_c_before_the_recording(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_ctrl_c_before_the_recording(tmp_path: Path, key: str) -> None:
     with capturing(tmp_path, terminal=True, waits=False) as capture:
         capture.until("App under test")
-        capture.press("\x03")
+        capture.press(key)
         assert capture.ended() == 130
+        assert "stopped before the recording began" in capture.text
         assert not capture.folder.exists()
+
+
+@pytest.mark.parametrize("wait", [0.5, 1.0, 1.5, 2.0])
+def test_ended_while_it_starts(tmp_path: Path, wait: float) -> None:
+    """Nothing is left, or a sealed folder: never one that says neither."""
+    with capturing(tmp_path, "--yes", waits=False) as capture:
+        time.sleep(wait)
+        capture.process.send_signal(signal.SIGTERM)
+        capture.ended()
+        assert "defect" not in capture.errors.decode()
+        if capture.folder.exists():
+            _is_sealed(capture)
+        else:
+            assert capture.process.returncode in (2, -signal.SIGTERM)
+
+
+def test_behind_nohup_a_closed_terminal_ends_nothing(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with capturing(tmp_path, "--yes") as capture:
+            capture.process.send_signal(signal.SIGHUP)
+            capture.until("0 requests", again=2)
+            assert capture.process.poll() is None
+            capture.process.send_signal(signal.SIGTERM)
+            assert capture.ended() == 0
+            _is_sealed(capture)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_front_that_is_stopped_keeps_the_phone_online(tmp_path: Path) -> None:
+    """Ctrl-Z: nobody reads what the proxy says."""
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", server=server) as capture:
+        capture.process.send_signal(signal.SIGSTOP)
+        try:
+            # Refusals, each of which is a warning; not to one host, which would be passed through.
+            for _ in range(6):
+                hosts = [f"https://{secrets.token_hex(100)}.localhost:{server.port}/" for _ in range(100)]
+                capture.curl(hosts[0], *hosts[1:], "--parallel", trusts=False)
+            assert capture.curl(f"{server.url}/").stdout == '{"ok":true}'
+        finally:
+            capture.process.send_signal(signal.SIGCONT)
+        capture.process.send_signal(signal.SIGTERM)
+        assert capture.ended() == 0
+
+
+def test_a_host_header_hides_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", server=server) as capture:
+        assert capture.curl(f"{server.url}/secret", "-H", "Host: mitm.it").stdout == '{"ok":true}'
+        capture.process.send_signal(signal.SIGTERM)
+        assert capture.ended() == 0
+        assert [f.request.path for f in capture.flows() if f.type == "http" and f.request.method == "GET"] == [
+            "/secret"
+        ]

@@ -30,7 +30,7 @@ from lintas.capture.inner import Doors, Hidden
 from lintas.capture.keyboard import Keys
 from lintas.capture.settings import Answers
 from lintas.capture.state import State, place_name
-from lintas.capture.view import draw, line
+from lintas.capture.view import Terminal, draw, line
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
@@ -279,9 +279,10 @@ def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
     hidden.response(flow)
     assert doors.seen.requests == 1
     assert [t["host"] for t in told if t["type"] == "first"] == ["address"]
-    own: list[Callable[[Any], None]] = [
+    own: list[Callable[[Any], object]] = [
         lambda f: setattr(f, "client_conn", _client("127.0.0.1", "regular@127.0.0.1:0")),
-        lambda f: setattr(f.request, "host", "mitm.it"),
+        lambda f: (setattr(f.request, "host", "mitm.it"), setattr(f.request, "port", 80)),
+        lambda f: (setattr(f.request, "host", "10.0.0.53"), setattr(f.request, "port", 443)),
         lambda f: setattr(f.server_conn, "address", ("192.168.1.5", 8079)),
     ]
     for change in own:
@@ -293,6 +294,13 @@ def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
             with pytest.raises(exceptions.AddonHalt):
                 hook(flow)
     assert doors.seen.requests == 1
+    # The Host header alone hides nothing: whoever writes it may send to anybody.
+    flow = tflow.tflow(resp=True)
+    flow.client_conn = _client("192.168.1.7")
+    flow.request.port = 443
+    flow.request.headers["host"] = "mitm.it"
+    hidden.response(flow)
+    assert doors.seen.requests == 2
     # A browser that tries https first, which the page has not.
     gone = tflow.tserver_conn()
     gone.state = type(gone.state)(0)
@@ -325,6 +333,14 @@ def test_an_authority_is_one_captures_own(tmp_path: Path) -> None:
     assert authority.make(other, "shop").fingerprint != made.fingerprint
 
 
+@pytest.mark.parametrize("name", ["ö" * 60, "a\nb\x1b[31m", "\udcff", "日本" * 20])
+def test_an_authority_is_named_after_any_folder(tmp_path: Path, name: str) -> None:
+    made = authority.make(tmp_path, name)
+    assert made.name.startswith("Lintas test ")
+    assert made.name.isprintable()
+    assert len(made.name.encode()) <= 64
+
+
 def test_a_key_that_is_not_the_certificates_is_refused(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for place in (one, two):
@@ -352,7 +368,16 @@ def test_the_tunnel_takes_ipv6_and_one_app(tmp_path: Path) -> None:
     assert f"PublicKey = {mitmproxy_rs.wireguard.pubkey(keys['server_key'])}\n" in text
     again = tmp_path / "again"
     again.mkdir()
+    # A phone that was given no tunnel has none to go on with.
+    assert tunnel.take(again, tmp_path) != made
+    (tmp_path / tunnel.CLIENT_FILE).write_text(made.configuration(("192.168.1.5", 51820)))
     assert tunnel.take(again, tmp_path) == made
+    # What all apps may enter is nobody's alone, and the other way round.
+    assert tunnel.take(again, tmp_path, "com.example.shop") != made
+    (tmp_path / tunnel.CLIENT_FILE).write_text(text)
+    assert tunnel.take(again, tmp_path, "com.example.shop") == made
+    assert tunnel.take(again, tmp_path, "com.example.other") != made
+    assert tunnel.take(again, tmp_path) != made
 
 
 @pytest.mark.parametrize("text", ["", "shop", "com.example.shop, com.other", "com.example\nDNS = 9.9.9.9", "com..shop"])
@@ -533,6 +558,40 @@ def test_the_view_fits_and_is_no_picture_of_its_own(width: int, height: int) -> 
     # What came from the traffic moves no cursor.
     assert "\x1b" not in text
     assert max(len(t) for t in text.splitlines()) <= width
+
+
+@pytest.mark.parametrize(("width", "height"), [(140, 45), (60, 24), (60, 12), (40, 8)])
+def test_what_the_keys_mean_is_never_cut_off(width: int, height: int) -> None:
+    """Long names take more lines than one; the terminal shows no more than it has."""
+    from rich.console import Console
+
+    state = _state()
+    state.from_proxy({"type": "first", "client": "10.0.0.1", "host": "a" * 200 + ".example", "at": 3_000_000})
+    for number in range(3):
+        state.warn(f"{number} " + "something that went wrong, told at length " * 3)
+    rows = [{**_ROW, "place": f"{c}A", "operator_name": f"[red]{c}"} for c in "ABCDEFGH"]
+    state.from_follower({**_LOOK, "summary": {**_LOOK["summary"], "destinations": rows}})
+    console = Console(width=width, height=height, record=True, file=io.StringIO())
+    console.print(draw(state.snapshot(), "p phase", width, height))
+    lines = console.export_text().splitlines()
+    assert "p phase" in lines[-1]
+    assert len(lines) <= height
+    assert height < 45 or any("[red]A" in text for text in lines)
+
+
+def test_without_a_terminal_it_is_told_as_it_comes() -> None:
+    said: list[str] = []
+    state = _state()
+    view = Terminal(False, said.append)
+    for _ in range(3):
+        view.show(state.snapshot(), "")
+    assert [s for s in said if "has come in" in s] == said[:1]
+    for number in range(300):
+        state.warn(f"warning {number}")
+        view.show(state.snapshot(), "")
+    state.warn("the last")
+    view.stop(state.snapshot())
+    assert [s for s in said if s.startswith("NOTE")] == [*(f"NOTE warning {n}" for n in range(300)), "NOTE the last"]
 
 
 def test_one_line_where_there_is_no_terminal() -> None:
