@@ -11,7 +11,7 @@ from typing import Any
 from analysis import folder, tables
 from analysis.assemble import Assembler
 from analysis.audit.about import about, capture_date, marks
-from analysis.audit.files import Progress, changed_since, files_of, hash_files, source_table
+from analysis.audit.files import Progress, changed_since, files_of, hash_files, others_changed, source_table
 from analysis.audit.memory import Memory
 from analysis.audit.options import (
     AuditOptions,
@@ -77,7 +77,8 @@ def run(
     readers = Readers(detector, options.workers, memory)
     shared = Options(options.batch, device=manifest.device.address, sealed=options.sealed, ends=files.ends)
     kinds, events = _read_all(capture, shared, assembler, readers, tell)
-    for loss in changed_since(capture, files):
+    others = others_changed(capture, events) if options.sealed else []
+    for loss in (*changed_since(capture, files), *others):
         assembler.lose(loss)
     raw = assembler.tables(source_table(capture, files, kinds))
     tell("conclude", 0, 1)

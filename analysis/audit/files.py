@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -79,6 +80,34 @@ def changed_since(capture: folder.Capture, files: Files) -> list[Loss]:
         other = (now.st_dev, now.st_ino) != (before.st_dev, before.st_ino) or now.st_size < before.st_size
         if other or (now.st_size == before.st_size and now.st_mtime_ns != before.st_mtime_ns):
             losses.append(Loss(file.name, "file_changed", 1, before.st_size, where))
+    return losses
+
+
+def others_changed(capture: folder.Capture, events: Iterable[Mapping[str, Any]]) -> list[Loss]:
+    """Files of the folder that are no capture (a persona, a video of the screen) and that the recorder wrote down with
+    their hash: those that are gone, or are not what they were."""
+    if not capture.path.is_dir():
+        return []
+    said = {}
+    for event in events:
+        name, sha256 = event.get("name"), event.get("sha256")
+        # A name is a hostile folder's to choose: what lies elsewhere is none of it.
+        if event.get("type") == "file" and isinstance(name, str) and 0 < len(name) < 200 and Path(name).name == name:
+            said[name] = sha256
+    losses = []
+    for name, sha256 in said.items():
+        place = capture.path / name
+        try:
+            if not place.is_file() or place.is_symlink():
+                raise FileNotFoundError
+            size, now = place.stat().st_size, folder.digests(place)[0]
+        except OSError:
+            where = f"{name}: it stood in the folder when the recording was sealed"
+            losses.append(Loss(name, "file_missing", 1, 0, where))
+            continue
+        if now != sha256:
+            where = f"{name}: its SHA-256 is not the one that was written down when the recording was sealed"
+            losses.append(Loss(name, "file_changed", 1, size, where))
     return losses
 
 

@@ -13,7 +13,7 @@ from mitmproxy.test import tflow
 
 from analysis.audit import AuditOptions, Memory, audit, remembered_capture, run
 from analysis.folder import Digests
-from analysis.folder.writing import Writing
+from analysis.folder.writing import writing
 from analysis.model import InputError
 from analysis.tables import read
 from tests.road import ROOT
@@ -64,7 +64,7 @@ def shortened(path: Path) -> None:
 )
 def test_the_seal_holds_what_is_no_capture_too(tmp_path: Path, meddle: Any, kinds: list[str]) -> None:
     """Whoever changes the persona behind the recording changes what the audit finds."""
-    out = Writing(tmp_path / "capture")
+    out = writing(tmp_path / "capture")
     out.flow(FLOW)
     persona = out.path / "persona.yaml"
     persona.write_text("email: sari@example.org\n")
