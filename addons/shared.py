@@ -20,6 +20,8 @@ _SCRIPT = "__mitmproxy_script__"
 """What the name of a module begins with that ``-s`` loads."""
 _heard: WeakSet[Writing] = WeakSet()
 """Folders whose trouble is logged."""
+_asked: WeakSet[Any] = WeakSet()
+"""Proxies whose options were looked through."""
 _ending: WeakSet[Any] = WeakSet()
 """Proxies that were ended for want of a folder."""
 
@@ -57,9 +59,10 @@ def opened(logger: logging.Logger) -> Writing | None:
     wrong later is logged."""
     if ctx.master in _ending:
         return None
-    for name in [n for n in ctx.options.deferred if n.startswith("lintas_")]:
-        del ctx.options.deferred[name]
-        logger.warning(f"No addon here has an option {name}; it is without effect.")
+    if ctx.master not in _asked:
+        _asked.add(ctx.master)
+        for name in [n for n in ctx.options.deferred if n.startswith("lintas_")]:
+            logger.warning(f"No addon here has an option {name}; it is without effect.")
     try:
         out = writing(ctx.options.lintas_folder)
     except InputError as error:
