@@ -17,7 +17,7 @@ from typing import Any
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.lines import Line, layer_line, lines
-from analysis.sources.rows import Batches, Losses, address, plausible, port, valid
+from analysis.sources.rows import Batches, Losses, address, plausible, port, stated_count, valid
 
 KIND = "connections"
 BEGINS = b"IPProto,SrcIP,SrcPort,Ds"
@@ -87,7 +87,7 @@ def _flow(row: dict[str, str], line: Line, source: str, unit: int, options: Opti
     head += 40 if ":" in dst else 20
     packets = [_number(row.get(name, "")) or 0 for name in ("PktsSent", "PktsRcvd")]
     octets = [
-        max((_number(row.get(name, "")) or 0) - n * head, 0)
+        stated_count(max((_number(row.get(name, "")) or 0) - n * head, 0))
         for name, n in zip(("BytesSent", "BytesRcvd"), packets, strict=True)
     ]
     spoken, info = row.get("Proto", ""), row.get("Info", "").strip().lower().rstrip(".")

@@ -130,11 +130,11 @@ class _Reader:
             told = f"by {step / 1e6:+.1f} s" if far else "to another time"
             self.losses.add("clock_set", f"the clock was set {told}: times before and after do not fit")
         if kind == "passing":
-            self.passing[str(value.get("connection"))] = (line, value)
+            self.passing[_which(value)] = (line, value)
             return
         if kind in ("refusal", "connection"):
             if kind == "connection":
-                self.passing.pop(str(value.get("connection")), None)
+                self.passing.pop(_which(value), None)
             batches.flow(self._flow(line, value, str(kind)))
         if kind == "socket":
             value = _socket(value)
@@ -216,6 +216,12 @@ class _Reader:
             ],
             "origin": str(Origin(self.source, (line.number,), "line", 0, len(line.raw))),
         }
+
+
+def _which(value: dict[str, Any]) -> str:
+    """What tells connections apart: their id, else their ends."""
+    known = value.get("connection")
+    return known if isinstance(known, str) and known else repr([value.get(k) for k in ("client", "server", "host")])
 
 
 def _socket(value: dict[str, Any]) -> dict[str, Any]:

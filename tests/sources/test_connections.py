@@ -143,3 +143,12 @@ def test_it_names_the_app_of_a_proxys_flow(tmp_path: Path) -> None:
     assert [(f["app"], f["app_from"], f["app_by"], f["whose"]) for f in counted] == [
         ("com.example.shop", "joined", "server_end", "app")
     ]
+
+
+def test_octets_that_nothing_can_have_are_none(tmp_path: Path) -> None:
+    """Else their sum is none that a table can hold."""
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join([NEW, *(line(BytesSent=(1 << 50) - 1, SrcPort=1 + n) for n in range(8200))]) + "\n")
+    made, _ = run(path, AuditOptions(workers=1))
+    assert made["flows"].num_rows == 8200
+    assert set(made["flows"]["bytes_out"].to_pylist()) == {0}

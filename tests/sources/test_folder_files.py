@@ -382,3 +382,11 @@ def test_a_first_line_that_is_damaged_costs_no_other(tmp_path: Path, damage: byt
     journal = json_lines(opened("f1"), message("f1", "sent", 0, b"x")).split(b"\n")
     seen = read(tmp_path / "messages.jsonl", b"\n".join([damage, *journal]))
     assert seen.bodies("websocket") == [b"x"]
+
+
+def test_connections_that_are_passed_through_without_an_id_are_told_apart_by_their_ends(tmp_path: Path) -> None:
+    said = {"type": "passing", "at": AT, "host": "a.example", "bytes_out": 5, "bytes_in": 7}
+    more = [{**said, "client": ["10.0.0.2", n], "bytes_out": octets} for n, octets in ((5, 5), (6, 6), (5, 9))]
+    ended = {**said, "type": "connection", "client": ["10.0.0.2", 6], "bytes_out": 11}
+    seen = read(tmp_path / "events.jsonl", event_lines(*more, ended))
+    assert sorted((f["sport"], f["bytes_out"]) for f in seen.flows) == [(5, 9), (6, 11)]
