@@ -38,6 +38,7 @@ from analysis.folder import (
     read_manifest,
     unused,
 )
+from analysis.folder.appended import Appended, TakenError
 from analysis.folder.hashing import Hashes
 from analysis.model import InputError, Micros
 
@@ -51,7 +52,6 @@ _LOOK = 1.0
 """Seconds between two looks at whether the folder is still there and the clock was not set."""
 _STEP = 500_000
 """Microseconds that the clock may move against the monotonic one between two looks."""
-_COPY = 1 << 20
 _CALM, _LATEST = 5.0, 10.0
 """Seconds without a failure after which there is room again, and seconds after which what was lost is written into the
 events in any case."""
@@ -95,7 +95,7 @@ class Writing:
         self._failed_size = 0
         """Octets of the largest piece that could not be written since there was room."""
         self._clock = _Clock()
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, Appended] = {}
         self._manifest_as_written: bytes | None = None
         try:
             self._open()
@@ -117,13 +117,13 @@ class Writing:
             place = path / MANIFEST
             self.manifest = read_manifest(place) if place.exists() else Manifest()
             for name in (DUMP, JOURNAL, EVENTS):
-                self._files[name] = _File(path / name)
+                self._files[name] = Appended(path / name)
             self._hashes = Hashes()
             self._reserve()
             fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
-        except _TakenError as error:
+        except TakenError as error:
             raise InputError(f"{path} is being written by another process; name another folder.") from error
         self._prev = CHAIN_START
         salt = self.manifest.salt or new_salt()
@@ -404,70 +404,6 @@ _CAUSES = {
     errno.EIO: "disk_failed",
     errno.EROFS: "read_only",
 }
-
-
-class _TakenError(Exception):
-    """Another process has begun to write the folder."""
-
-
-class _File:
-    """A file that only grows, each time by a whole piece. Raises OSError; :class:`_TakenError` where there is one."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0
-        try:
-            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError as error:
-            raise _TakenError from error
-        self._node = _node(os.fstat(self.fd))
-
-    def append(self, *pieces: bytes) -> int:
-        """How many octets that were. Raises OSError where they cannot be written; then none of them is in the file."""
-        size = sum(map(len, pieces))
-        try:
-            done = os.pwritev(self.fd, pieces, self.size)
-            if done < size:
-                left = memoryview(b"".join(pieces))
-                while done < size:
-                    done += os.pwrite(self.fd, left[done:], self.size + done)
-        except OSError:
-            os.ftruncate(self.fd, self.size)
-            raise
-        self.size += size
-        return size
-
-    def is_there(self) -> bool:
-        try:
-            return _node(os.stat(self.path)) == self._node
-        except OSError:
-            return False
-
-    def restore(self) -> None:
-        """Write the file again at its place from what is still open. Raises OSError where that is not possible."""
-        fresh = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            at = 0
-            while at < self.size:
-                piece = os.pread(self.fd, min(_COPY, self.size - at), at)
-                at += os.pwrite(fresh, piece, at)
-        except OSError:
-            os.close(fresh)
-            raise
-        os.close(self.fd)
-        self.fd, self._node = fresh, _node(os.fstat(fresh))
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        os.close(self.fd)
-        # The number is another file's soon: who still writes must not write there.
-        self.fd = -1
-
-
-def _node(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
 
 
 class _Clock:
