@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from analysis.model import Headers, Micros
-from analysis.sources.rows import authority, plausible, valid
+from analysis.sources.rows import MOST_STATED, authority, plausible, valid
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def size(value: object) -> int | None:
     """A count of octets; None where it is not said (HAR writes -1)."""
     if isinstance(value, str) and value.strip().isdigit() and len(value) < 19:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1 << 62:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MOST_STATED:
         return None
     return int(value)
 

@@ -19,7 +19,9 @@ from analysis.tables import WAYS
 
 _LATEST = 4_102_444_800_000_000
 """2100-01-01: a later time is no time of a capture."""
-_MOST_STATED = 1 << 40
+MOST_STATED = 1 << 40
+"""The most that a file may state of its own octets or things: far above what one of them can be, and so low that tables
+can add up all that a file states."""
 _MOST_OCTETS = 16 << 20
 """Octets of bodies after which a batch is handed over, however few exchanges it holds."""
 
@@ -91,9 +93,8 @@ def peer(value: object) -> tuple[str | None, int | None]:
 
 
 def stated_count(value: object) -> int:
-    """A number of octets or things that a file states of itself; 0 for what can be none. The most is far above what
-    one of them can be and so low that tables can add up all that a file states."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_STATED else 0
+    """A number of octets or things that a file states of itself; 0 for what can be none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_STATED else 0
 
 
 def time_of(value: object) -> Micros | None:

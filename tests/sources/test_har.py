@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from analysis.audit import AuditOptions, run
 from analysis.model import InputError
 from analysis.sources import Options
 from tests.road import REAL
@@ -491,3 +492,12 @@ class TestReal:
         seen = gather(REAL / "mitmproxy" / "postdata.har")
         assert len(json.loads(seen.bodies("request")[0])["metadata"]) > 5
         assert seen.exchanges[0].request_bytes == 1310 == len(seen.bodies("request")[0])
+
+
+def test_sums_of_sizes_that_nothing_can_have_can_be_held_by_a_table(tmp_path: Path) -> None:
+    sizes = {"bodySize": 1 << 52, "headersSize": 1 << 52}
+    path = tmp_path / "x.har"
+    path.write_bytes(har(*[entry(request=sizes, response=sizes | {"content": {"size": 1 << 52}})] * 1100))
+    made, _ = run(path, AuditOptions(workers=1))
+    assert made["flows"].num_rows == 1100
+    assert max(made["exchanges"]["response_bytes"].to_pylist()) == 0
