@@ -100,10 +100,10 @@ class _Lines(logging.Handler):
     """Warnings as lines on standard error, which wait for no reader either: one that was stopped (Ctrl-Z) would stop
     the phone's traffic. What nobody took is counted, and told with the next."""
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, level: int, fd: int = 2) -> None:
         super().__init__(level)
-        self._dropped = 0
-        _unblock(2)
+        self._fd, self._dropped = fd, 0
+        _unblock(fd)
 
     def emit(self, record: logging.LogRecord) -> None:
         text = " ".join(record.getMessage().split())
@@ -114,7 +114,7 @@ class _Lines(logging.Handler):
         # As long as a pipe takes whole or not at all (PIPE_BUF of POSIX is at least 512, Linux has 4096).
         line = f"{record.levelname.lower()}: {text}".encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n"
         try:
-            os.write(2, line)
+            os.write(self._fd, line)
             self._dropped = 0
         except OSError:
             self._dropped += 1

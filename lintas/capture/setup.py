@@ -157,7 +157,8 @@ class Setup:
                 _draw_code(address)
         labelled([("hidden", store.hides)], label_width=14)
         print()
-        labelled([("live view", page)], label_width=14)
+        # Not broken in two, or it cannot be copied.
+        print(f"{'live view':<14}{page}")
         print()
         sys.stdout.flush()
 

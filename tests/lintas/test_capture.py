@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import signal
 import socket
 import stat
@@ -331,22 +330,6 @@ def test_behind_nohup_a_closed_terminal_ends_nothing(tmp_path: Path) -> None:
             _is_sealed(capture)
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-def test_a_front_that_is_stopped_keeps_the_phone_online(tmp_path: Path) -> None:
-    """Ctrl-Z: nobody reads what the proxy says."""
-    with serving(tmp_path) as server, capturing(tmp_path, "--yes", server=server) as capture:
-        capture.process.send_signal(signal.SIGSTOP)
-        try:
-            # Refusals, each of which is a warning; not to one host, which would be passed through.
-            for _ in range(6):
-                hosts = [f"https://{secrets.token_hex(100)}.localhost:{server.port}/" for _ in range(100)]
-                capture.curl(hosts[0], *hosts[1:], "--parallel", trusts=False)
-            assert capture.curl(f"{server.url}/").stdout == '{"ok":true}'
-        finally:
-            capture.process.send_signal(signal.SIGCONT)
-        capture.process.send_signal(signal.SIGTERM)
-        assert capture.ended() == 0
 
 
 def test_a_host_header_hides_nothing(tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ import contextlib
 import io
 import ipaddress
 import json
+import logging
+import os
 import socket
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +31,7 @@ from analysis.model import InputError
 from lintas.capture import authority, checks, network, settings, tunnel, words
 from lintas.capture.inner import Doors, Hidden
 from lintas.capture.keyboard import Keys
+from lintas.capture.proxy import _Lines
 from lintas.capture.settings import Answers
 from lintas.capture.state import State, place_name
 from lintas.capture.view import Terminal, draw, line
@@ -309,6 +313,31 @@ def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
         hidden.server_connect_error(ServerConnectionHookData(gone, _client("10.0.0.1", "wireguard")))
     gone.address = ("10.0.0.53", 853)
     hidden.server_connect_error(ServerConnectionHookData(gone, _client("10.0.0.1", "wireguard")))
+
+
+def test_warnings_wait_for_no_reader() -> None:
+    """Of a front that was stopped (Ctrl-Z): the proxy would stop with it."""
+    reading, writing = os.pipe()
+    handler = _Lines(logging.WARNING, writing)
+
+    def warn(number: int) -> None:
+        handler.emit(logging.LogRecord("proxy", logging.WARNING, "", 0, f"{number} {'x' * 200}", None, None))
+
+    thread = threading.Thread(target=lambda: [warn(n) for n in range(2000)], daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    os.set_blocking(reading, False)
+    taken = 0
+    while True:
+        try:
+            taken += os.read(reading, 1 << 20).count(b"\n")
+        except BlockingIOError:
+            break
+    warn(2000)
+    assert f"({2000 - taken} lines before it were not taken)" in os.read(reading, 65536).decode()
+    os.close(reading)
+    os.close(writing)
 
 
 # -------------------------------------------------------------------------------------------------------- keys
