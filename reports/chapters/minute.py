@@ -256,6 +256,7 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
         head = t("bar.head_hosts", hosts=w.percent(hosts["full"] + hosts["part"], len(f.hosts)))
     return {
         "bar_head": head,
+        "bar_rest": any(r != "full" for r in present),
         "bar_wide": bar.draw(rows, w, WIDE, "fig-seen"),
         "bar_narrow": bar.draw(rows, w, NARROW, "fig-seen"),
         "bar_legend": [(marks.swatch(r), w.of("reading", r)) for r in present],

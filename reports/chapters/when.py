@@ -53,6 +53,7 @@ def context(book: Book) -> dict[str, Any]:
         "phases": _phases(f, w),
         "marks": [{"at": w.clock(at, True), "note": shown(note, " ")} for at, note in f.marks[:_MOST_MARKS]],
         "marks_more": max(len(f.marks) - _MOST_MARKS, 0),
+        "start": w.clock(f.span[0], True) if f.span is not None else None,
         "zone": w.zone(f.span[0]) if f.span is not None else None,
     }
 
