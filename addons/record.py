@@ -101,7 +101,11 @@ class Record:
             return
         self._limit = limit
         if self._streams_for_us:
-            ctx.options.update(stream_large_bodies=said)  # type: ignore[no-untyped-call]
+            self._stream()
+
+    def _stream(self) -> None:
+        # In octets: mitmweb shows what stands there as a number.
+        ctx.options.update(stream_large_bodies=str(self._limit))  # type: ignore[no-untyped-call]
 
     def running(self) -> None:
         if self._out is not None:
@@ -112,7 +116,7 @@ class Record:
         self._out.takes_flows = True
         if ctx.options.stream_large_bodies is None:
             self._streams_for_us = True
-            ctx.options.update(stream_large_bodies=ctx.options.lintas_body_limit)  # type: ignore[no-untyped-call]
+            self._stream()
         logger.log(ALERT, f"What passes is written to {self._out.path}.")
 
     def done(self) -> None:
