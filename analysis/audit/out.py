@@ -55,6 +55,9 @@ def save(path: Path, out: Path, made: tables.Tables, about: dict[str, Any]) -> N
     Raises InputError as :func:`check_out` does, and where it cannot be written."""
     clear_out(out)
     try:
+        if about["options"]["reveal"]:
+            # It holds the data itself: for its owner alone, as the capture is.
+            out.chmod(0o700)
         tables.write(out, made, about)
         (out / _REMEMBERED).write_bytes(os.fsencode(path.resolve()))
     except OSError as error:

@@ -81,6 +81,13 @@ def test_the_seal_holds_what_is_no_capture_too(tmp_path: Path, meddle: Any, kind
     assert all("persona.yaml" in r["where"] for r in found)
 
 
+def test_an_audit_that_reveals_is_its_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / "flows.mitm").write_bytes(FLOW)
+    for reveal in (False, True):
+        audit(tmp_path / "flows.mitm", tmp_path / "out", AuditOptions(reveal=reveal))
+        assert bool((tmp_path / "out").stat().st_mode & 0o077) is not reveal
+
+
 @pytest.mark.parametrize("meddle", [replaced, rewritten, shortened])
 def test_a_file_that_is_changed_between_hash_and_reading_is_told(tmp_path: Path, meddle: Any) -> None:
     (tmp_path / "flows.mitm").write_bytes(FLOW + dump(tflow.tflow(resp=True)))
