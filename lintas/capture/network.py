@@ -63,6 +63,9 @@ def listener(text: str | None) -> Address:
             f"--listen {text!r} is {'an interface without IPv4 address' if named else 'no address and no interface'} "
             f"of this machine; it has {_listed(known)}."
         ) from None
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        # Bound, it is the IPv4 address, and is judged as that.
+        found = found.ipv4_mapped
     if not found.is_unspecified and not can_bind(found):
         raise InputError(f"--listen {found} is no address of this machine; it has {_listed(interfaces())}.")
     return found

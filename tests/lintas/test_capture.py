@@ -241,6 +241,8 @@ def _refused(place: Path, *words: str, **environ: str) -> str:
         (("shop", "--listen", "nothing0"), "no address and no interface"),
         (("shop", "--listen", "198.51.100.7"), "no address of this machine"),
         (("shop", "--listen", "0.0.0.0", "--mode", "regular"), "--open-to"),
+        (("shop", "--listen", "::ffff:0.0.0.0", "--mode", "regular"), "--open-to"),
+        (("shop", "--listen", "::", "--mode", "socks5"), "--open-to"),
         (("shop", "--listen", "0.0.0.0"), "names no address that the phone could be told"),
         (("shop", "--listen", "127.0.0.1", "--mode", "teapot"), "'teapot' is unknown"),
         (("shop", "--listen", "127.0.0.1", "--mode", "regular", "--mode", "upstream:http://a.example"), "both listen"),

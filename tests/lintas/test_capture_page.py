@@ -156,6 +156,11 @@ def test_in_a_browser(shown: Shown, scheme: Any, width: int, tmp_path: Path) -> 
         shown.state.from_follower(_LOOK)
         page.wait_for_selector("#where tbody tr")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # Nor does a name without a place to break it.
+        shown.state.from_proxy({"type": "first", "client": "10.0.0.1", "host": "a" * 240, "at": 10})
+        shown.state.warn("b" * 240)
+        page.locator("#standing", has_text="a" * 240).wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         shown.state.ended = True
