@@ -12,6 +12,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from mitmproxy import connection, ctx, dns, exceptions, http, tls
@@ -95,7 +96,7 @@ class Doors:
         return (
             self.own(flow.client_conn)
             or _asks_for_certificate(flow.request)
-            or (self.certificate_at is not None and flow.server_conn.address == self.certificate_at)
+            or (self.certificate_at is not None and self.certificate_at in (_place(flow), flow.server_conn.address))
         )
 
     def client_connected(self, client: connection.Client) -> None:
@@ -170,6 +171,12 @@ class Doors:
         looked at before."""
         if not isinstance(flow.client_conn.proxy_mode, mode_specs.UpstreamMode) or self.own(flow.client_conn):
             return
+        request = flow.request
+        to_page = _place(flow) == self.certificate_at or _asks_for_certificate(request)
+        if self.certificate_at is not None and to_page and request.method == "GET" and request.scheme == "http":
+            # The next proxy knows of no such page, and may not reach this machine.
+            flow.response = await asyncio.to_thread(_page, self.certificate_at, request.path)
+            return
         reason = await self._kept_out(flow.client_conn, flow.request.host, flow.request.port, "tcp")
         if reason is not None:
             flow.response = http.Response.make(502, reason, {"content-type": "text/plain"})
@@ -219,6 +226,24 @@ class Doors:
     def tls_failed_client(self, data: tls.TlsData) -> None:
         if not self.own(data.context.client):
             self.seen.refused += 1
+
+
+def _place(flow: http.HTTPFlow) -> tuple[str, int]:
+    """Where a request goes."""
+    return flow.request.host, flow.request.port
+
+
+def _page(place: tuple[str, int], path: str) -> http.Response:
+    """What the certificate's page answers."""
+    asking = HTTPConnection(*place, timeout=5)
+    try:
+        asking.request("GET", path)
+        answer = asking.getresponse()
+        return http.Response.make(answer.status, answer.read(), dict(answer.getheaders()))
+    except (OSError, HTTPException, ValueError):
+        return http.Response.make(502, "the certificate's page does not answer", {"content-type": "text/plain"})
+    finally:
+        asking.close()
 
 
 def _is_next_proxy(client: connection.Client, server: connection.Server) -> bool:

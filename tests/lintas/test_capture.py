@@ -199,6 +199,17 @@ def test_the_phone_fetches_the_certificate(tmp_path: Path) -> None:
         assert not (capture.folder / "flows.mitm").exists()
 
 
+def test_the_certificate_is_had_also_where_another_proxy_comes_next(tmp_path: Path) -> None:
+    """Which nobody asks for it: here there is none."""
+    port = free_port()
+    with capturing(tmp_path, "--yes", "--mode", f"upstream:http://127.0.0.1:{free_port()}@{port}") as capture:
+        for url in ("http://mitm.it/lintas.crt", capture.text.partition("phone, open ")[2].split()[0] + "lintas.crt"):
+            assert capture.curl(url, "-x", f"http://127.0.0.1:{port}").stdout == capture.certificate.read_text()
+        capture.process.send_signal(signal.SIGTERM)
+        assert capture.ended() == 0
+        assert not (capture.folder / "flows.mitm").exists()
+
+
 def test_what_is_private_is_readable_by_the_auditor_alone(tmp_path: Path) -> None:
     wireguard = f"wireguard@{free_port(socket.SOCK_DGRAM)}"
     with capturing(tmp_path, "--yes", "--mode", wireguard) as capture:
