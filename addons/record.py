@@ -359,6 +359,7 @@ class Record:
             host=server.address[0] if server.address else None,
             sni=client.sni,
             transport=client.transport_protocol,
+            way=client.proxy_mode.type_name,
             bytes_out=talk.octets["sent"],
             bytes_in=talk.octets["received"],
         )

@@ -56,6 +56,7 @@ class Lines:
             client=end_of(client.peername),
             sni=name or None,
             transport=client.transport_protocol,
+            way=client.proxy_mode.type_name,
             kind=signal.kind,
             cause=signal.cause,
             alert=signal.alert,

@@ -10,6 +10,7 @@ from analysis.folder import Vantage
 from analysis.model import InputError
 from lintas.capture import settings, words
 from lintas.capture.outlet import EndedError
+from lintas.terminal import labelled
 
 
 class Answers:
@@ -29,7 +30,7 @@ class Answers:
                 self._check(name, said, f"--{name.replace('_', '-')}")
             elif (again or getattr(self._kept, name) is None) and asks:
                 if not told:
-                    print(words.ASKING)
+                    labelled([("", words.ASKING)], label_width=0)
                     told = True
                 said = self._ask(name)
             if said is not None:
@@ -58,7 +59,7 @@ class Answers:
             if not said:
                 return ""
             try:
-                self._check(name, said, "this")
+                self._check(name, said, name.replace("_", " "))
             except InputError as error:
                 print(str(error))
                 continue

@@ -121,7 +121,7 @@ def begin(wanted: Wanted, stack: ExitStack) -> Begun:
         room,
         *(checks.Check("listen", True, mode.spec) for mode in modes),
     ]
-    setup = Setup(folder, modes, answers, ours, way, wanted.only_app, shown, warnings)
+    setup = Setup(folder, modes, answers, ours, way, wanted.only_app, shown, warnings, wanted.same_keys)
     if wanted.same_keys is not None:
         warnings += _is_anew(setup, wanted.same_keys)
     return Begun(wanted, place, setup, zone, handset)

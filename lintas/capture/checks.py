@@ -73,7 +73,7 @@ def _synchronised() -> bool | None:
 def phone_clock(offset: float) -> Check:
     """``offset``: seconds by which the phone's clock is ahead of this machine's."""
     if abs(offset) <= _PHONE:
-        return Check("phone clock", True, f"{offset:+.1f} s beside this machine's")
+        return Check("phone clock", True, f"{abs(offset):.1f} s beside this machine's")
     return Check("phone clock", None, f"is {offset:+.1f} s off this machine's: its own times in messages do not fit")
 
 

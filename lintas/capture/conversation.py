@@ -25,8 +25,8 @@ _FETCHED = 1000
 
 
 class Conversation:
-    """``state``: what the view shows. ``sealed``: the proxy's last words, with its counts. ``is_ending``: no view shows
-    any more what is said."""
+    """``state``: what the view shows. ``sealed``: the proxy's last words, with its counts; ``unsealed``: in their
+    stead, why it could not seal. ``is_ending``: no view shows any more what is said."""
 
     def __init__(self, setup: Setup, handset: Handset | None, lines: children.Lines) -> None:
         self.lines = lines
@@ -35,6 +35,7 @@ class Conversation:
         self.follower: Child | None = None
         self.handset = handset
         self.sealed: dict[str, Any] | None = None
+        self.unsealed: str | None = None
         self.is_ending = False
         self._answers: Answers = setup.answers
         self._trusted = False
@@ -80,12 +81,15 @@ class Conversation:
     def _from_proxy(self, said: dict[str, Any]) -> None:
         if said["type"] == "gone":
             if self.sealed is None:
-                self.state.warn(words.PROXY_GONE.format(text=said["how"]))
+                if self.unsealed is None:
+                    self.state.warn(words.PROXY_GONE.format(text=said["how"]))
                 raise EndedError("proxy")
             return
         self.state.from_proxy(said)
         if said["type"] == "sealed":
             self.sealed = said
+        elif said["type"] == "unsealed":
+            self.unsealed = str(said["text"])
         elif said["type"] == "kept_out":
             self.event(**{k: said[k] for k in ("type", "at", "client", "server", "reason")})
         elif said["type"] == "stranger":

@@ -69,7 +69,8 @@ def _seal(talk: Conversation, proxy: Child) -> str:
         return words.SEALED_LATER.format(folder=talk.state.folder, pid=proxy.pid) + "."
     # What it said last may still be on its way.
     _wait(talk, lambda: talk.sealed is not None or proxy.is_read(), 5.0, through_signals=True)
-    why = talk.state.warnings[-1] if talk.state.warnings else words.PROXY_GONE.format(text=proxy.how())
+    gone = talk.state.warnings[-1] if talk.state.warnings else words.PROXY_GONE.format(text=proxy.how())
+    why = talk.unsealed or gone
     return f"{talk.state.folder} was not sealed: {why}"
 
 

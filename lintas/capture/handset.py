@@ -52,13 +52,14 @@ class Handset:
             return False, str(error)
         return outcome.store == "system", outcome.text
 
-    def start(self, to: tuple[str, int] | None, video: bool) -> None:
-        """Watch it; ``to``: the proxy that its system is given until the end."""
+    def start(self, to: tuple[str, int] | None, video: bool) -> bool:
+        """Watch it; ``to``: the proxy that its system is given until the end. Whether it was."""
         assert self._companion is not None
         if to is not None and to[0] == "127.0.0.1":
             # Another phone does not reach it.
             to = (_EMULATOR_HOST, to[1]) if self._phone.serial.startswith("emulator-") else None
         self._companion.start(to, video)
+        return self._companion.is_proxied
 
     def phase(self, name: str) -> None:
         if self._companion is not None:

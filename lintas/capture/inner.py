@@ -286,9 +286,10 @@ class Hidden:
         if self._doors.ours(flow):
             raise exceptions.AddonHalt
 
-    http_connect = http_connected = requestheaders = request = responseheaders = _hide
+    http_connect = http_connected = requestheaders = responseheaders = response = _hide
 
-    def response(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> None:
+        """It was decrypted, whether a server answers it or not."""
         self._hide(flow)
         self._doors.seen.requests += 1
         device = flow.client_conn.peername[0]

@@ -29,12 +29,17 @@ class Keys:
     act: Callable[[str, str], None]
     mode: Literal["", "phase", "mark"] = ""
     typed: str = ""
+    unknown: str = ""
+    """The key behind ``p`` that is no phase's, until the next."""
 
     def press(self, key: str) -> None:
+        self.unknown = ""
         if self.mode == "phase":
             self.mode = ""
             if key in words.PHASE_KEYS:
                 self.act("phase", words.PHASE_KEYS[key])
+            elif key.isprintable():
+                self.unknown = key
         elif self.mode == "mark":
             self._type(key)
         elif key == "p":
@@ -62,7 +67,8 @@ class Keys:
             return "phase: " + "  ".join(f"{key} {words.data_type(name)}" for key, name in words.PHASE_KEYS.items())
         if self.mode == "mark":
             return f"mark: {self.typed}_   (Enter sets it, Esc drops it)"
-        return "  ".join(f"{key} {name}" for key, name in words.HELP.items()) + "   Ctrl-C ends and seals"
+        told = f"{self.unknown} is no phase   " if self.unknown else ""
+        return told + "  ".join(f"{key} {name}" for key, name in words.HELP.items()) + "   Ctrl-C ends and seals"
 
 
 class Keyboard:

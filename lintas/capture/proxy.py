@@ -9,8 +9,8 @@ Standard input and output carry lines of JSON. In: ``{"do": "event", "type": ...
 (the loopback listener of the proof is closed), ``{"do": "end"}``. Out: ``ready`` (modes and where they listen),
 ``failed`` (text: why it does not start), ``status`` (counts, twice a second where they changed), ``device``,
 ``first`` (decrypted request of a device), ``stranger`` (turned away), ``kept_out`` (a connection that led to this
-machine itself), ``trouble`` (text), ``sealed``. Standard error: warnings, one a line. Exit codes: 0 sealed, 2 not
-started.
+machine itself), ``trouble`` (text), ``sealed`` or ``unsealed`` (text: why). Standard error: warnings, one a line.
+Exit codes: 0 ended, 2 not started.
 """
 
 from __future__ import annotations
@@ -168,6 +168,7 @@ class Control:
         self._tasks: list[asyncio.Task[None]] = []
         self._told: dict[str, Any] = {}
         self.writing: Writing | None = None
+        self.sealed = False
 
     def start(self) -> None:
         """Open the folder. Raises StartError when it cannot be written."""
@@ -203,7 +204,7 @@ class Control:
             task.cancel()
         if self.writing is not None:
             self._tell_status()
-            self.writing.release()
+            self.sealed = self.writing.release()
 
     async def _status(self) -> None:
         while True:
@@ -333,7 +334,11 @@ async def _run(words: argparse.Namespace, say: Speaker) -> None:
         loop.add_signal_handler(number, proxy.shutdown)
     await proxy.run()
     assert proxy.control.writing is not None
-    say("sealed", folder=str(words.folder), **dataclasses.asdict(proxy.control.writing.counts))
+    counts = proxy.control.writing.counts
+    if proxy.control.sealed:
+        say("sealed", folder=str(words.folder), **dataclasses.asdict(counts))
+    else:
+        say("unsealed", text=counts.trouble or "its manifest could not be written")
 
 
 def _words(arguments: Sequence[str]) -> argparse.Namespace:

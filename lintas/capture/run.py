@@ -76,7 +76,7 @@ def _manifest(begun: Begun) -> dict[str, Any]:
 
     wanted, setup = begun.wanted, begun.setup
     versions = {name: importlib.metadata.version(name) for name in ("lintas", "mitmproxy")}
-    kinds = ", ".join(mode.kind for mode in setup.modes)
+    kinds = ", ".join(dict.fromkeys(mode.kind for mode in setup.modes))
     return {
         **setup.answers.manifest(),
         "made": f"Recorded live by Lintas {versions['lintas']} through mitmproxy {versions['mitmproxy']} ({kinds})",
@@ -127,7 +127,9 @@ def _attend(begun: Begun, talk: Conversation, stack: ExitStack) -> None:
         lambda text: talk.lines.put(("phone", {"type": "said", "text": text})),
     )
     print(words.ASKING_PHONE, flush=True)
-    talk.describe(phone.describe())
+    found = phone.describe()
+    talk.describe(found)
+    setup.phone = ", ".join(str(found[name]) for name in ("device.model", "device.system") if found.get(name))
     seen, told = phone.trust(setup.authority.place, setup.answers.store)
     if told:
         print(printable(told))
@@ -135,7 +137,7 @@ def _attend(begun: Begun, talk: Conversation, stack: ExitStack) -> None:
         talk.by_system()
     stack.callback(phone.stop)
     ways = [m for m in setup.modes if m.kind in ("regular", "upstream") and m.port is not None]
-    phone.start((setup.reached(), ways[0].port or 0) if ways else None, wanted.video)
+    setup.proxied = phone.start((setup.reached(), ways[0].port or 0) if ways else None, wanted.video)
     if wanted.phase:
         phone.phase(wanted.phase)
 

@@ -35,6 +35,12 @@ class Setup:
     only_app: str | None
     checks: list[Check]
     warnings: list[str]
+    earlier: Path | None = None
+    """The capture of which the keys are."""
+    phone: str = ""
+    """Model and system, where the phone itself was asked."""
+    proxied: bool = False
+    """The phone's system was given the proxy over adb."""
 
     def reached(self) -> str:
         """The address under which the phone reaches this machine."""
@@ -67,7 +73,11 @@ class Setup:
             group = list(same)
             anywhere = [m for m in group if m.host and ipaddress.ip_address(m.host).is_unspecified]
             host = self.reached() if anywhere else " or ".join(m.host for m in group)
-            text = words.WAYS[kind].format(host=host, port=group[0].port, rest=rest or "all of them")
+            way = "regular_adb" if kind == "regular" and self.proxied else kind
+            way = "wireguard_app" if kind == "wireguard" and self.only_app else way
+            text = words.WAYS[way].format(
+                host=host, port=group[0].port, rest=rest or "all of them", package=self.only_app
+            )
             made.append((group[0], text))
         return made
 
@@ -94,14 +104,13 @@ class Setup:
         setup: list[dict[str, Any]] = []
         for mode, text in self._ways():
             configuration = self.configuration() if mode.kind == "wireguard" else None
-            texts = [words.ONLY_APP.format(package=self.only_app)] if self.only_app else []
             setup.append(
                 {
                     "heading": f"The way in: {mode.kind}",
                     "picture": draw("tunnel", configuration) if configuration else "",
                     "alt": "QR code of the tunnel's configuration",
                     "steps": [text],
-                    "texts": texts,
+                    "texts": [],
                 }
             )
         if self.answers.store is not words.STORES["none"]:
@@ -121,7 +130,13 @@ class Setup:
 
     def _kept(self) -> str:
         a = self.authority
-        return words.KEPT.format(name=a.name, fingerprint=a.fingerprint, until=a.until)
+        whose = words.OF_THIS if self.earlier is None else words.OF_EARLIER.format(earlier=self.earlier)
+        return words.KEPT.format(name=a.name, fingerprint=a.fingerprint, until=a.until, whose=whose)
+
+    def _told(self) -> list[tuple[str, str]]:
+        """What is known of the test; of the phone rather what it says itself."""
+        lines = self.answers.lines()
+        return [(name, self.phone if name == "device" and self.phone else value) for name, value in lines]
 
     def show(self, at: tuple[str, int], page: str, proven_ms: int) -> None:
         """Print how the phone gets in. ``page``: the live page's address."""
@@ -129,11 +144,11 @@ class Setup:
         draws = sys.stdout.isatty()
         for check in self.checks:
             sign = {True: "ok   ", None: "NOTE ", False: "NO   "}[check.ok]
-            print(f"{sign}{check.name:<9}{printable(check.text)}")
-        print(f"ok   {'proof':<9}{words.PROVEN.format(ms=proven_ms)}")
+            print(f"{sign}{check.name:<13}{printable(check.text)}")
+        print(f"ok   {'proof':<13}{words.PROVEN.format(ms=proven_ms)}")
         for text in self.warnings:
             print(f"NOTE {printable(text)}")
-        labelled([*self.answers.lines(), ("folder", str(self.folder))], label_width=14)
+        labelled([*self._told(), ("folder", str(self.folder))], label_width=14)
         configuration = self.configuration()
         if configuration is not None:
             write_private(self.folder / PRIVATE / tunnel.CLIENT_FILE, configuration.encode())
@@ -141,8 +156,6 @@ class Setup:
             print()
             labelled([(f"{mode.kind}", text)], label_width=14)
             if mode.kind == "wireguard" and configuration is not None:
-                if self.only_app:
-                    labelled([("", words.ONLY_APP.format(package=self.only_app))], label_width=14)
                 labelled([("", f"The same as a file: {self.folder / PRIVATE / tunnel.CLIENT_FILE}")], label_width=14)
                 if draws:
                     _draw_code(configuration)
@@ -159,6 +172,8 @@ class Setup:
         print()
         # Not broken in two, or it cannot be copied.
         print(f"{'live view':<14}{page}")
+        if draws:
+            labelled([("", words.CODES)], label_width=14)
         print()
         sys.stdout.flush()
 

@@ -115,15 +115,23 @@ UNKNOWN_STORE = Store(
     "It was not stated where the phone keeps the certificate: no refusal can be told from a missing certificate.",
 )
 KEPT = (
-    "The certificate “{name}” (SHA-256 {fingerprint}) is this capture's own and ends on {until:%Y-%m-%d}. Take it off "
+    "The certificate “{name}” (SHA-256 {fingerprint}) is {whose} and ends on {until:%Y-%m-%d}. Take it off "
     "the phone after the test; lintas phone clean says how."
 )
+
+OF_THIS = "this capture's own"
+OF_EARLIER = "that of {earlier}: a phone that has it needs no other"
 
 # ------------------------------------------------------------------------------------------------------ ways in
 
 WAYS = {
     "wireguard": "In the WireGuard app of the phone: + > Scan from QR code; name it, and switch it on. All of the "
     "phone's traffic comes through here, IPv6 included.",
+    "wireguard_app": "In the WireGuard app of the phone: + > Scan from QR code; name it, and switch it on. Only "
+    "{package} enters the tunnel (Android), IPv6 included: its traffic is told from everything else. What it has "
+    "others do for it (Google Play services, the download manager, a browser) stays outside.",
+    "regular_adb": "The phone's system was given the proxy {host}, port {port}, over adb, until the end. Apps that do "
+    "not follow the system's proxy (Flutter, some games), QUIC and other UDP go around it unseen.",
     "regular": "In the Wi-Fi settings of the phone: proxy manual, host {host}, port {port}. Apps that do not follow "
     "the system's proxy (Flutter, some games), QUIC and other UDP go around it unseen.",
     "socks5": "A program that speaks SOCKS5 takes {host}, port {port}. UDP goes around it unseen.",
@@ -134,14 +142,11 @@ WAYS = {
     "{rest}. QUIC and other UDP go around it unseen.",
     "local": "Programs of this machine ({rest}) are captured where they run; nothing is set on a phone.",
 }
-ONLY_APP = (
-    "Only {package} enters the tunnel (Android): its traffic is told from everything else. What it has others do for "
-    "it (Google Play services, the download manager, a browser) stays outside."
-)
 TUNNEL_ANEW = (
     "The tunnel that the phone has from {earlier} does not lead into this capture (another address, port or app): have "
     "it scan the code again."
 )
+CODES = "It shows the codes too; here they stand further up."
 LOOPBACK = "It listens at this machine's loopback alone: only an emulator or a program here reaches it."
 
 # ---------------------------------------------------------------------------------------------------- questions

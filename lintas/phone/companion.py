@@ -72,6 +72,11 @@ class Companion:
             self._tell(str(error))
         return changes
 
+    @property
+    def is_proxied(self) -> bool:
+        """The phone's system has our proxy now."""
+        return self._proxy is not None
+
     def start(self, to: tuple[str, int] | None = None, video: bool = False) -> None:
         """Watch the phone; with ``to`` send its proxy to that host and port, with ``video`` record each phase."""
         try:

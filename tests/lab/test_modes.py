@@ -63,6 +63,9 @@ def test_what_the_servers_had_is_what_the_folder_holds(taken: Taken, name: str) 
 def test_all_octets_of_a_folder_are_accounted_for(taken: Taken, name: str) -> None:
     session = taken(name)
     check_conservation(session.tables)
+    # And each says how it came in, also where it was not opened.
+    kinds = {spec.partition(":")[0].partition("@")[0] for spec in session.mode.specs}
+    assert {flow["way"] for flow in session.rows("flows") if flow["same_as"] is None} <= kinds
     # Nothing was lost on the way; what is no text is not understood, which is counted.
     assert {loss["kind"] for loss in session.rows("losses")} <= {"body_undecoded"}
 

@@ -280,7 +280,7 @@ def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
     hidden = Hidden(doors)
     flow = tflow.tflow(resp=True)
     flow.client_conn = _client("192.168.1.7")
-    hidden.response(flow)
+    hidden.request(flow)
     assert doors.seen.requests == 1
     assert [t["host"] for t in told if t["type"] == "first"] == ["address"]
     own: list[Callable[[Any], object]] = [
@@ -303,7 +303,7 @@ def test_what_lintas_asks_for_itself_is_hidden_from_the_recording() -> None:
     flow.client_conn = _client("192.168.1.7")
     flow.request.port = 443
     flow.request.headers["host"] = "mitm.it"
-    hidden.response(flow)
+    hidden.request(flow)
     assert doors.seen.requests == 2
     # A browser that tries https first, which the page has not.
     gone = tflow.tserver_conn()
@@ -472,6 +472,8 @@ def test_keys() -> None:
     assert _pressed("m   \r")[0] == []
     assert "first launch" in _pressed("p")[1].prompt()
     assert "mark: ab_" in _pressed("mab")[1].prompt()
+    assert _pressed("px")[1].prompt().startswith("x is no phase")
+    assert "is no phase" not in _pressed("pxz")[1].prompt()
 
 
 def test_every_phase_has_a_key() -> None:

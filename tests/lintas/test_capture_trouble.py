@@ -94,6 +94,28 @@ def test_a_folder_that_is_removed_is_made_again(tmp_path: Path) -> None:
             assert hashlib.sha256((capture.folder / file["name"]).read_bytes()).hexdigest() == file["sha256"]
 
 
+def test_a_folder_that_cannot_be_sealed_is_not_said_to_be(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", server=server) as capture:
+        assert capture.curl(f"{server.url}/before").stdout == '{"ok":true}'
+        manifest = capture.folder / "capture.yaml"
+        manifest.unlink()
+        (manifest / "in its place").mkdir(parents=True)
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 2
+        assert "was not sealed: " in capture.errors.decode()
+        assert "directory" in capture.errors.decode().lower()
+        assert _paths(capture) == ["/before"]
+
+
+def test_a_request_that_no_server_has_is_decrypted_all_the_same(tmp_path: Path) -> None:
+    """The server's own certificate is not trusted here: what the phone sent was read, and went nowhere."""
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes") as capture:
+        assert capture.curl(f"{server.url}/x", "-o", "/dev/null", "-w", "%{http_code}").stdout == "502"
+        capture.until("First decrypted request")
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 0
+
+
 def test_a_follower_that_ends_does_not_end_the_capture(tmp_path: Path) -> None:
     with serving(tmp_path) as server, capturing(tmp_path, "--yes", terminal=True, server=server) as capture:
         capture.until("Ctrl-C ends and seals")
