@@ -29,6 +29,9 @@ settings.load_profile("lintas")
 # what it started the way a user does.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does nohup with SIGHUP, which a closed terminal sends.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # Not for the whole session: while it is there, no test of the same process can run an event loop of its own.

@@ -27,6 +27,48 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 class Conversation:
     """One 5-tuple from its first packet to its end. Direction 0 is from the phone."""
 
+    # Thousands stand at once, and beyond thirty names a dictionary is shared no more.
+    __slots__ = (
+        "_asks",
+        "_dns",
+        "_exchanges",
+        "_frames",
+        "_guessed",
+        "_held",
+        "_http2",
+        "_index",
+        "_kind",
+        "_old",
+        "_opening",
+        "_owner",
+        "_packet",
+        "_parsers",
+        "_relay",
+        "_sealed",
+        "_streams",
+        "_syn_at",
+        "_syns",
+        "_turns",
+        "closed",
+        "ends",
+        "first",
+        "handshake_at",
+        "host",
+        "host_from",
+        "key",
+        "last",
+        "octets",
+        "opened",
+        "origin",
+        "packets",
+        "protocol",
+        "read",
+        "sink",
+        "tcp_ms",
+        "timed",
+        "unread",
+    )
+
     def __init__(self, number: int, first: Segment, first_packet: int, offset: int, size: int, sink: Sink) -> None:
         self.key = Key(sink.counters.source, number)
         self.protocol = first.protocol
