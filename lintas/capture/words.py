@@ -189,7 +189,7 @@ PHASE_KEYS = {
 # ---------------------------------------------------------------------------------------------------- live view
 
 WAITING = "Waiting for the phone: nothing has come in yet."
-CONNECTED = "{client} has come in; no encrypted request of it was opened yet."
+CONNECTED = "{client} has come in; nothing encrypted was opened yet."
 FIRST = "First decrypted request of {client}: {host}, at {at}."
 PROVEN = "Decryption works: a request of this machine went through the proxy, {ms} ms."
 BEHIND = "The classification is {bytes} behind ({seconds:.0f} s)."
