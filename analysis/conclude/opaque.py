@@ -97,14 +97,16 @@ def gather(tables: Tables, manifest: Manifest) -> pa.Table:
     return TABLES["opaque"].from_rows(
         {
             "flow": row["flow"],
-            **dict(zip(("kind", "cause"), _behind(row, part, kind, kinds), strict=True)),
+            "kind": kind,
+            "cause": cause,
             "host": row["host"],
             "destination": row["destination"],
             "bytes": part["bytes"] or 0,
             "count": part["count"] or 1,
             "origin": row["origin"],
         }
-        for row, part, kind in made
+        for row, part, signal in made
+        for kind, cause in (_behind(row, part, signal, kinds),)
     )
 
 
