@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lintas.terminal import labelled, printable, screen
+
+if TYPE_CHECKING:
+    from analysis.sources.octets import Stored
 
 _AROUND = 48
 """Octets shown on both sides of what an origin names."""
@@ -22,7 +25,7 @@ class Found:
     file: str
     kind: str
     chain: str
-    layer: bytes
+    layer: bytes | Stored
     offset: int
     length: int
 
@@ -61,7 +64,8 @@ def find(folder: Path, text: str, capture: Path | None) -> Found:
     if _sha256(place) != row["sha256"]:
         raise InputError(f"{place} is not the file that was audited (its SHA-256 differs); find the original.")
     layer = layer_bytes(place, row["kind"], origin, Options())
-    layer = replay(layer, origin.steps)
+    if origin.steps:
+        layer = replay(layer[:], origin.steps)
     if origin.offset + origin.length > len(layer):
         raise InputError(f"{text}: its layer has {len(layer)} octets only; the origin belongs to another audit.")
     chain = " > ".join((origin.layer, *(s.codec for s in origin.steps)))
@@ -96,14 +100,15 @@ def print_found(found: Found) -> None:
     console.print(f"bytes {found.offset:,} to {found.offset + found.length:,} of {len(found.layer):,}", markup=False)
     first = max(found.offset - _AROUND, 0) // 16 * 16
     last = min(found.offset + min(found.length, _MOST) + _AROUND, len(found.layer))
+    shown = found.layer[first : (last + 15) // 16 * 16]
     for start in range(first, last, 16):
         line = Text(f"{start:08x}  ")
         chars = Text(" ")
         for place in range(start, start + 16):
-            if place >= len(found.layer):
+            if place - first >= len(shown):
                 line.append("   ")
                 continue
-            octet = found.layer[place]
+            octet = shown[place - first]
             style = "bold reverse" if found.offset <= place < found.offset + found.length else ""
             line.append(f"{octet:02x}", style)
             line.append(" ")

@@ -92,6 +92,7 @@ class Source(Protocol):
         Raises InputError when nothing in it can be read; what breaks off later is a loss in the last batch."""
 
     def layer_bytes(self, path: Path, origin: Origin) -> bytes:
-        """The octets that an origin's offset counts in, before its steps.
+        """The octets that an origin's offset counts in, before its steps. The layer ``file`` is the same for all: it
+        is not asked for here.
 
         Raises InputError when the file has no such unit or layer."""

@@ -45,11 +45,7 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
-    """The octets that an origin's offset counts in: the file, or (layer ``line``) one line of it.
-
-    Raises InputError when the file has no such unit or layer."""
-    if origin.layer == "file":
-        return path.read_bytes()
+    """The octets of a line. Raises InputError when the file has no such line or layer."""
     if origin.layer == "line":
         return layer_line(path, origin.units[0]).raw
     raise InputError(f"{path} has no layer {origin.layer}: events carry no messages.")

@@ -48,12 +48,9 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
-    """The octets that an origin's offset counts in: the file or its text, a head, a body, or a WebSocket
-    message.
+    """The octets that an origin's offset counts in: the file's text, a head, a body, or a WebSocket message.
 
     Raises InputError when the file has no such unit or layer."""
-    if origin.layer == "file":
-        return path.read_bytes()
     if origin.layer == "text":
         return text_of(path)
     unit = origin.units[0]

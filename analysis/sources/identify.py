@@ -11,6 +11,7 @@ from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options, connections
 from analysis.sources.kinds import kind_of as kind_of
 from analysis.sources.kinds import may_become
+from analysis.sources.octets import Stored
 
 
 def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterator[Batch]]:
@@ -60,12 +61,12 @@ def _opened(batches: Iterator[Batch]) -> Iterator[Batch]:
     return all_of_them()
 
 
-def layer_bytes(path: Path, kind: str, origin: Origin, options: Options) -> bytes:
+def layer_bytes(path: Path, kind: str, origin: Origin, options: Options) -> bytes | Stored:
     """The octets that an origin's offset counts in, before its steps. ``kind``: as ``open_source`` told it.
 
     Raises InputError when the file has no such unit or layer."""
     if origin.layer == "file":
-        return path.read_bytes()
+        return Stored(path)
     if kind == "har":
         from analysis.sources import har
 

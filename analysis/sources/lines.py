@@ -20,10 +20,9 @@ MOST = 512 << 20
 @dataclass(slots=True)
 class Line:
     """A line without its end. ``value``: its object, None where it is none. ``torn``: it has no end and is no JSON,
-    so it was not written whole. ``start``: its place in the file (or in what gzip held)."""
+    so it was not written whole."""
 
     number: int
-    start: int
     raw: bytes
     value: dict[str, Any] | None
     done: int
@@ -34,7 +33,7 @@ def lines(path: Path, end: int | None = None) -> Iterator[Line]:
     """The lines of a file, or of its first ``end`` octets, in order; empty ones count, and have no object."""
     with Octets(path, end) as octets:
         buffer = bytearray()
-        number = start = skipped = 0
+        number = skipped = 0
         while True:
             end = buffer.find(b"\n")
             if end < 0:
@@ -54,12 +53,11 @@ def lines(path: Path, end: int | None = None) -> Iterator[Line]:
                 if buffer or skipped:
                     raw = bytes(buffer)
                     value = None if skipped else _object(raw)
-                    yield Line(number, start, raw, value, octets.done, torn=value is None)
+                    yield Line(number, raw, value, octets.done, torn=value is None)
                 return
             raw = bytes(buffer[:end])
             del buffer[: end + 1]
-            yield Line(number, start, raw, None if skipped else _object(raw), octets.done)
-            start += end + 1 + skipped
+            yield Line(number, raw, None if skipped else _object(raw), octets.done)
             skipped = 0
             number += 1
 

@@ -41,12 +41,12 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
-    """The octets that an origin's offset counts in: the file, or the message in a line.
+    """The octets that an origin's offset counts in: a line, or the message in it.
 
     Raises InputError when the file has no such unit or layer."""
-    if origin.layer == "file":
-        return path.read_bytes()
     line = layer_line(path, origin.units[0])
+    if origin.layer == "line":
+        return line.raw
     found = message_in(line.value or {})
     if found is None or found.kind != origin.layer:
         raise InputError(f"{path} has no {origin.layer} in line {origin.units[0]}.")
@@ -223,7 +223,7 @@ class _Reader:
             "host": host or dst,
             "host_from": ("address" if address(host) else said_by) if host else "address" if dst else None,
             "decrypted": True,
-            "origin": str(Origin(self.source, (line.number,), "file", line.start, len(line.raw))),
+            "origin": str(Origin(self.source, (line.number,), "line", 0, len(line.raw))),
         }
 
     def _rows(self) -> Iterator[dict[str, Any]]:

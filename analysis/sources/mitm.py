@@ -41,7 +41,7 @@ from analysis.sources.mitm_state import (
     text_of,
     undelivered,
 )
-from analysis.sources.octets import Octets
+from analysis.sources.octets import Octets, inflated
 from analysis.sources.rows import (
     Batches,
     Losses,
@@ -64,11 +64,11 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
-    """The octets that an origin's offset counts in: the file, a head, a body, or a message of a flow.
+    """The octets that an origin's offset counts in: what gzip held, a head, a body, or a message of a flow.
 
     Raises InputError when the file has no such unit or layer."""
-    if origin.layer == "file":
-        return path.read_bytes()
+    if origin.layer == "text":
+        return inflated(path)
     with Octets(path) as octets:
         whole = (r for r in records(octets) if isinstance(r, Record))
         for number, record in enumerate(whole):
@@ -117,6 +117,7 @@ class _Reader:
     done: dict[str, _Done] = field(default_factory=dict)
     certificates: dict[bytes, list[str]] = field(default_factory=dict)
     exchanges: int = 0
+    layer: Literal["file", "text"] = "file"
 
     def __post_init__(self) -> None:
         self.losses = Losses(self.source)
@@ -124,6 +125,7 @@ class _Reader:
 
     def batches(self, path: Path, octets: Octets) -> Iterator[Batch]:
         self.journal, self.known.passed = journaled(self.options), passed_through(self.options)
+        self.layer = octets.layer
         batches = Batches(self.options)
         number = messages = understood = 0
         flows: dict[str, tuple[Key, Key | None]] = {}
@@ -183,7 +185,7 @@ class _Reader:
             return _Made()
         known = self.known.of(state, number)
         if "origin" not in known.row:
-            known.row["origin"] = str(Origin(self.source, (number,), "file", record.start, record.length))
+            known.row["origin"] = str(Origin(self.source, (number,), self.layer, record.start, record.length))
         known.times(state)
         kind = text_of(state.get("type"))
         if kind == "http":
@@ -200,13 +202,13 @@ class _Reader:
         for n, message in enumerate(made.messages):
             message.key = Key(self.source, first_message + n)
         if made.exchange is not None and not any(m.kind == "request" for m in made.messages):
-            made.exchange.origin = Origin(self.source, (number,), "file", record.start, record.length)
+            made.exchange.origin = Origin(self.source, (number,), self.layer, record.start, record.length)
         return made
 
     def _empty(self, record: Record, number: int) -> Exchange:
         """An HTTP flow that cannot be read: an exchange of which nothing is known."""
         known = self.known.own(number)
-        origin = Origin(self.source, (number,), "file", record.start, record.length)
+        origin = Origin(self.source, (number,), self.layer, record.start, record.length)
         known.row["origin"] = str(origin)
         key, self.exchanges = Key(self.source, self.exchanges), self.exchanges + 1
         return Exchange(key, Key(self.source, known.unit), None, "", "", "", "", None, "", None, 0, 0, origin)
@@ -529,6 +531,6 @@ class _Reader:
         names = self.certificates.get(leaf)
         if names is None:
             names = self.certificates[leaf] = names_of(leaf)
-        origin = Origin(self.source, (number,), "file", record.start, record.length)
+        origin = Origin(self.source, (number,), self.layer, record.start, record.length)
         at = micros(server.get("timestamp_tls_setup")) or micros(server.get("timestamp_start"))
         return [Clue(Key(self.source, known.unit), "certificate", name, at, origin) for name in names]

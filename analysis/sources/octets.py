@@ -10,7 +10,7 @@ import os
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from analysis.model import InputError
 
@@ -48,6 +48,11 @@ class Octets:
         self.compressed = self._ahead.startswith(_GZIP)
         self._gzip = zlib.decompressobj(31) if self.compressed else None
         self._left = b""
+
+    @property
+    def layer(self) -> Literal["file", "text"]:
+        """What places in these octets count in, as origins call it: the file, or what its gzip held."""
+        return "text" if self.compressed else "file"
 
     def __enter__(self) -> Octets:
         return self
@@ -178,6 +183,40 @@ def _encoding(head: bytes) -> tuple[bytes, str] | None:
     if len(head) >= 4 and not head[0] and head[1] and not head[2] and head[3]:
         return b"", "utf-16-be"
     return None
+
+
+class Stored:
+    """A file's own octets, read where they are asked for: of a large one, no more than that."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError when it cannot be opened."""
+        self._path = path
+        try:
+            self._size = path.stat().st_size
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        """Raises InputError when it cannot be read."""
+        first, behind, _ = part.indices(self._size)
+        try:
+            with self._path.open("rb") as file:
+                file.seek(first)
+                return file.read(max(behind - first, 0))
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be read ({error.strerror}).") from error
+
+
+def inflated(path: Path) -> bytes:
+    """All that a file holds whose gzip is undone: the layer ``text`` of origins in files that are no text."""
+    with Octets(path) as octets:
+        parts = []
+        while chunk := octets.read():
+            parts.append(chunk)
+        return b"".join(parts)
 
 
 def text_of(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analysis.model import Clue, Exchange, Loss, Message
+from analysis.model import Clue, Exchange, Loss, Message, Origin
 from analysis.sources import Options
 from analysis.sources.identify import layer_bytes, open_source
 from tests.road import REAL
@@ -74,6 +74,11 @@ def check_laws(seen: Seen, path: Path) -> None:
     for message in seen.messages[:: len(seen.messages) // 40 + 1]:
         layer = layer_bytes(path, seen.kind, message.origin, Options())
         assert layer[message.origin.offset :][: message.origin.length] == message.body
+    stated = [Origin.parse(flow["origin"]) for flow in seen.flows if flow.get("origin")]
+    for origins in (stated, [e.origin for e in seen.exchanges], [c.origin for c in seen.clues]):
+        for origin in origins[:: len(origins) // 20 + 1]:
+            layer = layer_bytes(path, seen.kind, origin, Options())
+            assert origin.offset + origin.length <= len(layer), origin
 
 
 def har(*entries: Any, creator: str = "a tool", **log: Any) -> bytes:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from mitmproxy.test import tflow
 
-from analysis.model import InputError
+from analysis.model import InputError, Origin
 from analysis.sources import Options
-from analysis.sources.identify import open_source
+from analysis.sources.identify import layer_bytes, open_source
 from analysis.sources.kinds import kind_of
 from tests.road import REAL
 from tests.sources.made import dump, entry, event_lines, har, json_lines, needs_real
@@ -107,6 +107,19 @@ def test_what_is_no_capture(tmp_path: Path, data: bytes, looks: str) -> None:
         open_source(path, "capture.har", Options())
     assert looks in str(refused.value)
     assert str(refused.value).endswith(".")
+
+
+def test_of_a_large_file_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "flows.mitm"
+    with path.open("wb") as file:
+        file.seek(40 << 30)
+        file.write(b"5:hello,}")
+    layer = layer_bytes(path, "mitmproxy", Origin("flows.mitm", (0,), "file", 40 << 30, 8), Options())
+    assert len(layer) == (40 << 30) + 9
+    assert layer[40 << 30 : (40 << 30) + 8] == b"5:hello,"
+    assert layer[40 << 30 :] == b"5:hello,}"
+    with pytest.raises(InputError, match="cannot be read"):
+        layer_bytes(tmp_path / "none", "mitmproxy", Origin("none", (0,), "file", 0, 1), Options())
 
 
 def test_a_missing_file_is_said_to_be(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
-from analysis.sources.octets import Octets
+from analysis.sources.octets import Octets, inflated
 from analysis.sources.packets import link, owner
 from analysis.sources.packets.conversation import ACK, SYN, Conversation
 from analysis.sources.packets.files import Packet, Told, apps, packets
@@ -43,7 +43,7 @@ MOST_OPEN = 1 << 16
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of a packet capture. Raises InputError when it holds no packet that can be read at all."""
     with Octets(path, options.ends.get(path)) as octets:
-        yield from _Reader(source, options, "text" if octets.compressed else "file").run(octets, path)
+        yield from _Reader(source, options, octets.layer).run(octets, path)
 
 
 class _Reader:
@@ -230,7 +230,7 @@ def layer_bytes(path: Path, origin: Origin, options: Options) -> bytes:
 
     Raises InputError when the file has no such message."""
     if origin.layer == "text":
-        return _whole(path)
+        return inflated(path)
     for batch in read(path, origin.source, options):
         for message in batch.messages:
             if message.origin.units != origin.units:
@@ -243,12 +243,3 @@ def layer_bytes(path: Path, origin: Origin, options: Options) -> bytes:
             elif message.origin.layer == origin.layer:
                 return message.body
     raise InputError(f"{path} has no {origin.layer} in packets {','.join(map(str, origin.units))}.")
-
-
-def _whole(path: Path) -> bytes:
-    """A file whose gzip is undone."""
-    with Octets(path) as octets:
-        parts = []
-        while chunk := octets.read():
-            parts.append(chunk)
-        return b"".join(parts)
