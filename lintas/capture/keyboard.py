@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -71,36 +72,64 @@ class Keys:
         return told + "  ".join(f"{key} {name}" for key, name in words.HELP.items()) + "   Ctrl-C ends and seals"
 
 
+_REST = 0.2
+"""Seconds between two looks at whether the terminal is ours."""
+
+
 class Keyboard:
-    """The terminal's keys as they are pressed; the terminal is as it was afterwards."""
+    """The terminal's keys as they are pressed; the terminal is as it was afterwards.
+
+    After Ctrl-Z a shell gives the terminal back (``fg``) as it had it itself, which waits for Enter: so it is looked at
+    again and again. In the background (``bg``) it is the shell's, and whoever reads there is stopped."""
 
     def __init__(self, pressed: Callable[[str], None]) -> None:
         self._pressed = pressed
         self._fd = sys.stdin.fileno()
         self._before: list[Any] | None = None
         self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="keys", daemon=True)
 
     def start(self) -> None:
         with suppress(termios.error, OSError):
             self._before = termios.tcgetattr(self._fd)
-            # Ctrl-C stays a signal.
-            tty.setcbreak(self._fd, termios.TCSADRAIN)
-            threading.Thread(target=self._read, name="keys", daemon=True).start()
+            self._thread.start()
 
     def stop(self) -> None:
         self._ended.set()
         if self._before is not None:
+            self._thread.join(5 * _REST)
             with suppress(termios.error, OSError):
-                termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+                if self._is_ours():
+                    termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+
+    def _is_ours(self) -> bool:
+        """Are we in its foreground? Raises OSError where it is gone."""
+        try:
+            return os.tcgetpgrp(self._fd) == os.getpgrp()
+        except OSError as error:
+            if error.errno != errno.ENOTTY:
+                raise
+            # It controls another session: none of its shells stops us.
+            return True
+
+    def _key_by_key(self) -> None:
+        """Have the terminal hand over each key at once. Raises termios.error."""
+        if termios.tcgetattr(self._fd)[3] & termios.ICANON:
+            # Ctrl-C stays a signal.
+            tty.setcbreak(self._fd, termios.TCSADRAIN)
 
     def _read(self) -> None:
         rest = b""
         while not self._ended.is_set():
             try:
-                if not select.select([self._fd], [], [], 0.2)[0]:
+                if not self._is_ours():
+                    self._ended.wait(_REST)
+                    continue
+                self._key_by_key()
+                if not select.select([self._fd], [], [], _REST)[0] or not self._is_ours():
                     continue
                 got = os.read(self._fd, 256)
-            except OSError:
+            except (termios.error, OSError):
                 return
             if not got:
                 return

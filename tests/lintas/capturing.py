@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import select
+import shlex
 import signal
 import socket
 import ssl
@@ -108,9 +109,15 @@ class Capturing:
 
 @contextlib.contextmanager
 def capturing(
-    place: Path, *words: str, terminal: bool = False, server: Server | None = None, waits: bool = True
+    place: Path,
+    *words: str,
+    terminal: bool = False,
+    shell: bool = False,
+    server: Server | None = None,
+    waits: bool = True,
 ) -> Iterator[Capturing]:
-    """``lintas capture shop`` in ``place``, listening on loopback; ended with the block, if not before."""
+    """``lintas capture shop`` in ``place``, listening on loopback; ended with the block, if not before. ``shell``: it
+    is started from one with job control, whose process is the one that is given."""
     port = free_port()
     config = place / "config"
     command = [str(LINTAS), "capture", "shop", "--mode", f"regular@{port}", "--listen", "127.0.0.1", *words]
@@ -120,7 +127,7 @@ def capturing(
     if terminal:
         number, slave = pty.openpty()
         process = subprocess.Popen(
-            command,
+            ["bash", "--norc", "--noprofile", "-i"] if shell else command,
             cwd=place,
             env=environ,
             stdin=slave,
@@ -132,6 +139,8 @@ def capturing(
         os.close(slave)
         found = Capturing(process, place / "captures" / "shop", port, config, terminal=number)
         found.readers.append(_reader(number, found.said))
+        if shell:
+            found.press(f"{shlex.join(command)}\r")
     else:
         process = subprocess.Popen(
             command,
@@ -155,7 +164,8 @@ def capturing(
         yield found
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+            # An interactive shell takes no SIGTERM, and hands SIGHUP on.
+            process.send_signal(signal.SIGHUP if shell else signal.SIGTERM)
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:

@@ -134,6 +134,25 @@ def test_keys_set_phases_and_marks(tmp_path: Path) -> None:
         ]
 
 
+def test_keys_go_on_behind_a_stop(tmp_path: Path) -> None:
+    """Shells give a program the terminal back as they had it themselves, which waits for Enter."""
+    with capturing(tmp_path, "--yes", terminal=True, shell=True) as capture:
+        capture.until("Ctrl-C ends and seals")
+        for number, behind in enumerate((["fg\r"], ["bg\r", "fg\r"]), 1):
+            capture.press("\x1a")
+            capture.until("Stopped", number)
+            for line in behind:
+                capture.press(line)
+                time.sleep(1)
+            capture.press("pi" if number == 1 else "pl")
+            until(lambda number=number: len([e for e in capture.events() if e["type"] == "phase"]) == number)
+        capture.press("\x03")
+        capture.until("lintas audit captures/shop")
+        capture.press("exit\r")
+        assert capture.ended() == 0
+        assert [e["phase"] for e in capture.events() if e["type"] == "phase"] == ["idle", "login"]
+
+
 def test_questions_are_asked_once(tmp_path: Path) -> None:
     with capturing(tmp_path, terminal=True, waits=False) as capture:
         for question, answer in (
