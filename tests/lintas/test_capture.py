@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -92,17 +93,55 @@ def test_a_front_that_is_killed_leaves_a_sealed_folder(tmp_path: Path) -> None:
 
 def test_a_proxy_that_is_killed_is_told(tmp_path: Path) -> None:
     with capturing(tmp_path, "--yes") as capture:
-        proxies = [
-            int(p.name)
-            for p in Path("/proc").iterdir()
-            if p.name.isdigit() and b"capture.proxy" in _command(p) and (p / "cwd").resolve() == tmp_path.resolve()
-        ]
-        assert len(proxies) == 1
-        os.kill(proxies[0], signal.SIGKILL)
+        os.kill(_proxy_of(capture), signal.SIGKILL)
         assert capture.ended() == 2
         assert "was not sealed: The proxy ended unexpectedly (ended by SIGKILL)" in capture.errors.decode()
         assert "defect" not in capture.errors.decode()
         assert capture.text.splitlines()[-1] == "lintas audit captures/shop"
+
+
+def test_a_folder_that_takes_long_to_seal_is_waited_for_or_left_to_it(tmp_path: Path) -> None:
+    """Two at once, since it is said after a minute: one that the auditor waits for, and one that he does not."""
+    with ExitStack() as stack:
+        captures = []
+        for name in ("patient", "impatient"):
+            (tmp_path / name).mkdir()
+            captures.append(stack.enter_context(capturing(tmp_path / name, "--yes")))
+        proxies = [_proxy_of(capture) for capture in captures]
+        try:
+            for capture, proxy in zip(captures, proxies, strict=True):
+                os.kill(proxy, signal.SIGSTOP)
+                capture.process.send_signal(signal.SIGINT)
+            time.sleep(30)
+            for capture, proxy in zip(captures, proxies, strict=True):
+                # Impatience before that minute ends nothing.
+                capture.process.send_signal(signal.SIGINT)
+                capture.until(f"Ctrl-C leaves that to process {proxy}.")
+            patient, impatient = captures
+            impatient.process.send_signal(signal.SIGINT)
+            assert impatient.ended() == 2
+            assert f"is still being sealed, by process {proxies[1]}" in impatient.errors.decode()
+            assert "sealed" not in impatient.manifest()
+        finally:
+            for proxy in proxies:
+                os.kill(proxy, signal.SIGCONT)
+        assert patient.ended() == 0
+        until(lambda: "sealed" in impatient.manifest())
+        for capture in captures:
+            _is_sealed(capture)
+            assert capture.text.splitlines()[-1] == "lintas audit captures/shop"
+
+
+def _proxy_of(capture: Capturing) -> int:
+    """The process of its proxy."""
+    place = capture.folder.parent.parent.resolve()
+    found = [
+        int(p.name)
+        for p in Path("/proc").iterdir()
+        if p.name.isdigit() and b"capture.proxy" in _command(p) and (p / "cwd").resolve() == place
+    ]
+    assert len(found) == 1
+    return found[0]
 
 
 def _command(process: Path) -> bytes:

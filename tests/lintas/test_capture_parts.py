@@ -13,6 +13,7 @@ import os
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from mitmproxy.test import taddons, tflow
 
 from analysis.folder import PHASES
 from analysis.model import InputError
-from lintas.capture import authority, checks, network, settings, tunnel, words
+from lintas.capture import authority, checks, network, proof, settings, tunnel, words
 from lintas.capture.inner import Doors, Hidden
 from lintas.capture.keyboard import Keys
 from lintas.capture.proxy import _Lines
@@ -640,3 +641,11 @@ def test_one_line_where_there_is_no_terminal() -> None:
 )
 def test_places_have_names(place: str, name: str) -> None:
     assert place_name(place) == name
+
+
+def test_the_proof_needs_no_room_but_the_captures_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    proof._server_context(tmp_path)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="none cannot be written"):
+        proof._server_context(tmp_path / "none")

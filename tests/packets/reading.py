@@ -92,14 +92,18 @@ BEGAN = 1_700_000_000
 
 def pcap(path: Path, frames: Iterable[Any], link: int = 1, apart: float = 0.001, nano: bool = False) -> Path:
     """A file of scapy's packets (or octets). A pair gives its own time in seconds behind BEGAN."""
+    path.write_bytes(pcap_octets(frames, link, apart, nano))
+    return path
+
+
+def pcap_octets(frames: Iterable[Any], link: int = 1, apart: float = 0.001, nano: bool = False) -> bytes:
     made = bytearray(struct.pack("<IHHIIII", 0xA1B23C4D if nano else 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, link))
     for number, frame in enumerate(frames):
         at, frame = frame if isinstance(frame, tuple) else (number * apart, frame)
         octets = bytes(frame)
         seconds, part = divmod(round(at * 1_000_000), 1_000_000)
         made += struct.pack("<IIII", BEGAN + seconds, part * 1000 if nano else part, len(octets), len(octets)) + octets
-    path.write_bytes(made)
-    return path
+    return bytes(made)
 
 
 def count(path: Path) -> int:

@@ -14,6 +14,7 @@ from mitmproxy.test import tflow, tutils
 
 from analysis.model import InputError
 from analysis.sources import Options
+from analysis.sources.identify import open_source
 from tests.road import REAL
 from tests.sources.made import Seen, check_laws, dump, gather, needs_real
 
@@ -326,6 +327,24 @@ class TestBrokenFiles:
         torn = read(tmp_path, gzip.compress(data)[:-300])
         assert 1 <= len(torn.exchanges) < 20
         assert torn.lost == {"file_torn": 2}
+
+    @pytest.mark.parametrize("there", [b"", b"x" * (8 << 20), None])
+    def test_what_was_begun_is_read_to_its_end_whatever_lies_there_by_then(
+        self, tmp_path: Path, there: bytes | None
+    ) -> None:
+        path = tmp_path / "flows.mitm"
+        path.write_bytes(dump(*(flow(f"c{n}", content=bytes(600_000)) for n in range(9))))
+        batches = open_source(path, "flows.mitm", Options(batch=1))[1]
+        seen = next(batches).exchanges
+        path.unlink()
+        if there is not None:
+            path.write_bytes(there)
+        losses = []
+        for batch in batches:
+            seen += batch.exchanges
+            losses += batch.losses
+        assert len(seen) == 9
+        assert not losses
 
     def test_nothing_that_can_be_read_is_refused_in_one_sentence(self, tmp_path: Path) -> None:
         path = tmp_path / "flows.mitm"

@@ -1,0 +1,109 @@
+"""Twice as much in a file is twice the work, and no more: counted in the lines of ours that run, never in seconds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+from mitmproxy.test import tflow
+
+from analysis.audit import AuditOptions, run
+from analysis.folder.writing import DUMP, EVENTS, JOURNAL
+from tests.packets.reading import pcap_octets
+from tests.packets.talk import Talk
+from tests.road import ROOT
+from tests.sources.made import dump, entry, event_lines, har, json_lines
+from tests.sources.test_folder_files import AT, message, opened
+
+OURS = str(ROOT / "analysis")
+SMALL = 300
+
+
+@contextmanager
+def counted() -> Iterator[list[int]]:
+    """How many lines of ours run within the block, and how often a loop goes round in one."""
+    monitoring, count = sys.monitoring, [0]
+
+    def seen(code: CodeType, *_: Any) -> Any:
+        if not code.co_filename.startswith(OURS):
+            return monitoring.DISABLE
+        count[0] += 1
+        return None
+
+    monitoring.use_tool_id(monitoring.PROFILER_ID, "work")
+    try:
+        for event in (monitoring.events.LINE, monitoring.events.JUMP):
+            monitoring.register_callback(monitoring.PROFILER_ID, event, seen)
+        monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.LINE | monitoring.events.JUMP)
+        yield count
+    finally:
+        monitoring.set_events(monitoring.PROFILER_ID, 0)
+        monitoring.free_tool_id(monitoring.PROFILER_ID)
+
+
+def work(folder: Path, files: dict[str, bytes]) -> int:
+    """Audit a folder of those files."""
+    folder.mkdir()
+    for name, octets in files.items():
+        (folder / name).write_bytes(octets)
+    with counted() as count:
+        run(folder, AuditOptions(workers=1))
+    return count[0]
+
+
+def _flow(number: int, connection: str) -> Any:
+    made = tflow.tflow(resp=True)
+    made.id, made.client_conn.id = f"f{number}", connection
+    return made
+
+
+def _journal(number: int) -> list[dict[str, Any]]:
+    flow = f"f{number}"
+    return [
+        opened(flow, connection=f"c{number}"),
+        message(flow, "sent", 0, b"hello"),
+        message(flow, "received", 0, b"y"),
+    ]
+
+
+def _refusal(number: int) -> dict[str, Any]:
+    ends = {"client": ["10.0.0.2", 40000 + number % 20000], "server": ["203.0.113.7", 443]}
+    return {"type": "refusal", "at": AT + number, "connection": f"c{number}", "sni": f"h{number}.example", **ends}
+
+
+def _packets(count: int) -> bytes:
+    talks = (Talk(sport=20_000 + n).open().say(b"GET / HTTP/1.1\r\nHost: h.example\r\n\r\n") for n in range(count))
+    return pcap_octets([packet for talk in talks for packet in talk.packets], 101)
+
+
+MADE: dict[str, Callable[[int], dict[str, bytes]]] = {
+    "a HAR": lambda n: {"a.har": har(*(entry(f"https://h{k}.example/v1?x={k}") for k in range(n)))},
+    "a dump": lambda n: {DUMP: dump(*(_flow(k, f"c{k}") for k in range(n)))},
+    "a dump of one connection": lambda n: {DUMP: dump(*(_flow(k, "c") for k in range(n)))},
+    "a journal": lambda n: {JOURNAL: json_lines(*(line for k in range(n) for line in _journal(k)))},
+    "a journal of one flow": lambda n: {
+        JOURNAL: json_lines(opened("f"), *(message("f", "sent", k, b"hello") for k in range(n)))
+    },
+    "a journal beside a dump": lambda n: {
+        DUMP: dump(*(_flow(k, f"c{k}") for k in range(n))),
+        JOURNAL: json_lines(*(line for k in range(n // 2, 2 * n) for line in _journal(k))),
+    },
+    "packets": lambda n: {"a.pcap": _packets(n)},
+    "events beside a dump": lambda n: {
+        DUMP: dump(*(_flow(k, f"c{k}") for k in range(n))),
+        EVENTS: event_lines(*(_refusal(k) for k in range(n))),
+    },
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_work_grows_as_the_file_does(tmp_path: Path, name: str) -> None:
+    work(tmp_path / "first", MADE[name](2))
+    once, twice = (work(tmp_path / str(n), MADE[name](n)) for n in (SMALL, 2 * SMALL))
+    assert once > 5 * SMALL
+    assert twice < 2.2 * once
