@@ -38,6 +38,16 @@ def furnish(fake: FakePhone, tcp: str = TCP) -> None:
         fake.file(f"/proc/net/{name}", text.encode())
 
 
+def watched(fake: FakePhone, looks: int) -> tuple[Watch, Events]:
+    """What is told of a phone in so many looks."""
+    events = Events()
+    watch = Watch(Phone(fake.serial), events, interval=0.05)
+    watch.start()
+    until(lambda: watch.looks >= looks)
+    watch.stop()
+    return watch, events
+
+
 def replace(fake: FakePhone, path: str, text: str) -> None:
     """Written as a whole, as a table of the kernel is read."""
     new = fake.file(path + ".new", text.encode())
@@ -163,11 +173,7 @@ def test_an_app_that_is_installed_meanwhile_has_its_name(fake: FakePhone) -> Non
 def test_a_phone_that_never_names_an_app_says_nothing(fake: FakePhone) -> None:
     furnish(fake)
     fake.answer("dumpsys activity activities", "another form altogether\n")
-    events = Events()
-    watch = Watch(Phone(fake.serial), events, interval=0.05)
-    watch.start()
-    until(lambda: watch.looks >= 3)
-    watch.stop()
+    watch, events = watched(fake, looks=3)
     assert events.of("app_front") == []
     assert watch.cannot == ["front"]
     assert events.of("phone")[-1]["cannot"] == "front"
@@ -176,11 +182,7 @@ def test_a_phone_that_never_names_an_app_says_nothing(fake: FakePhone) -> None:
 def test_tables_without_end_are_read_to_a_limit_and_told(fake: FakePhone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lintas.phone.watch._MOST", 4000)
     furnish(fake, TCP + "x" * 5000 + "\n" + TCP.replace("10234", "10777"))
-    events = Events()
-    watch = Watch(Phone(fake.serial), events, interval=0.05)
-    watch.start()
-    until(lambda: watch.looks >= 2)
-    watch.stop()
+    watch, events = watched(fake, looks=2)
     assert watch.cannot == ["all_sockets"]
     assert {e["uid"] for e in events.of("socket")} == {10234, 10240}
     assert [e.get("cannot") for e in events.of("phone")].count("all_sockets") == 1
@@ -208,11 +210,7 @@ def test_a_phone_that_comes_and_goes(fake: FakePhone, server: Server, monkeypatc
 def test_tables_that_may_not_be_read_are_told(fake: FakePhone) -> None:
     fake.answer("pm list packages -U", PACKAGES_UIDS)
     fake.answer("dumpsys activity activities", FRONT["14"])
-    events = Events()
-    watch = Watch(Phone(fake.serial), events, interval=0.05)
-    watch.start()
-    until(lambda: watch.looks >= 2)
-    watch.stop()
+    watch, events = watched(fake, looks=2)
     assert watch.cannot == ["sockets"]
     assert [e.get("cannot") for e in events.of("phone")].count("sockets") == 1
 
