@@ -29,9 +29,12 @@ def lines(out: Path) -> list[tuple[str, str]]:
         e for e in made["exchanges"].select(["flow", "destination", "whose"]).to_pylist() if e["flow"] in flows
     ]
     spoken = {w: {r["destination"] for r in (*counted, *exchanges) if r["whose"] == w} for w in _APART}
-    apps = [r for r in (*counted, *exchanges) if r["whose"] not in _APART]
-    hosts = [d for d in made["destinations"].to_pylist() if d["destination"] in {r["destination"] for r in apps}]
+    apps = {r["destination"] for r in (*counted, *exchanges) if r["whose"] not in _APART}
+    mine = [d for d in made["destinations"].to_pylist() if d["destination"] in apps]
+    hosts = [d for d in mine if d["answered"] is not False]
     beside = [f"{len(spoken[w])} of {words}" for w, words in _APART.items() if spoken[w]]
+    if len(hosts) < len(mine):
+        beside.append(f"{len(mine) - len(hosts)} that gave no answer")
     found = [
         (
             "Seen",

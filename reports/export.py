@@ -45,6 +45,7 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
             "total": len(facts.hosts),
             "system": len(facts.system_hosts),
             "other_apps": len(facts.other_hosts),
+            "unanswered": len(facts.unanswered),
             "at_level": {str(k): n for k, n in facts.hosts_at_level.items()},
             "by_country": {c: len(h) for c, h in facts.placed.items()},
             "named_weakly": {c: len(h) for c, h in facts.named_weakly.items()},
@@ -142,7 +143,7 @@ _OF_SENT = (
 
 def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]:
     everyone = [
-        *(("app", h) for h in facts.hosts),
+        *(("app", h) for h in (*facts.hosts, *facts.unanswered)),
         *(("system", h) for h in facts.system_hosts),
         *(("other", h) for h in facts.other_hosts),
     ]

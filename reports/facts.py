@@ -266,7 +266,10 @@ class Facts:
                 host.octets_out, host.octets_in = host.row["app_bytes_out"], host.row["app_bytes_in"] or 0
             host.reading = _host_reading(readings[place] or of_exchange[place], host.closed)
         self.all_hosts = hosts
-        self.hosts = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
+        mine = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
+        self.hosts = [h for h in mine if h.row["answered"] is not False]
+        self.unanswered = [h for h in mine if h.row["answered"] is False]
+        """Hosts that were tried, and of which nothing came: in no other number."""
         self.app_places = {h.number for h in self.hosts}
         self.other_hosts, self.system_hosts = (
             [self._of_others(rows[n], self._apart[w].get(n, [])) for n in sorted({*self._apart[w], *elsewhere[w]})]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+from mitmproxy.test import tflow
 
 from analysis import tables
 from analysis.audit import AuditOptions, audit, run
@@ -17,6 +18,7 @@ from analysis.persona import load_persona
 from analysis.reference import Reference
 from lintas.show import find
 from tests.road import DEMO, REAL, SAMPLES, check_conservation, real_files
+from tests.sources.made import dump, event_lines
 
 PERSONA = DEMO.parent / "personas" / "jakarta-buyer.yaml"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no captures of real apps at {REAL}")
@@ -255,3 +257,47 @@ def test_a_dump_fed_byte_by_byte_only_gains(tmp_path: Path) -> None:
         assert now[: len(told)] == told
         told = now
     assert told
+
+
+def test_a_machine_that_was_only_tried_is_counted_to_no_country(tmp_path: Path) -> None:
+    """Neither by the report nor in the terminal nor live: one that refused its handshake, one of a request."""
+    from analysis.follow import told
+    from lintas.capture.state import State
+    from lintas.summary import lines
+    from reports import build
+
+    capture, out = tmp_path / "capture", tmp_path / "audit"
+    capture.mkdir()
+    at = 1_795_545_826_000_000
+    ends = {"client": ["10.0.0.2", 4000], "server": ["36.110.170.1", 443], "sni": "tried.example"}
+    tried = {"type": "connection", "at": at, "connection": "c9", "kind": "unread", "cause": "server_unreachable"}
+    (capture / "events.jsonl").write_bytes(event_lines(tried | ends))
+    flow = tflow.tflow(err=True)
+    flow.request.host = flow.request.headers["host"] = "asked.example"
+    flow.request.path = "/x?email=sari.dewi@mail.example"
+    server = flow.server_conn
+    server.address, server.peername, server.timestamp_start = ("36.110.170.2", 443), None, at / 1e6
+    server.timestamp_tcp_setup = server.timestamp_tls_setup = None
+    (capture / "flows.mitm").write_bytes(dump(flow))
+    about = audit(capture, out, AuditOptions())
+    made, _ = tables.read(out)
+    assert {(r["address"], r["country"], r["answered"]) for r in made["destinations"].to_pylist()} == {
+        ("36.110.170.1", "CN", False),
+        ("36.110.170.2", "CN", False),
+    }
+    assert set(made["flows"]["bytes_out"].to_pylist()) == {0}
+    assert dict(lines(out))["Where"] == "no country is shown"
+    assert "2 that gave no answer" in dict(lines(out))["Seen"]
+    report = build(out).read_text("utf-8")
+    before, _, behind = report.partition('id="everything"')
+    assert "China" not in before
+    assert "Tried, and no answer" in behind
+    assert "China" in behind
+    look = told.summary(made, about, Reference.load())
+    state = State("c", "c", at)
+    state.from_follower({"type": "look", "summary": look})
+    shown = state.snapshot()
+    assert (shown["countries"], shown["operators"], shown["countries_shown"]) == ([], [], 0)
+    assert shown["unanswered"]["flows"] == 2
+    ids = {"flows.mitm": {0: "f"}}
+    assert told.comments(made, ids, Reference.load())["f"].text == "no answer · not delivered: email · ?"

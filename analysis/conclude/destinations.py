@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from analysis.conclude import answered
 from analysis.conclude.locate.level import Place, Stance, place
 from analysis.conclude.locate.time import RoundTrip, round_trips
 from analysis.conclude.locate.witnesses import Witnesses
@@ -140,7 +141,7 @@ def _totals(tables: Tables, app_only: bool = False) -> dict[int, list[int]]:
 
 
 def _rows(tables: Tables, numbers: dict[_Pair, int], reference: Reference) -> pa.Table:
-    totals = _totals(tables)
+    totals, did_answer = _totals(tables), answered.of(tables)
     exchanges = tables["exchanges"]
     paths: dict[int, set[str]] = defaultdict(set)
     for destination, path in zip(exchanges["destination"].to_pylist(), exchanges["path"].to_pylist(), strict=True):
@@ -154,6 +155,7 @@ def _rows(tables: Tables, numbers: dict[_Pair, int], reference: Reference) -> pa
                 "host": host,
                 "address": address,
                 "system_noise": _noise(reference, host, address, paths.get(number)),
+                "answered": did_answer.get(number),
                 "level": 0,
                 "flows": total[0],
                 "bytes_out": total[1],

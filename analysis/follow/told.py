@@ -22,6 +22,8 @@ _SHOWN_LEVEL = 2
 """Location evidence from which a country stands without a question mark."""
 _CERTAINTIES = ("high", "medium", "low")
 _COUNTS = ("flows", "bytes_out", "bytes_in")
+_NO_ANSWER = "no answer"
+"""In place of the country of a machine that was only tried."""
 _WHOSE = {"system": "system", "other": "other app"}
 
 
@@ -112,7 +114,7 @@ def _comment(told: _Flow, places: Mapping[int, Mapping[str, Any]], sensitivity: 
     to = [places[d] for d in told.destinations if d in places]
     sent, received, kept = told.types["sent"], told.types["received"], told.types["undelivered"]
     parts = [
-        ", ".join(dict.fromkeys(map(place, to))),
+        ", ".join(dict.fromkeys(place(row) if row["answered"] is not False else _NO_ANSWER for row in to)),
         ", ".join(_doubted(sent, sensitivity)),
         "not delivered: " + ", ".join(_doubted(kept, sensitivity)) if kept else "",
         "← " + ", ".join(_doubted(received, sensitivity)) if received else "",
@@ -240,8 +242,8 @@ def _grouped(
     sent: Mapping[tuple[int, str], Mapping[str, str]],
     reference: Reference,
 ) -> list[dict[str, Any]]:
-    """Destinations by place, operator, whose traffic it was and class of system noise: what is not the app's is shown
-    apart."""
+    """Destinations by place, operator, whose traffic it was and class of system noise: what is not the app's, and what
+    gave it no answer (``unanswered``), is shown apart."""
     sensitivity = {t.id: t.sensitivity for t in reference.data_types.values()}
     sums: dict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
     first: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -249,6 +251,7 @@ def _grouped(
         number = row["destination"]
         for whose, (flows, out, back) in shares[number].items():
             noise = row["system_noise"] if whose == "system" else None
+            whose = "unanswered" if whose == "app" and row["answered"] is False else whose
             key = (place(row), row["operator"], operator(row), noise, whose)
             first.setdefault(key, row)
             total = sums[key]

@@ -262,7 +262,7 @@ class _Reader:
             port=port(request.get("port")),
             path=common["target"].split("?")[0] if method.upper() != "CONNECT" else "",
             status=status,
-            request_bytes=sent.size,
+            request_bytes=sent.size if sent.direction == "sent" else 0,
             response_bytes=received.size if response else 0,
             origin=Origin(self.source, (number,), "http-request-head", 0, len(sent.head()) if request else 0),
         )
@@ -358,13 +358,17 @@ class _Reader:
         return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 16 else 0
 
     def _count(self, known: Conversation, message: Message) -> Message:
-        """Add an HTTP message to its flow's octets; what the proxy did not keep of it is missing there."""
-        column = "bytes_in" if message.direction == "received" else "bytes_out"
-        known.row[column] += len(message.head()) + message.size
+        """Add an HTTP message to its flow's octets, where it passed; what the proxy did not keep of it is missing
+        there."""
+        passed = message.direction != "undelivered"
+        if passed:
+            known.row["bytes_in" if message.direction == "received" else "bytes_out"] += (
+                len(message.head()) + message.size
+            )
         if message.cut:
             missing = message.size - len(message.body)
-            known.missing += missing
-            known.missing_count += 1
+            known.missing += missing if passed else 0
+            known.missing_count += passed
             over = len(message.body) == self.options.max_body
             kind = "body_limit" if over else "body_missing"
             where = "larger than is held" if over else "that the proxy did not keep whole"

@@ -92,6 +92,7 @@ class State:
         apps = [d for d in destinations if d.get("whose", "app") == "app"]
         others = [d for d in destinations if d.get("whose") == "other"]
         noise = [d for d in destinations if d.get("whose") == "system"]
+        unanswered = [d for d in destinations if d.get("whose") == "unanswered"]
         return {
             "name": self.name,
             "folder": self.folder,
@@ -126,6 +127,7 @@ class State:
             "operators": _by_operator(apps),
             "noise": _sum(noise) if noise else None,
             "others": _sum(others) if others else None,
+            "unanswered": _sum(unanswered) if unanswered else None,
             "apps": look.get("apps", []),
             "read": [words.how_much(row) for row in _of_the_app(look.get("readable", []))],
             "data_types": look.get("data_types", []),

@@ -124,10 +124,10 @@ def _foot(now: Shown, prompt: str) -> list[Text]:
 
 
 def apart(now: Shown) -> list[str]:
-    """What stands in none of the lists, since it is not the app's."""
+    """What stands in none of the lists, since it is not the app's, or nothing came of it."""
     return [
         f"{words.HEADINGS[whose]}: {now[whose]['flows']:,} flows, {words.amount(now[whose]['bytes_out'])} sent"
-        for whose in ("noise", "others")
+        for whose in ("noise", "others", "unanswered")
         if now[whose]
     ]
 

@@ -232,6 +232,7 @@ HEADINGS = {
     "host": "host",
     "noise": "The system's own traffic, shown apart",
     "others": "Other apps' traffic, shown apart",
+    "unanswered": "Tried, and no answer",
 }
 LIVE_NOTE = (
     "A country with ? rests on one weak source. Whose law reaches these companies, and what the rules say, is in the "

@@ -1,4 +1,5 @@
-"""9 All destinations, then all transmissions; what other apps and the phone's own system spoke to stands apart."""
+"""9 All destinations, then all transmissions; apart: what other apps and the phone's own system spoke to, and what gave
+no answer."""
 
 from __future__ import annotations
 
@@ -17,11 +18,10 @@ def context(book: Book) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
     hosts = sorted(f.hosts, key=lambda h: (-len(h.types), -sum(h.types.values()), -h.octets_out, h.number))
     sent = sorted(f.sent, key=lambda s: (not f.is_sensitive(s.data_type), s.number))
+    apart = {"system": len(f.system_hosts), "others": len(f.other_hosts), "unanswered": len(f.unanswered)}
     shown_sent = sorted(sent[:MOST_ROWS], key=lambda s: s.number)
     return {
-        "answer": t("all.answer", n=len(f.hosts), system=len(f.system_hosts), others=len(f.other_hosts))
-        if f.hosts or f.system_hosts or f.other_hosts
-        else t("where.none"),
+        "answer": t("all.answer", n=len(f.hosts), **apart) if f.hosts or any(apart.values()) else t("where.none"),
         "rows": [_host(f, w, h) for h in hosts[:MOST_ROWS]],
         "left_out": max(len(hosts) - MOST_ROWS, 0),
         "system": [
@@ -31,6 +31,8 @@ def context(book: Book) -> dict[str, Any]:
         "system_left_out": max(len(f.system_hosts) - MOST_ROWS, 0),
         "others": [_host(f, w, h) for h in f.other_hosts[:MOST_ROWS]],
         "others_left_out": max(len(f.other_hosts) - MOST_ROWS, 0),
+        "unanswered": [_host(f, w, h) for h in f.unanswered[:MOST_ROWS]],
+        "unanswered_left_out": max(len(f.unanswered) - MOST_ROWS, 0),
         "sent": _transmissions(f, w, {s.number for s in shown_sent}),
         "sent_total": len(f.sent),
         "sent_left_out": max(len(sent) - MOST_ROWS, 0),

@@ -265,6 +265,7 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
         ],
         "system_hosts": len(f.system_hosts),
         "other_hosts": len(f.other_hosts),
+        "unanswered": len(f.unanswered),
     }
 
 

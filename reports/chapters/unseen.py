@@ -31,7 +31,7 @@ def context(book: Book) -> dict[str, Any]:
         key=lambda h: (READINGS.index(h.reading) if h.is_read else -1, -h.octets_closed, h.number),
     )
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for host in f.hosts:
+    for host in (*f.hosts, *f.unanswered):
         for kind in {c.kind for c in host.closed}:
             kinds[kind][0] += 1
         for part in host.closed:

@@ -43,7 +43,7 @@ def gather(facts: Facts) -> list[Row]:
         (rows[company].sensitive if sensitive else rows[company].personal).append(at)
     for flow, reading in facts.flow_reading.items():
         place, first = facts.flow_destination[flow], facts.flow_first[flow]
-        if first and reading not in ("full", "silent"):
+        if first and reading not in ("full", "silent") and place in facts.app_places:
             rows[facts.all_hosts[place].company].closed.append(first)
     return list(rows.values())
 
