@@ -233,11 +233,19 @@ def readable(tables: Tables, manifest: Manifest) -> pa.Table:
     """How much of each app could be read, and by which means: of the hosts, connections and octets of the flows that
     count, those that were in the clear and those that were opened. ``tables["opaque"]`` is that of :func:`gather`.
 
-    A connection on which nothing was said counts nowhere. The share that was not read is the rest."""
+    A connection on which nothing was said, and what was asked of a host that gave no answer, count nowhere. The share
+    that was not read is the rest."""
     nothing = _nothing_said(tables)
-    exchanges = tables["exchanges"]
+    exchanges, destinations = tables["exchanges"], tables["destinations"]
+    tried = {
+        n
+        for n, said in zip(*(destinations[c].to_pylist() for c in ("destination", "answered")), strict=True)
+        if said is False
+    }
     secure, spoke = set(), set()
-    for flow, scheme in zip(exchanges["flow"].to_pylist(), exchanges["scheme"].to_pylist(), strict=True):
+    for flow, scheme, to in zip(*(exchanges[c].to_pylist() for c in ("flow", "scheme", "destination")), strict=True):
+        if to in tried:
+            continue
         spoke.add(flow)
         if scheme == "https":
             secure.add(flow)
