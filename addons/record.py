@@ -31,7 +31,7 @@ from mitmproxy.utils import human
 from addons.recorded.bodies import INFLATES, Body, Direction, Head, WatchedRequest, WatchedResponse, settle
 from addons.recorded.state import serialised
 from addons.shared import add_folder_option, add_option, close, opened, refuse
-from analysis.folder.ciphertext import ciphertext
+from analysis.folder.ciphertext import LATE, Seal, StartTls, ciphertext
 from analysis.folder.writing import Writing
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class _Talk:
     def __init__(self, closed: bool) -> None:
         self.closed = closed
         """They are another's ciphertext, passed on: no messages, and the dump tells of them at their end."""
+        self.watched = StartTls()
+        self.seal: Seal | None = None
+        """Where the client of a TCP flow that began in the clear began TLS."""
+        self.sealed: dict[Direction, int] = {"sent": 0, "received": 0}
+        """Octets from there on."""
         self.seen = 0
         self.counts: dict[Direction, int] = {"sent": 0, "received": 0}
         self.octets: dict[Direction, int] = {"sent": 0, "received": 0}
@@ -292,6 +297,8 @@ class Record:
                 self._tell(flow, kind)
         for message in messages[talk.seen :]:
             self._one(flow.id, kind, message, talk)
+            if talk.seal is not None:
+                self._sealed(flow.id, talk, round(message.timestamp * 1e6))
         talk.seen = len(messages)
         # What the journal holds need not stay in memory for hours. The last message is not yet passed on.
         while talk.held > self._limit and talk.forgotten < talk.seen - 1:
@@ -307,9 +314,25 @@ class Record:
         talk.held += size
         if talk.closed or getattr(message, "injected", False):
             return
-        # TCP has no messages but octets: of them a connection's way keeps as much as a body.
-        most = max(self._limit - before, 0) if kind == "tcp" else self._limit
+        most = self._limit
+        if kind == "tcp":
+            # TCP has no messages but octets: of them a connection's way keeps as much as a body.
+            most = max(self._limit - before, 0)
+            clear = talk.watched.seals(message.from_client, message.content)
+            if clear is not None:
+                talk.seal = talk.seal or Seal(index, talk.counts["received"])
+                talk.sealed[direction] += size - clear
+                if not clear:
+                    return
+                most, size = min(most, clear), clear
         self._line(flow, direction, index, kind, message.content[:most], size, round(message.timestamp * 1e6))
+
+    def _sealed(self, flow: str, talk: _Talk, at: int) -> None:
+        """How many octets have come since the client began TLS: they are no messages, and count from here."""
+        if self._out is not None and talk.seal is not None:
+            since, octets = [talk.seal.sent, talk.seal.received], talk.sealed
+            told = {"cause": LATE, "since": since, "bytes_out": octets["sent"], "bytes_in": octets["received"]}
+            self._out.line(flow=flow, at=at, type="sealed", **told)
 
     def _line(self, flow: str, direction: Direction, index: int, kind: str, data: bytes, size: int, at: int) -> None:
         if self._out is not None:
@@ -336,8 +359,11 @@ class Record:
             logger.warning(f"A flow could not be recorded ({type(error).__name__}); it is counted in the folder.")
             self._out.event("lost", cause="not_serialised", flows=1)
         talk = self._talks.pop(flow.id, None)
-        if talk is not None and talk.closed and talk.forgotten:
-            self._passed(flow, talk)
+        if talk is not None and talk.forgotten:
+            if talk.closed:
+                self._passed(flow, talk)
+            # Once more: on a full disk the last lines may not have come to stand, and the dump has not all.
+            self._sealed(flow.id, talk, _now())
         self._told.discard(flow.id)
         del flows[flow.id]
         if not flows:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.folder.ciphertext import LATE, Seal, StartTls
 from analysis.model import InputError
 from analysis.sources import Options
 from analysis.sources.beside import conversation, of_kind
@@ -59,6 +60,50 @@ def conversation_in(value: dict[str, Any]) -> tuple[str, ...]:
     return conversation(word(value.get("connection")), server, name, word(value.get("flow")))
 
 
+@dataclass(slots=True)
+class Sealed:
+    """Octets of a TCP flow behind its client's ClientHello. They are told in lines of type ``sealed``, which add up
+    themselves; recorders that knew none wrote them as messages."""
+
+    since: Seal | None = None
+    """Where they begin, as far as the journal itself tells."""
+    told: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    written: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    as_messages: bool = False
+    """The ClientHello itself stands in a message."""
+    _watched: StartTls = field(default_factory=StartTls)
+    _next: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+
+    def line(self, value: dict[str, Any]) -> None:
+        """Take in a line of type ``sealed``."""
+        since = value.get("since")
+        if value.get("cause") != LATE or not isinstance(since, list) or len(since) != 2:
+            return
+        for direction, name in (("sent", "bytes_out"), ("received", "bytes_in")):
+            self.told[direction] = max(self.told[direction], stated_count(value.get(name)))
+        self.since = self.since or Seal(stated_count(since[0]), stated_count(since[1]))
+
+    def message(self, said: Said, known: Seal | None = None) -> Said | None:
+        """A message as far as it is in the clear; None where nothing of it is. ``known``: where the dump's copy of the
+        flow is sealed."""
+        if said.kind != "tcp":
+            return said
+        clear = self._watched.seals(said.direction == "sent", said.data)
+        if clear is not None and not self.as_messages:
+            self.as_messages = True
+            self.since = Seal(said.index, self._next["received"], clear)
+        self._next[said.direction] = max(self._next[said.direction], said.index + 1)
+        if known is not None and (by_dump := known.clear_of(said.direction, said.index)) is not None:
+            clear = by_dump if clear is None else min(clear, by_dump)
+        if clear is None or clear >= said.size:
+            return said
+        self.written[said.direction] += said.size - clear
+        return replace(said, size=clear, data=said.data[:clear]) if clear else None
+
+    def octets(self, direction: str) -> int:
+        return max(self.told[direction], self.written[direction])
+
+
 def word(value: object) -> str:
     """A short text of a line; empty where it is none."""
     return valid(value)[:300] if isinstance(value, str) else ""
@@ -102,6 +147,7 @@ class Journaled:
     """Octets of its messages that the journal does not hold, in ``missing_count`` of them."""
     missing_count: int = 0
     streamed: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    sealed: Sealed = field(default_factory=Sealed)
 
 
 def journaled(options: Options) -> dict[str, Journaled]:
@@ -128,9 +174,14 @@ def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> N
         elif kind == "message":
             read_one = message_in(value)
             if read_one is not None and held.indexes[read_one.direction].add(read_one.index):
+                read_one = held.sealed.message(read_one)
+                if read_one is None:
+                    continue
                 held.octets[read_one.direction] += read_one.size
                 held.missing += read_one.size - len(read_one.data)
                 held.missing_count += read_one.size > len(read_one.data)
+        elif kind == "sealed":
+            held.sealed.line(value)
         elif kind == "progress" and value.get("direction") in DIRECTIONS:
             count = stated_count(value.get("bytes"))
             held.streamed[value["direction"]] = max(held.streamed[value["direction"]], count)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.model import InputError, Key, Message, Origin
+from analysis.folder.ciphertext import LATE
+from analysis.model import InputError, Key, Message, Micros, Origin
 from analysis.sources import Batch, Options
-from analysis.sources.journal import DIRECTIONS, Indexes, Said, conversation_in, message_in, word
+from analysis.sources.journal import DIRECTIONS, Indexes, Said, Sealed, conversation_in, message_in, word
 from analysis.sources.lines import Line, layer_line, lines
 from analysis.sources.mitm_flows import Dumped, dumped
 from analysis.sources.rows import (
@@ -65,6 +66,12 @@ class _Flow:
     missing_count: int = 0
     octets: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
     streamed: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    sealed: Sealed = field(default_factory=Sealed)
+
+    def seen_at(self, at: Micros | None) -> None:
+        """Something of it was seen then."""
+        if self.row is not None:
+            self.row["first"], self.row["last"] = earlier(self.row["first"], at), later(self.row["last"], at)
 
 
 @dataclass(slots=True)
@@ -122,6 +129,10 @@ class _Reader:
             return None
         if kind == "progress" and value.get("direction") in DIRECTIONS:
             self._progress(self._flow(value, line), value)
+        if kind == "sealed":
+            flow = self._flow(value, line)
+            flow.sealed.line(value)
+            flow.seen_at(time_of(value.get("at")))
         if kind != "message":
             return None
         found = message_in(value)
@@ -131,6 +142,10 @@ class _Reader:
         flow = self._flow(value, line) if value["flow"] not in self.flows else self.flows[value["flow"]]
         if not flow.seen[found.direction].add(found.index):
             self.losses.add("flow_repeated", "messages that stand twice in the journal: read once", found.size)
+            return None
+        found = flow.sealed.message(found, self.dump.seals.get(value["flow"]))
+        if found is None:
+            flow.seen_at(time_of(value.get("at")))
             return None
         return self._made(flow, found, value, line, number)
 
@@ -154,8 +169,7 @@ class _Reader:
         flow.octets[found.direction] += found.size
         if flow.row is not None:
             flow.row["bytes_out" if found.direction == "sent" else "bytes_in"] += found.size
-            flow.row["first"] = earlier(flow.row["first"], at)
-            flow.row["last"] = later(flow.row["last"], at)
+            flow.seen_at(at)
             flow.missing += missing
             flow.missing_count += missing > 0
         about = flow.about
@@ -248,13 +262,24 @@ def _about(value: dict[str, Any]) -> dict[str, str]:
 def _whole(row: dict[str, Any], flows: list[_Flow]) -> dict[str, Any]:
     """A row with what is missing of the proxy's flows that it is of."""
     missing, count = sum(f.missing for f in flows), sum(f.missing_count for f in flows)
+    sealed = 0
     for direction, column in (("sent", "bytes_out"), ("received", "bytes_in")):
         for one in flows:
             unkept = max(one.streamed[direction] - one.octets[direction], 0)
             row[column] += unkept
             missing += unkept
             count += unkept > 0
-    row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - missing
+            row[column] += one.sealed.octets(direction)
+            sealed += one.sealed.octets(direction)
+    sealed_count = sum(one.sealed.octets("sent") + one.sealed.octets("received") > 0 for one in flows)
+    whole = row["bytes_out"] + row["bytes_in"]
+    row["bytes_read"] = whole - missing - sealed
+    unread = []
+    if sealed:
+        row["decrypted"] = sealed < whole
+        unread.append({"kind": "encrypted", "cause": LATE, "bytes": sealed, "count": sealed_count})
     if count:
-        row["unread"] = [{"kind": "truncated", "cause": "body_not_kept", "bytes": missing, "count": count}]
+        unread.append({"kind": "truncated", "cause": "body_not_kept", "bytes": missing, "count": count})
+    if unread:
+        row["unread"] = unread
     return row

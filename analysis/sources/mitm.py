@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analysis.folder import sse
+from analysis.folder.ciphertext import Seal
 from analysis.model import Clue, Exchange, Headers, InputError, Key, Message, Micros, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.beside import passed_through
@@ -36,6 +37,7 @@ from analysis.sources.mitm_state import (
     octets_of,
     piece,
     sealed_as,
+    sealed_late,
     sequence,
     server_of,
     text_of,
@@ -95,6 +97,7 @@ class _Done:
     response: bool = False
     journal: bool = False
     messages: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
+    sealed: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
 
 
 @dataclass(slots=True)
@@ -115,6 +118,7 @@ class _Reader:
     known: Conversations = field(init=False)
     journal: dict[str, Journaled] = field(default_factory=dict)
     done: dict[str, _Done] = field(default_factory=dict)
+    seals: dict[str, Seal] = field(default_factory=dict)
     certificates: dict[bytes, list[str]] = field(default_factory=dict)
     exchanges: int = 0
     layer: Literal["file", "text"] = "file"
@@ -152,7 +156,8 @@ class _Reader:
             raise InputError(f"{path} begins like a mitmproxy dump and holds no whole flow; it breaks off too early.")
         if octets.torn is not None and self.options.sealed:
             self.losses.add("file_torn", octets.torn)
-        self.options.found[path] = Dumped(flows, {n: Key(self.source, c.unit) for n, c in self.known.flows.items()})
+        conversations = {n: Key(self.source, c.unit) for n, c in self.known.flows.items()}
+        self.options.found[path] = Dumped(flows, conversations, self.seals)
         self._from_journal()
         yield from batches.rows((c.whole() for c in self.known.flows.values()), octets.done)
         last = batches.take(octets.done)
@@ -411,8 +416,14 @@ class _Reader:
     ) -> _Made:
         messages = sequence(state.get("messages"))
         known.seen(micros(mapping(state.get("error")).get("timestamp")))
-        flow_id = text_of(state.get("id"))
-        cause = sealed_as(messages, kind) if flow_id not in self.journal else None
+        held = self.journal.get(text_of(state.get("id")))
+        seal = sealed_late(messages) if kind == "tcp" else None
+        if seal is not None:
+            self.seals.setdefault(record.key, seal)
+        elif held is not None:
+            # Where much came behind it, the dump has no ClientHello any more.
+            seal = held.sealed.since
+        cause = sealed_as(messages, kind) if held is None else None
         if cause is not None:
             total = known.encrypted.setdefault(cause, [0, 0])
             total[1] += 1
@@ -426,7 +437,7 @@ class _Reader:
         done = self._done(record, state)
         flow = Key(self.source, known.unit)
         common: dict[str, Any] = {"flow": flow, "exchange": None, "kind": kind, "host": known.row.get("host") or ""}
-        return _Made(None, self._messages(record, messages, piece, known, number, done, common))
+        return _Made(None, self._messages(record, messages, piece, known, number, done, common, seal))
 
     def _messages(
         self,
@@ -437,19 +448,31 @@ class _Reader:
         number: int,
         done: _Done,
         common: dict[str, Any],
+        seal: Seal | None = None,
     ) -> list[Message]:
-        """The messages of a flow that neither stand in the journal nor were read before."""
+        """The messages of a flow that neither stand in the journal nor were read before, as far as they are in the
+        clear."""
         flow = text_of(mapping(record.state).get("id"))
         held = self.journal.get(flow)
         made = []
         count = {"sent": 0, "received": 0}
+        sealed = {"sent": 0, "received": 0}
         repeated = 0
         for place, message in enumerate(messages):
             from_client, content, at = take(message)
             direction: Any = "sent" if from_client else "received"
             index, count[direction] = count[direction], count[direction] + 1
             known.seen(at)
-            if held is not None and index in held.indexes[direction]:
+            in_journal = held is not None and index in held.indexes[direction]
+            clear = None if seal is None else seal.clear_of(direction, index)
+            if clear is not None and clear < len(content):
+                if held is None or not (in_journal and held.sealed.as_messages):
+                    sealed[direction] += len(content) - clear
+                if held is not None and in_journal and not clear and not held.sealed.as_messages and not done.journal:
+                    # It stands in the journal as a message, and what it follows does not.
+                    held.octets[direction] = max(held.octets[direction] - len(content), 0)
+                content = content[:clear]
+            if in_journal or clear == 0:
                 continue
             if index < done.messages[direction]:
                 repeated += 1
@@ -488,9 +511,22 @@ class _Reader:
             done.journal = True
             known.row["bytes_out"] += held.octets["sent"]
             known.row["bytes_in"] += held.octets["received"]
-            known.missing += held.missing
-            known.missing_count += held.missing_count
+            missing = min(held.missing, sum(held.octets.values()))
+            known.missing += missing
+            known.missing_count += held.missing_count if missing else 0
+        self._seal(known, held, done, sealed)
         return made
+
+    def _seal(self, known: Conversation, held: Journaled | None, done: _Done, sealed: dict[str, int]) -> None:
+        """Count octets behind a ClientHello, once: the journal's as it tells them, and what only the dump has."""
+        before = sum(done.sealed.values())
+        more = {}
+        for direction, octets in sealed.items():
+            if held is not None:
+                octets = max(held.sealed.told[direction], held.sealed.written[direction] + octets)
+            more[direction] = max(octets - done.sealed[direction], 0)
+            done.sealed[direction] += more[direction]
+        known.seal(more["sent"], more["received"], not before)
 
     # ------------------------------------------------------------------------------------------------- DNS
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.folder.ciphertext import LATE, Seal
 from analysis.model import InputError, Key, Micros
 from analysis.sources import Options
 from analysis.sources.beside import conversation, of_kind, passed_through
 from analysis.sources.journal import Journaled
 from analysis.sources.mitm_dump import Record, State, records
-from analysis.sources.mitm_state import host_text, mapping, server_of, stated_name, text_of
+from analysis.sources.mitm_state import host_text, mapping, sealed_late, sequence, server_of, stated_name, text_of
 from analysis.sources.octets import Octets
 from analysis.sources.rows import address, earlier, later, micros, peer, tls_version, way
 
@@ -74,6 +75,16 @@ class Conversation:
             self.row[column] += held.octets[direction] + missing
             self.missing += missing
             self.missing_count += missing > 0
+        self.seal(held.sealed.octets("sent"), held.sealed.octets("received"), True)
+
+    def seal(self, out: int, back: int, another: bool) -> None:
+        """Octets behind a ClientHello that came late. ``another``: of a flow of the proxy that had none so far."""
+        if out + back:
+            total = self.encrypted.setdefault(LATE, [0, 0])
+            total[0] += out + back
+            total[1] += another
+            self.row["bytes_out"] += out
+            self.row["bytes_in"] += back
 
     def whole(self) -> dict[str, Any]:
         """Its row, once nothing more comes."""
@@ -87,6 +98,10 @@ class Conversation:
             unread.append(part)
         row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - sum(p["bytes"] for p in unread)
         row["unread"] = unread or None
+        if LATE in self.encrypted and sum(octets for octets, _ in self.encrypted.values()) == (
+            row["bytes_out"] + row["bytes_in"]
+        ):
+            row["decrypted"] = False
         return row
 
 
@@ -158,10 +173,12 @@ class Conversations:
 
 @dataclass(frozen=True, slots=True)
 class Dumped:
-    """What the dumps beside a journal hold: each flow's keys by the proxy's id, and each conversation's."""
+    """What the dumps beside a journal hold: each flow's keys by the proxy's id, and each conversation's; and where
+    flows are sealed from a message on."""
 
     flows: dict[str, tuple[Key, Key | None]]
     conversations: dict[tuple[str, ...], Key]
+    seals: dict[str, Seal] = field(default_factory=dict)
 
 
 def survey(path: Path, source: str, options: Options) -> Dumped:
@@ -170,6 +187,7 @@ def survey(path: Path, source: str, options: Options) -> Dumped:
     Raises InputError when it cannot be opened."""
     known = Conversations(source, options.leg or "phone", passed_through(options))
     flows: dict[str, tuple[Key, Key | None]] = {}
+    seals: dict[str, Seal] = {}
     exchanges = 0
     with Octets(path, options.ends.get(path)) as octets:
         for number, record in enumerate(r for r in records(octets) if isinstance(r, Record)):
@@ -181,7 +199,9 @@ def survey(path: Path, source: str, options: Options) -> Dumped:
                     known.own(number)
             elif not known.elsewhere(record.state):
                 flows.setdefault(record.key, (Key(source, known.of(record.state, number).unit), exchange))
-    return Dumped(flows, {name: Key(source, c.unit) for name, c in known.flows.items()})
+                if record.kind == "tcp" and (seal := sealed_late(sequence(record.state.get("messages")))) is not None:
+                    seals.setdefault(record.key, seal)
+    return Dumped(flows, {name: Key(source, c.unit) for name, c in known.flows.items()}, seals)
 
 
 def dumped(options: Options) -> Dumped:
@@ -196,4 +216,5 @@ def dumped(options: Options) -> Dumped:
                 continue
         found.flows.update({flow: keys for flow, keys in known.flows.items() if flow not in found.flows})
         found.conversations.update(known.conversations)
+        found.seals.update({flow: seal for flow, seal in known.seals.items() if flow not in found.seals})
     return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from analysis.folder.ciphertext import ciphertext
+from analysis.folder.ciphertext import Seal, StartTls, ciphertext
 from analysis.model import Headers, Micros
 from analysis.sources.mitm_dump import State
 from analysis.sources.rows import address, as_text, authority, micros, peer, valid
@@ -131,6 +131,19 @@ def sealed_as(messages: list[Any], kind: Literal["tcp", "udp"]) -> str | None:
         from_client, content, _ = piece(message)
         if content:
             return ciphertext(kind, from_client, content)
+    return None
+
+
+def sealed_late(messages: list[Any]) -> Seal | None:
+    """Where in a TCP flow its client began TLS."""
+    watched = StartTls()
+    count = [0, 0]
+    for message in messages:
+        from_client, content, _ = piece(message)
+        clear = watched.seals(from_client, content)
+        if clear is not None:
+            return Seal(count[True], count[False], clear)
+        count[from_client] += 1
     return None
 
 
