@@ -27,7 +27,7 @@ from mitmproxy.proxy.layer import Layer, NextLayer
 from mitmproxy.proxy.layers.modes import ReverseProxy
 
 from addons.shared import add_folder_option, add_option, close, opened, refuse
-from addons.unopened.connection import Seen, Unreached, asked_for, host_of
+from addons.unopened.connection import Seen, Unreached, asked_for, has_ended, host_of
 from addons.unopened.hosts import REFUSALS, RETRY, Host, Hosts, Place
 from addons.unopened.lines import Lines, micros, now
 from addons.unopened.meter import awaited, measured
@@ -36,7 +36,7 @@ from addons.unopened.quic import DATAGRAMS, Refused, begins_quic, name_in_quic
 from addons.unopened.signals import PASSED, Alerts, Signal, alert_in, reason_in
 
 if TYPE_CHECKING:
-    from mitmproxy import addonmanager, http, tcp, tls, udp
+    from mitmproxy import addonmanager, http, tcp, tls
     from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 logger = logging.getLogger(__name__)
@@ -249,21 +249,22 @@ class Opaque:
             self._used(seen)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        if not self.hosts.any_failing():
-            return
         seen = self.seen.get(flow.client_conn.id)
-        if seen is not None and seen.context is not None and not seen.server_failed:
+        if seen is None:
+            return
+        seen.answered = True
+        if self.hosts.any_failing() and seen.context is not None and not seen.server_failed:
             self.hosts.answered(self._place(seen))
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:
+        """Whoever takes what a server says first, as in mail, has taken the certificate too."""
         seen = self.seen.get(flow.client_conn.id)
-        if seen is not None and seen.stage == "established" and flow.messages[-1].from_client:
-            self._used(seen)
+        if seen is not None:
+            seen.answered = seen.answered or not flow.messages[-1].from_client
+            if seen.stage == "established":
+                self._used(seen)
 
-    def udp_message(self, flow: udp.UDPFlow) -> None:
-        seen = self.seen.get(flow.client_conn.id)
-        if seen is not None and seen.stage == "established" and flow.messages[-1].from_client:
-            self._used(seen)
+    udp_message = tcp_message
 
     def client_disconnected(self, client: connection.Client) -> None:
         seen = self.seen.get(client.id)
@@ -308,17 +309,19 @@ class Opaque:
                 self._judge(other, other.signal)
 
     def _alert_behind(self, peer: tuple[Any, ...], error: str) -> None:
-        """An alert behind the handshake: mitmproxy only logs it, and does not say whose it is. One is sent by servers
-        alone (RFC 8446, section 4.4.2.4)."""
+        """An alert behind the handshake: mitmproxy only logs it, and does not say whose it is. Where the client has not
+        ended its TLS it is the server's: in TLS 1.3 that is how a server refuses a client's certificate, or its want
+        (RFC 8446, section 4.4.2.4), by whatever alert it likes."""
         alert = alert_in(error.removeprefix("TLS Error: "))
         if alert is None:
             return
         for seen in list(self.seen.values()):
             if seen.client.peername != peer:
                 continue
-            if alert == "certificate required":
-                server = seen.context.server if seen.context is not None else None
-                self._server_failed(seen, Signal("unread", "server_tls_failed", alert.replace(" ", "_")), server)
+            if not seen.has_closed_tls() or _closed_by_server(seen):
+                if not seen.answered:
+                    server = seen.context.server if seen.context is not None else None
+                    self._server_failed(seen, Signal("unread", "server_tls_failed", alert.replace(" ", "_")), server)
             elif seen.stage == "established":
                 seen.alert = alert
 
@@ -384,6 +387,13 @@ class Opaque:
 
     def _told(self, state: str, place: Place, host: Host) -> None:
         self._lines.passthrough(state, place, host, self.hosts.retry)
+
+
+def _closed_by_server(seen: Seen) -> bool:
+    """A server of this connection has ended its TLS, by an alert or by saying so."""
+    passed = seen.context.layers if seen.context is not None else []
+    servers = (layer.tls for layer in passed if isinstance(layer, layers.ServerTLSLayer))
+    return any(has_ended(tls) for tls in servers)
 
 
 addons = [Opaque()]

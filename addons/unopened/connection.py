@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CLOSED = ("connection closed", "The client disconnected during the handshake.")
 """How mitmproxy words a handshake in whose middle the connection ended."""
 _RECEIVED_SHUTDOWN = 2
-"""OpenSSL's flag of a connection whose other end has closed TLS (SSL_get_shutdown)."""
+"""OpenSSL's flag of a connection whose other end has closed TLS or sent a fatal alert (SSL_get_shutdown)."""
 
 
 class Seen:
@@ -51,6 +51,8 @@ class Seen:
         """Its ClientHello came in pieces and was held until it was whole."""
         self.quic_refused = False
         self.server_failed = False
+        self.answered = False
+        """A server has answered a request on it."""
         self.unreachable: dict[str, Unreached] = {}
         """Servers that could not be reached, by the id of the connection to them."""
 
@@ -60,13 +62,9 @@ class Seen:
             return None, None
         return max(self.meter.received - self.before_in, 0), max(self.meter.sent - self.before_out, 0)
 
-    def said_goodbye(self) -> bool:
-        """The client closed TLS before it closed the connection (RFC 8446, section 6.1)."""
-        return self.tls is not None and bool(self.tls.get_shutdown() & _RECEIVED_SHUTDOWN)
-
     def ended_by(self) -> str | None:
         """``client`` or ``proxy``; None where it stood until the recording ended."""
-        if self.said_goodbye():
+        if self.has_closed_tls():
             return "client"
         return self.meter.ended_by if self.meter is not None else None
 
@@ -96,17 +94,23 @@ class Seen:
             return Signal("unread", "reset_during_handshake")
         return Signal("unread", "closed_during_handshake")
 
+    def has_closed_tls(self) -> bool:
+        """The client has ended its TLS, by an alert or by saying so."""
+        return has_ended(self.tls)
+
     def unused(self, silence: float, was_opened: bool) -> Signal:
-        """A handshake that was done, and no byte behind it. ``was_opened``: the client has sent something to that host
-        before."""
+        """A handshake that was done, and no byte behind it. ``was_opened``: somebody at that address has sent something
+        to that host before, so that it does not count towards passing the host through: what it shows of the app that
+        closed it, the audit says."""
         if self.alert is not None:
             return of_alert(self.alert, self.asked_for_proofs)
         at_once = time.monotonic() - self.established < silence
         # The end of QUIC is no end of a connection below it: who brought it about is not seen.
         by_client = self.quic or self.ended_by() == "client"
-        if not at_once or not by_client or was_opened:
+        # Behind a server that failed there is nothing to say.
+        if not at_once or not by_client or self.server_failed or (self.quic and was_opened):
             return Signal("unread", "unused", refuses=False)
-        return Signal("unread", "quic" if self.quic else "closed_after_handshake")
+        return Signal("unread", "quic" if self.quic else "closed_after_handshake", refuses=not was_opened)
 
     def is_stalled(self, silence: float) -> bool:
         """It stands in its handshake without a word from the client."""
@@ -114,6 +118,11 @@ class Seen:
             return False
         _, answered = self.octets()
         return bool(answered) and self.meter.silence() >= silence
+
+
+def has_ended(tls: Any) -> bool:
+    """The other end of this TLS (OpenSSL's, or None) has closed it, or sent a fatal alert."""
+    return tls is not None and bool(tls.get_shutdown() & _RECEIVED_SHUTDOWN)
 
 
 class Unreached(NamedTuple):

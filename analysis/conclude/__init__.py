@@ -49,7 +49,7 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     made["destinations"] = destinations.describe(made, manifest, reference, settings)
     made = attribute.apps(made, manifest, reference, settings.events)
     made["destinations"] = destinations.of_the_app(made)
-    made["opaque"] = opaque.gather(made, manifest)
+    made["opaque"] = opaque.gather(made, manifest, settings.events)
     made["readable"] = opaque.readable(made, manifest)
     made["links"] = link.identifiers(made, reference)
     made["evidence"] = judge.keep_evidence(made)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from analysis.conclude.trusted import Trusted
 from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
 
@@ -51,12 +52,18 @@ class _Opened:
 class _Capture:
     """What the flows that count show of the whole capture."""
 
+    proxied: set[int] = field(default_factory=set)
+    """Sources that a proxy writes."""
     opened: dict[str, list[_Opened]] = field(default_factory=lambda: defaultdict(list))
     """By host: encrypted connections that were opened."""
-    took: dict[str, int] = field(default_factory=dict)
-    """By app, where it is stated: when it first took the proxy's certificate."""
+    took: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    """By app, where it is stated, and address of the phone: when it first took the proxy's certificate."""
     closed: dict[tuple[str | None, str | None, str | None], int] = field(default_factory=lambda: defaultdict(int))
     """By app, address of the phone and host: connections closed behind the handshake."""
+    failed: set[tuple[str | None, int | None]] = field(default_factory=set)
+    """The phone's ends of connections that came to nothing between proxy and server: what the proxy showed there may
+    have been in none of the server's names, and nothing that the phone then does is a word on the certificate."""
+    trusted: Trusted | None = None
 
     def was_opened(self, row: Mapping[str, Any], transport: str | None = None) -> bool:
         """The same app, from the same phone, had this host opened; what is not known could be the same."""
@@ -68,24 +75,28 @@ class _Capture:
         )
 
 
-def gather(tables: Tables, manifest: Manifest) -> pa.Table:
+def gather(tables: Tables, manifest: Manifest, events: Iterable[Mapping[str, Any]] = ()) -> pa.Table:
     """A row for each flow that counts and each kind of octets in it that no reader understood.
 
     A refused certificate is ``pinned`` only where the manifest proves that a certificate of the system's store was
-    offered, or where the same app (stated, not inferred) had taken the proxy's certificate for another host before and
-    never did for this one. An app that refuses a user's certificate did what every app does by default since Android
-    7. Connections closed behind the handshake, again and to a host that was never opened, are a ``probable_pin`` on the
-    same grounds, and without them a ``probable_refusal``: there are clients that look behind the handshake whether they
-    know the issuer at all. QUIC is never a refusal of the host."""
+    offered (``events`` may say since when, and to whom), or where the same app (stated, not inferred) had taken the
+    proxy's certificate for another host before; and in neither case where the app may have had this host opened, or
+    where the server itself had failed. An app that refuses a user's certificate did what every app does by default
+    since Android 7. Connections closed behind the handshake, again and to a host that was never opened, are a
+    ``probable_pin`` on the same grounds, and without them a ``probable_refusal``: there are clients that look behind
+    the handshake whether they know the issuer at all. QUIC is never a refusal of the host."""
     every = _flows(tables)
     rows = [row for row in every if row["same_as"] is None]
     capture = _look(rows, tables, manifest)
-    proven = manifest.opened_by == "system_certificate" or manifest.device.by_system is True
+    capture.failed = {_end(r) for r in every for part in r["unread"] or () if part["cause"] in _OF_THE_SERVER}
+    took = {o.src for known in capture.opened.values() for o in known}
+    ends = (r["src"] for r in every if r["source"] in capture.proxied)
+    capture.trusted = Trusted(manifest, events, ends, took)
     made = []
     kinds: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
     for row in rows:
         for part in row["unread"] or ():
-            kind = _kind(row, part, capture, proven)
+            kind = _kind(row, part, capture)
             if kind in _STRENGTH:
                 kinds[row["host"] or ""].append((kind, row))
             made.append((row, part, kind))
@@ -113,8 +124,8 @@ def gather(tables: Tables, manifest: Manifest) -> pa.Table:
 def _flows(tables: Tables) -> list[dict[str, Any]]:
     """The flows with what is needed here, also those that do not count. Times are microseconds."""
     wanted = (
-        *("flow", "source", "same_as", "app", "app_from", "whose", "transport", "src", "dst", "host", "first", "tls"),
-        *("decrypted", "unread", "destination", "origin", "bytes_out", "bytes_in", "bytes_read"),
+        *("flow", "source", "same_as", "app", "app_from", "whose", "transport", "src", "sport", "dst", "host", "first"),
+        *("tls", "decrypted", "unread", "destination", "origin", "bytes_out", "bytes_in", "bytes_read"),
     )
     flows = tables["flows"].select(wanted)
     index = flows.schema.get_field_index("first")
@@ -125,7 +136,7 @@ def _flows(tables: Tables) -> list[dict[str, Any]]:
 
 def _look(rows: Iterable[dict[str, Any]], tables: Tables, manifest: Manifest) -> _Capture:
     made = _Capture()
-    proxied = {
+    made.proxied = {
         n
         for n, kind in zip(*(tables["sources"][c].to_pylist() for c in ("source", "kind")), strict=True)
         if kind in _PROXY
@@ -135,12 +146,17 @@ def _look(rows: Iterable[dict[str, Any]], tables: Tables, manifest: Manifest) ->
         if row["decrypted"] and row["tls"] is not None and row["host"]:
             made.opened[row["host"]].append(_Opened(row["app"], row["src"], row["first"], row["transport"]))
             stated = row["app"] is not None and row["app_from"] == "stated"
-            if stated and offered and row["source"] in proxied and row["first"] is not None:
-                made.took[row["app"]] = min(made.took.get(row["app"], row["first"]), row["first"])
+            if stated and offered and row["source"] in made.proxied and row["first"] is not None:
+                who = (row["app"], row["src"])
+                made.took[who] = min(made.took.get(who, row["first"]), row["first"])
         for part in row["unread"] or ():
             if part["cause"] == "closed_after_handshake":
                 made.closed[_who(row)] += part["count"] or 1
     return made
+
+
+def _end(row: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    return row["src"], row["sport"]
 
 
 def _who(row: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
@@ -151,7 +167,7 @@ def _could_be(one: str | None, other: str | None) -> bool:
     return one is None or other is None or one == other
 
 
-def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture, proven: bool) -> str:
+def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture) -> str:
     """What a part's signal means, before what was passed through for it."""
     kind, cause = str(part["kind"]), part["cause"]
     if kind not in ("ca_refused", "unread"):
@@ -159,7 +175,7 @@ def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture, pr
     if row["transport"] == "udp" and (kind == "ca_refused" or cause in ("quic", "closed_after_handshake")):
         # Clients take no private certificate on QUIC that they do take over TCP, whatever they say of it.
         return "fell_back" if capture.was_opened(row, "tcp") else "encrypted"
-    taken = proven or _took_another(row, capture)
+    taken = _is_taken(row, cause, capture)
     if cause == "closed_after_handshake":
         if capture.was_opened(row):
             return "unused"
@@ -177,11 +193,19 @@ def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture, pr
     return "encrypted" if cause in _HANDSHAKE else kind
 
 
+def _is_taken(row: Mapping[str, Any], cause: str | None, capture: _Capture) -> bool:
+    """The proxy's certificate, refused here, is one that the phone's system trusts, or that the same app takes."""
+    if capture.was_opened(row) or (row["sport"] is not None and _end(row) in capture.failed):
+        return False
+    assert capture.trusted is not None
+    return capture.trusted.by_system(row, cause) or _took_another(row, capture)
+
+
 def _took_another(row: Mapping[str, Any], capture: _Capture) -> bool:
     """The app, which is stated, had taken the proxy's certificate elsewhere before it refused it here."""
-    if row["app"] is None or row["app_from"] != "stated" or row["first"] is None or capture.was_opened(row):
+    if row["app"] is None or row["app_from"] != "stated" or row["first"] is None:
         return False
-    since = capture.took.get(row["app"])
+    since = capture.took.get((row["app"], row["src"]))
     return since is not None and since <= row["first"]
 
 
@@ -195,14 +219,13 @@ def _behind(
     for that reason."""
     if kind not in ("relayed", "sealed") or part["cause"] != "passed_through":
         return kind, part["cause"]
-    refused = {
-        k
-        for k, r in kinds.get(row["host"] or "", ())
-        if _could_be(r["app"], row["app"]) and _could_be(r["src"], row["src"])
-    }
-    if by_phone := [k for k in _STRENGTH if k in refused]:
-        return by_phone[0], part["cause"]
-    return "relayed", next((cause for cause in _OF_THE_SERVER if cause in refused), part["cause"])
+    refused = [(k, r) for k, r in kinds.get(row["host"] or "", ()) if _could_be(r["src"], row["src"])]
+    # What one app refuses is no word of another: the least that was seen of this one, or of nobody known.
+    by_phone = {k for k, r in refused if k in _STRENGTH and r["app"] == row["app"]}
+    if by_phone:
+        return max(by_phone, key=_STRENGTH.index), part["cause"]
+    by_server = {k for k, r in refused if _could_be(r["app"], row["app"])}
+    return "relayed", next((cause for cause in _OF_THE_SERVER if cause in by_server), part["cause"])
 
 
 def octets_by_kind(opaque: pa.Table) -> dict[str, int]:

@@ -98,7 +98,7 @@ class Conversation:
             # A program of this machine says nothing of the phone; an emulator is one.
             here = network.can_bind(ipaddress.ip_address(said["client"].partition("%")[0]))
             if not here or self._answers.store is words.STORES["emulator"]:
-                self.by_system()
+                self.by_system(said["client"])
 
     def _from_follower(self, said: dict[str, Any]) -> None:
         if said["type"] == "gone":
@@ -119,9 +119,10 @@ class Conversation:
         if self.proxy is not None:
             self.proxy.say(do="describe", changes=changes)
 
-    def by_system(self) -> None:
-        """The system's store was seen to have the certificate, or something took it: from here on what refuses it
-        refuses a system certificate. Before, it may as well not have been there."""
+    def by_system(self, client: str | None = None) -> None:
+        """The system's store was seen to have the certificate, or something at that address took it: from here on what
+        refuses it refuses a system certificate. Before, it may as well not have been there."""
+        self.event(type="system_certificate", client=client)
         if not self._trusted:
             self._trusted = True
             self.describe({"device.by_system": True, "opened_by": self._answers.store.opened_by})

@@ -10,10 +10,12 @@ import ssl
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -328,7 +330,7 @@ def test_the_octets_are_those_that_the_client_exchanged(room: Path, server: Serv
 
 
 def test_a_pin_that_is_checked_behind_the_handshake(room: Path, server: Server) -> None:
-    with proxied(room, "lintas_refusals=0") as proxy:
+    with proxied(room, "lintas_refusals=0", addons=("record", "opaque")) as proxy:
         for _ in range(2):
             assert curl(proxy, server, "pinned.test", "--pinnedpubkey", WRONG_PIN, ca=proxy.ca)[0] == PINNED
         assert curl(proxy, server, "app.test", ca=proxy.ca)[0] == 0
@@ -338,14 +340,14 @@ def test_a_pin_that_is_checked_behind_the_handshake(room: Path, server: Server) 
     assert [(s["type"], s["sni"], s["cause"]) for s in said] == [
         ("refusal", "pinned.test", "closed_after_handshake"),
         ("refusal", "pinned.test", "closed_after_handshake"),
-        ("connection", "app.test", "unused"),
+        ("refusal", "app.test", "closed_after_handshake"),
     ]
     assert {s["tls"] for s in said} == {"TLSv1.3"}
     assert {s["ended_by"] for s in said} == {"client"}
     assert opaque_rows(made) == [
         ("pinned.test", "probable_refusal", "closed_after_handshake"),
         ("pinned.test", "probable_refusal", "closed_after_handshake"),
-        ("app.test", "unused", "unused"),
+        ("app.test", "unused", "closed_after_handshake"),
     ]
 
 
@@ -495,7 +497,8 @@ def test_an_alert_behind_the_handshake_is_heard(tmp_path: Path) -> None:
         client = tflow.tclient_conn()
         context = Context(client, told.options)
         addon.client_connected(client)
-        addon.tls_established_client(TlsData(client, context))
+        alerted = SimpleNamespace(get_shutdown=lambda: 2)
+        addon.tls_established_client(TlsData(client, context, alerted))  # type: ignore[arg-type]
         log = logging.getLogger("mitmproxy.proxy.server")
         log.warning(
             "TLS Error: [('SSL routines', '', 'ssl/tls alert certificate unknown')]", extra={"client": ("x", 1)}
@@ -616,6 +619,56 @@ def test_a_server_that_wants_a_certificate_of_the_client_is_passed_through(
         states = [e["state"] for e in proxy.events("passthrough")]
     assert {(s["cause"], s["alert"]) for s in said} == {("server_tls_failed", alert)}
     assert states == ["begun", "tried", "again"]
+
+
+@pytest.mark.slow
+def test_an_alert_of_the_server_is_no_word_of_the_phones(room: Path, place: Path) -> None:
+    """A server that does not accept the certificate that the proxy shows it: in TLS 1.3 it says so behind the
+    handshake, with the words that a phone has for the proxy's. What the client then does is no refusal either."""
+    stranger = room / "stranger"
+    stranger.mkdir()
+    certificates(stranger)
+    own = f"client_certs={stranger / 'server.pem'}"
+    with served(f"{NET}.13", place, ssl.TLSVersion.TLSv1_3) as strict, proxied(room, own, "lintas_refusals=2") as proxy:
+        for number in (1, 2):
+            with opened_tls(proxy, strict):
+                proxy.event("refusal", number=number)
+        assert proxy.stop() == 0
+        said = proxy.events("refusal", "connection")
+    assert [(s["kind"], s["cause"], s.get("alert")) for s in said if s["type"] == "refusal"] == [
+        ("unread", "server_tls_failed", "unknown_ca")
+    ] * 2
+    assert {s["cause"] for s in said if s["type"] == "connection"} == {"unused"}
+    assert "app.test refused the proxy" in proxy.log
+
+
+def test_whoever_reads_what_a_server_says_first_has_taken_the_certificate(room: Path, place: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(place / "server.pem")
+
+    def greet() -> None:
+        with suppress(OSError), context.wrap_socket(listening.accept()[0], server_side=True) as secure:
+            secure.sendall(b"220 mail.example\r\n")
+            secure.settimeout(20)
+            secure.recv(100)
+
+    with closing(socket.create_server((f"{NET}.14", 0))) as listening, proxied(room, "lintas_refusals=2") as proxy:
+        for _ in range(3):
+            threading.Thread(target=greet, daemon=True).start()
+            with opened_tls(proxy, listening) as secure:
+                assert secure.recv(100) == b"220 mail.example\r\n"
+        assert proxy.stop() == 0
+        assert not proxy.events("refusal", "passthrough")
+
+
+@contextmanager
+def opened_tls(proxy: Proxy, server: Any) -> Iterator[ssl.SSLSocket]:
+    """A client that trusts the proxy has its TLS with app.test open, and says nothing."""
+    host, port = (server.server_address if isinstance(server, Server) else server.getsockname())[:2]
+    context = ssl.create_default_context(cafile=str(proxy.ca))
+    with context.wrap_socket(tunnel(proxy, f"{host}:{port}"), server_hostname="app.test") as secure:
+        secure.settimeout(20)
+        yield secure
 
 
 @pytest.mark.slow

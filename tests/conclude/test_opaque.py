@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from analysis.conclude import opaque
 from analysis.folder import Device, Manifest
 from analysis.tables import Tables
-from tests.conclude.made import exchange, flow, rows, source, tables
+from tests.conclude.made import SECOND, exchange, flow, rows, source, tables
 
 APP, OTHER = "com.example.shop", "com.example.bank"
 
@@ -31,8 +32,9 @@ def opened(number: int, host: str = "pay.example", **more: Any) -> dict[str, Any
     return flow(number, host=host, tls="TLSv1.3", src="10.0.0.2", bytes_read=30, **more)
 
 
-def kinds(*flows: dict[str, Any], manifest: Manifest | None = None) -> list[Any]:
-    made = opaque.gather(tables(sources=events(), flows=list(flows)), manifest or Manifest())
+def kinds(*flows: dict[str, Any], manifest: Manifest | None = None, told: Any = ()) -> list[Any]:
+    """``told``: lines of events."""
+    made = opaque.gather(tables(sources=events(), flows=list(flows)), manifest or Manifest(), told)
     return rows(made, "flow", "kind")
 
 
@@ -283,3 +285,83 @@ def test_a_request_without_octets_counts_and_silence_does_not() -> None:
     )
     (share,) = shares(made)
     assert (share["hosts"], share["hosts_read"], share["connections"], share["bytes"]) == (1, 1, 1, 0)
+
+
+# ---------------------------------------------------------------------------------- what the manifest proves, and where
+
+SYSTEM = Manifest(opened_by="system_certificate")
+SINCE = {"type": "system_certificate", "at": 350 * SECOND}
+
+
+found = partial(kinds, manifest=SYSTEM)
+
+
+def test_what_was_refused_before_the_system_had_the_certificate_is_no_pin() -> None:
+    refused = [signal(n, "unknown_ca", "ca_refused") for n in (3, 4)]
+    assert found(*refused) == [(3, "pinned"), (4, "pinned")], "the auditor's word is for the whole capture"
+    assert found(*refused, told=[SINCE]) == [(3, "ca_refused"), (4, "pinned")]
+    assert found(*refused, told=[SINCE | {"client": "10.0.0.2"}]) == [(3, "ca_refused"), (4, "pinned")]
+    assert found(*refused, told=[SINCE | {"client": "10.0.0.9"}]) == [(3, "ca_refused"), (4, "ca_refused")]
+    assert found(*refused, manifest=Manifest(), told=[SINCE]) == [(3, "ca_refused"), (4, "ca_refused")]
+
+
+def test_a_host_that_was_opened_is_not_pinned_whatever_the_manifest_says() -> None:
+    refused = signal(1, "unknown_ca", "ca_refused")
+    assert found(refused, opened(2)) == [(1, "ca_refused")]
+    assert found(refused, opened(2, "www.example")) == [(1, "pinned")]
+    two = [refused | {"app": APP, "app_from": "stated"}, opened(2, app=OTHER, app_from="stated")]
+    assert found(*two) == [(1, "pinned")], "another app took it"
+
+
+def test_of_several_devices_only_the_one_that_is_known_to_have_the_certificate_pins() -> None:
+    one, other = (signal(n, "unknown_ca", "ca_refused", src=f"10.0.0.{n}") for n in (2, 3))
+    assert found(one, other) == [(2, "ca_refused"), (3, "ca_refused")]
+    assert found(one, other, opened(4, "www.example")) == [(2, "pinned"), (3, "ca_refused")]
+    named = Manifest(opened_by="system_certificate", device=Device(address="10.0.0.3"))
+    assert found(one, other, manifest=named) == [(2, "ca_refused"), (3, "pinned")]
+    beside = signal(5, "unknown_ca", "ca_refused", src="fd00::2")
+    assert found(one, beside) == [(2, "pinned"), (5, "pinned")], "a phone has an address of each version"
+
+
+@pytest.mark.parametrize(("ahead", "kind"), [(None, "pinned"), (3e6, "pinned"), (-3.5e10, "ca_refused")])
+def test_a_clock_that_is_far_off_may_be_why_a_certificate_is_bad(ahead: float | None, kind: str) -> None:
+    manifest = Manifest(opened_by="system_certificate", device=Device(clock_ahead_ms=ahead))
+    assert found(signal(1, "bad_certificate", "ca_refused"), manifest=manifest) == [(1, kind)]
+    assert found(signal(1, "unknown_ca", "ca_refused"), manifest=manifest) == [(1, "pinned")]
+
+
+@pytest.mark.parametrize("cause", ["server_certificate", "server_tls_failed"])
+def test_what_is_refused_where_the_server_failed_is_no_pin(cause: str) -> None:
+    """The proxy then shows a certificate without the server's names, which anybody refuses."""
+    refused = signal(1, "bad_certificate", "ca_refused", sport=4000)
+    failed = signal(2, cause, sport=4000, octets=0)
+    assert found(refused, failed) == [(1, "ca_refused"), (2, "encrypted")]
+    assert found(refused, failed | {"sport": 4001}) == [(1, "pinned"), (2, "encrypted")]
+    known = {"app": APP, "app_from": "stated"}
+    took = opened(0, "www.example", **known)
+    assert found(took, refused | known, failed, manifest=Manifest()) == [(1, "ca_refused"), (2, "encrypted")]
+
+
+def test_what_one_app_refused_is_no_word_of_another_that_was_passed_through() -> None:
+    known = {"app": APP, "app_from": "stated"}
+    took, refused = opened(0, "www.example", **known), signal(1, "unknown_ca", "ca_refused", **known)
+    passed = signal(2, "passed_through", "relayed")
+    for app in ({"app": OTHER, "app_from": "stated"}, {}):
+        assert found(took, refused, passed | app, manifest=Manifest()) == [(1, "pinned"), (2, "relayed")]
+    assert found(took, refused, passed | known, manifest=Manifest()) == [(1, "pinned"), (2, "pinned")]
+    of_nobody = [signal(1, "unknown_ca", "ca_refused"), passed]
+    assert found(*of_nobody, manifest=Manifest()) == [(1, "ca_refused"), (2, "ca_refused")]
+    assert found(of_nobody[0], passed | known, manifest=Manifest()) == [(1, "ca_refused"), (2, "relayed")]
+
+
+def test_passed_through_is_no_more_than_the_least_of_its_refusals() -> None:
+    refused = [signal(n, "unknown_ca", "ca_refused") for n in (3, 4)]
+    passed = signal(5, "passed_through", "relayed")
+    assert found(*refused, passed, told=[SINCE]) == [(3, "ca_refused"), (4, "pinned"), (5, "ca_refused")]
+
+
+def test_a_pin_of_one_app_is_not_hidden_by_another_that_has_the_host_opened() -> None:
+    known = {"app": APP, "app_from": "stated"}
+    other = opened(0, app=OTHER, app_from="stated")
+    again = [signal(n, "closed_after_handshake", **known) for n in (1, 2)]
+    assert {kind for _, kind in found(other, *again, manifest=Manifest())} == {"probable_refusal"}
