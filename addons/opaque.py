@@ -27,7 +27,7 @@ from mitmproxy.proxy.layer import Layer, NextLayer
 from mitmproxy.proxy.layers.modes import ReverseProxy
 
 from addons.shared import add_folder_option, add_option, close, opened, refuse
-from addons.unopened.connection import Seen, Unreached, asked_for, has_ended, host_of
+from addons.unopened.connection import Seen, Unreached, asked_for, has_ended, host_of, unasked
 from addons.unopened.hosts import REFUSALS, RETRY, Host, Hosts, Place
 from addons.unopened.lines import Lines, micros, now
 from addons.unopened.meter import awaited, measured
@@ -36,7 +36,8 @@ from addons.unopened.quic import DATAGRAMS, Refused, begins_quic, name_in_quic
 from addons.unopened.signals import PASSED, Alerts, Signal, alert_in, reason_in
 
 if TYPE_CHECKING:
-    from mitmproxy import addonmanager, http, tcp, tls
+    from mitmproxy import addonmanager, dns, http, tcp, tls, udp
+    from mitmproxy.flow import Flow
     from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 logger = logging.getLogger(__name__)
@@ -244,9 +245,24 @@ class Opaque:
                 del seen.unreachable[number]
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        seen = self.seen.get(flow.client_conn.id)
-        if seen is not None and seen.stage == "established":
-            self._used(seen)
+        self._told_by(flow)
+
+    def dns_request(self, flow: dns.DNSFlow) -> None:
+        self._told_by(flow)
+
+    def _told_by(self, flow: Flow) -> Seen | None:
+        """A flow tells of its connection from now on, and something was said on it."""
+        seen = self.seen.get(flow.client_conn.id) or self._with_stream(flow.client_conn)
+        if seen is not None:
+            seen.has_flow = True
+            if seen.stage == "established":
+                self._used(seen)
+        return seen
+
+    def _with_stream(self, stream: connection.Client) -> Seen | None:
+        """The QUIC connection that a stream is of: mitmproxy gives each stream an id of its own."""
+        ends = (seen for seen in self.seen.values() if seen.quic and seen.client.peername == stream.peername)
+        return next(ends, None)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         seen = self.seen.get(flow.client_conn.id)
@@ -256,13 +272,11 @@ class Opaque:
         if self.hosts.any_failing() and seen.context is not None and not seen.server_failed:
             self.hosts.answered(self._place(seen))
 
-    def tcp_message(self, flow: tcp.TCPFlow) -> None:
+    def tcp_message(self, flow: tcp.TCPFlow | udp.UDPFlow) -> None:
         """Whoever takes what a server says first, as in mail, has taken the certificate too."""
-        seen = self.seen.get(flow.client_conn.id)
-        if seen is not None:
-            seen.answered = seen.answered or not flow.messages[-1].from_client
-            if seen.stage == "established":
-                self._used(seen)
+        seen = self._told_by(flow)
+        if seen is not None and not flow.messages[-1].from_client:
+            seen.answered = True
 
     udp_message = tcp_message
 
@@ -340,8 +354,8 @@ class Opaque:
             self._lines.write(seen, "refusal", Signal("unread", "quic"), octets=seen.octets())
         elif seen.stage in ("hello", "established"):
             self._ended_unused(seen)
-        elif not seen.stage:
-            self._ended_ignored(seen)
+        elif not seen.has_flow:
+            self._ended_without_flow(seen)
 
     def _still_awaited(self, seen: Seen) -> None:
         """A server that has not answered when the recording ends. A request that waits for it is in the dump instead:
@@ -373,14 +387,16 @@ class Opaque:
         kind = "connection" if signal.cause == "unused" else "refusal"
         self._lines.write(seen, kind, signal, octets=seen.octets())
 
-    def _ended_ignored(self, seen: Seen) -> None:
-        """What mitmproxy passed on unopened by an option of its own (``ignore_hosts``): no flow tells of it."""
+    def _ended_without_flow(self, seen: Seen) -> None:
+        """What mitmproxy passed on unopened by an option of its own (``ignore_hosts``), or what was no request."""
         passed = seen.next.layer if seen.next is not None else None
-        if not isinstance(passed, (layers.TCPLayer, layers.UDPLayer)) or passed.flow is not None:
-            return
-        if seen.opening:
-            seen.client.sni = name_in_tls(seen.opening)[1] or None
-        self._lines.write(seen, "connection", PASSED, octets=seen.octets())
+        if isinstance(passed, (layers.TCPLayer, layers.UDPLayer)):
+            if passed.flow is None:
+                if seen.opening:
+                    seen.client.sni = name_in_tls(seen.opening)[1] or None
+                self._lines.write(seen, "connection", PASSED, octets=seen.octets())
+        elif seen.client.transport_protocol == "tcp" and (signal := unasked(seen)) is not None:
+            self._lines.write(seen, "connection", signal, octets=seen.octets())
 
     def _passing(self, seen: Seen, passed: Passed) -> None:
         self._lines.write(seen, "passing", PASSED, octets=(passed.sent, passed.received))

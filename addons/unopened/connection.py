@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.http._http2 import Http2Server
 from mitmproxy.proxy.mode_specs import UpstreamMode
 
 from addons.unopened.meter import Meter
@@ -53,6 +56,8 @@ class Seen:
         self.server_failed = False
         self.answered = False
         """A server has answered a request on it."""
+        self.has_flow = False
+        """A flow of the dump, or of the journal, tells of it."""
         self.unreachable: dict[str, Unreached] = {}
         """Servers that could not be reached, by the id of the connection to them."""
 
@@ -118,6 +123,26 @@ class Seen:
             return False
         _, answered = self.octets()
         return bool(answered) and self.meter.silence() >= silence
+
+
+def unasked(seen: Seen) -> Signal | None:
+    """What a connection was on which something was said, and of which no flow tells; None where nothing is to be told.
+
+    A request that was never whole, or that mitmproxy did not take for one, makes no flow. HTTP/2 without a stream is a
+    connection in reserve (RFC 9113, section 3.4)."""
+    http = [
+        layer for layer in (seen.context.layers if seen.context is not None else ()) if isinstance(layer, HttpLayer)
+    ]
+    talk = http[-1].connections.get(seen.client) if http else None
+    if isinstance(talk, Http1Server):
+        return Signal("unread", "no_request", refuses=False) if talk.request is None and talk.stream_id == 1 else None
+    if isinstance(talk, Http2Server):
+        begun = talk.h2_conn.highest_inbound_stream_id
+        return Signal("unread", "no_request" if begun else "unused", refuses=False)
+    if http or seen.meter is None or not seen.meter.received:
+        return None
+    by_client = seen.meter.ended_by == "client"
+    return Signal("unread", "client_abort" if by_client else "no_request", refuses=False)
 
 
 def has_ended(tls: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from addons.unopened.connection import Seen
 from addons.unopened.hosts import Host, Place
-from addons.unopened.signals import Signal
+from addons.unopened.signals import ALERTED, Signal
 from analysis.folder.writing import Writing
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Lines:
             if host.cause == "server_certificate":
                 who = f"the certificate of {name} did not hold for {client}"
             else:
-                who = f"{name} refused the proxy for {client}" if host.by_server else f"{client} refused {name}"
+                verb = "refused" if host.cause in ALERTED else "came to nothing with"
+                who = f"{name} refused the proxy for {client}" if host.by_server else f"{client} {verb} {name}"
             times = f"{number} times" if number > 1 else "once"
             logger.warning("%s %s (%s): %s for %d s.", who, times, host.cause, what, seconds)
         elif state == "cleared":

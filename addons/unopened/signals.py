@@ -20,6 +20,8 @@ _ALERTS = {
     "certificate unobtainable": "certificate_unobtainable",
 }
 """Alerts that say that a certificate is not accepted: each is its own cause."""
+ALERTED = frozenset({*_ALERTS.values(), "certificate_unknown_or_transparency", "closed_after_handshake"})
+"""Causes with which a client has refused: of the others a network that failed may be the reason."""
 _ABORTS = ("user cancelled", "user canceled", "close notify")
 _ALERT = re.compile(r"(?:tls|ssl)[a-z0-9./]* (alert )?([a-z ]+)")
 _REASON = re.compile(r"\('SSL routines', '[^']*', '([^']*)'\)")

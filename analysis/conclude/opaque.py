@@ -8,7 +8,7 @@ it happened again. No signal is made more of than it shows: ``docs/design.md`` h
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,16 +35,18 @@ _AGAIN = 2
 """Connections closed behind the handshake from which on that is probably a refusal: one may be in reserve."""
 _OF_THE_SERVER = ("server_certificate", "server_tls_failed")
 """Causes that lie between proxy and server: the phone refused nothing."""
+_CAME_TO_NOTHING = ("stall", "tls_failed", "reset_during_handshake", "closed_during_handshake")
+"""Causes of a handshake that ended, and nobody said why."""
 _STRENGTH = ("pinned", "ca_refused", "probable_pin", "probable_refusal")
 
 
 @dataclass(slots=True)
 class _Opened:
-    """Where a host was opened: by which app, from which address of the phone, since when, over which transport."""
+    """Where a host was opened: by which app, from which address of the phone, until when, over which transport."""
 
     app: str | None
     src: str | None
-    first: int | None
+    last: int | None
     transport: str | None
 
 
@@ -65,14 +67,25 @@ class _Capture:
     have been in none of the server's names, and nothing that the phone then does is a word on the certificate."""
     trusted: Trusted | None = None
 
-    def was_opened(self, row: Mapping[str, Any], transport: str | None = None) -> bool:
+    def was_opened(self, row: Mapping[str, Any]) -> bool:
         """The same app, from the same phone, had this host opened; what is not known could be the same."""
+        return any(self._openings(row))
+
+    def came_back(self, row: Mapping[str, Any]) -> bool:
+        """The same, over TCP and not only before: what failed over QUIC then went that way."""
+        first = row["first"]
         return any(
-            (transport is None or o.transport == transport)
-            and _could_be(o.app, row["app"])
-            and _could_be(o.src, row["src"])
-            for o in self.opened.get(row["host"] or "", ())
+            o.transport == "tcp" and (first is None or o.last is None or o.last >= first) for o in self._openings(row)
         )
+
+    def failed_at(self, row: Mapping[str, Any]) -> bool:
+        """On the very connection the server had failed."""
+        return row["sport"] is not None and _end(row) in self.failed
+
+    def _openings(self, row: Mapping[str, Any]) -> Iterator[_Opened]:
+        for opened in self.opened.get(row["host"] or "", ()):
+            if _could_be(opened.app, row["app"]) and _could_be(opened.src, row["src"]):
+                yield opened
 
 
 def gather(tables: Tables, manifest: Manifest, events: Iterable[Mapping[str, Any]] = ()) -> pa.Table:
@@ -99,6 +112,8 @@ def gather(tables: Tables, manifest: Manifest, events: Iterable[Mapping[str, Any
             kind = _kind(row, part, capture)
             if kind in _STRENGTH:
                 kinds[row["host"] or ""].append((kind, row))
+            elif part["cause"] in _CAME_TO_NOTHING:
+                kinds[row["host"] or ""].append((part["cause"], row))
             made.append((row, part, kind))
     # What the dump tells of such a connection counts in its stead, and does not know why.
     for row in every:
@@ -124,12 +139,23 @@ def gather(tables: Tables, manifest: Manifest, events: Iterable[Mapping[str, Any
 def _flows(tables: Tables) -> list[dict[str, Any]]:
     """The flows with what is needed here, also those that do not count. Times are microseconds."""
     wanted = (
-        *("flow", "source", "same_as", "app", "app_from", "whose", "transport", "src", "sport", "dst", "host", "first"),
-        *("tls", "decrypted", "unread", "destination", "origin", "bytes_out", "bytes_in", "bytes_read"),
+        *("flow", "source", "same_as", "app", "app_from", "whose", "transport", "src", "sport", "dst", "host"),
+        *(
+            "first",
+            "last",
+            "tls",
+            "decrypted",
+            "unread",
+            "destination",
+            "origin",
+            "bytes_out",
+            "bytes_in",
+            "bytes_read",
+        ),
     )
     flows = tables["flows"].select(wanted)
-    index = flows.schema.get_field_index("first")
-    flows = flows.set_column(index, "first", flows["first"].cast(pa.int64()))
+    for name in ("first", "last"):
+        flows = flows.set_column(flows.schema.get_field_index(name), name, flows[name].cast(pa.int64()))
     rows: list[dict[str, Any]] = flows.to_pylist()
     return rows
 
@@ -144,7 +170,7 @@ def _look(rows: Iterable[dict[str, Any]], tables: Tables, manifest: Manifest) ->
     offered = manifest.opened_by not in ("hooks", "keys", "none")
     for row in rows:
         if row["decrypted"] and row["tls"] is not None and row["host"]:
-            made.opened[row["host"]].append(_Opened(row["app"], row["src"], row["first"], row["transport"]))
+            made.opened[row["host"]].append(_Opened(row["app"], row["src"], row["last"], row["transport"]))
             stated = row["app"] is not None and row["app_from"] == "stated"
             if stated and offered and row["source"] in made.proxied and row["first"] is not None:
                 who = (row["app"], row["src"])
@@ -174,10 +200,10 @@ def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture) ->
         return kind
     if row["transport"] == "udp" and (kind == "ca_refused" or cause in ("quic", "closed_after_handshake")):
         # Clients take no private certificate on QUIC that they do take over TCP, whatever they say of it.
-        return "fell_back" if capture.was_opened(row, "tcp") else "encrypted"
+        return "fell_back" if capture.came_back(row) else "encrypted"
     taken = _is_taken(row, cause, capture)
     if cause == "closed_after_handshake":
-        if capture.was_opened(row):
+        if capture.was_opened(row) or capture.failed_at(row):
             return "unused"
         if capture.closed[_who(row)] < _AGAIN:
             return "encrypted"
@@ -185,7 +211,7 @@ def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture) ->
     if kind == "ca_refused":
         return "pinned" if cause in _NOT_TRUSTED and taken else kind
     if cause == "quic":
-        return "fell_back" if capture.was_opened(row, "tcp") else "encrypted"
+        return "fell_back" if capture.came_back(row) else "encrypted"
     if cause in _UNUSED:
         return "unused"
     if cause == "server_unreachable":
@@ -195,7 +221,7 @@ def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture) ->
 
 def _is_taken(row: Mapping[str, Any], cause: str | None, capture: _Capture) -> bool:
     """The proxy's certificate, refused here, is one that the phone's system trusts, or that the same app takes."""
-    if capture.was_opened(row) or (row["sport"] is not None and _end(row) in capture.failed):
+    if capture.was_opened(row) or capture.failed_at(row):
         return False
     assert capture.trusted is not None
     return capture.trusted.by_system(row, cause) or _took_another(row, capture)
@@ -224,8 +250,8 @@ def _behind(
     by_phone = {k for k, r in refused if k in _STRENGTH and r["app"] == row["app"]}
     if by_phone:
         return max(by_phone, key=_STRENGTH.index), part["cause"]
-    by_server = {k for k, r in refused if _could_be(r["app"], row["app"])}
-    return "relayed", next((cause for cause in _OF_THE_SERVER if cause in by_server), part["cause"])
+    others = {k for k, r in refused if _could_be(r["app"], row["app"])}
+    return "relayed", next((cause for cause in (*_OF_THE_SERVER, *_CAME_TO_NOTHING) if cause in others), part["cause"])
 
 
 def octets_by_kind(opaque: pa.Table) -> dict[str, int]:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import h2.config
+import h2.connection
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -685,6 +687,72 @@ def test_a_client_with_a_certificate_of_its_own_goes_on(room: Path, place: Path)
         said = ended(proxy)
     assert [s["cause"] for s in said][-1] == "passed_through"
     assert {s["cause"] for s in said[:-1]} == {"server_tls_failed"}
+
+
+# ------------------------------------------------------------------------------------- what was said and is no request
+
+
+def said_over_tls(proxy: Proxy, server: tuple[Any, ...], octets: bytes, *alpn: str) -> None:
+    """A client that trusts the proxy says this, waits for what comes of it, and goes."""
+    context = ssl.create_default_context(cafile=str(proxy.ca))
+    context.set_alpn_protocols(list(alpn))
+    with context.wrap_socket(tunnel(proxy, f"{server[0]}:{server[1]}"), server_hostname="app.test") as secure:
+        secure.settimeout(1)
+        secure.sendall(octets)
+        with suppress(OSError):
+            while secure.recv(4096):
+                pass
+
+
+@contextmanager
+def silent_http2(place: Path) -> Iterator[tuple[Any, ...]]:
+    """A server that agrees on HTTP/2 and says nothing; its address."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(place / "server.pem")
+    context.set_alpn_protocols(["h2"])
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                with suppress(ssl.SSLError), context.wrap_socket(listening.accept()[0], server_side=True) as secure:
+                    while secure.recv(4096):
+                        pass
+
+    with closing(socket.create_server((f"{NET}.15", 0))) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listening.getsockname()
+
+
+def http2(*fields: tuple[str, str]) -> bytes:
+    """What an HTTP/2 client says first, and a request with those fields as they are."""
+    talk = h2.connection.H2Connection(
+        h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
+    )
+    talk.initiate_connection()
+    if fields:
+        talk.send_headers(1, fields, end_stream=True)
+    return talk.data_to_send()
+
+
+@pytest.mark.slow
+def test_what_is_no_request_leaves_a_trace(room: Path, place: Path, server: Server) -> None:
+    head = (":method", "GET"), (":scheme", "https"), (":authority", "app.test")
+    with silent_http2(place) as second, proxied(room, addons=("record", "opaque")) as proxy:
+        first = server.server_address
+        said_over_tls(proxy, first, b"POST /x?email=sari HTTP/1.1\r\nHost: app.te", "http/1.1")
+        said_over_tls(proxy, second, http2((":path", "/"), *head, ("Upper", "case")), "h2")
+        said_over_tls(proxy, second, http2(), "h2")
+        said_over_tls(proxy, first, b"GET /9 HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n", "http/1.1")
+        assert proxy.stop() == 0
+        said = proxy.events("refusal", "connection")
+        made = audited(proxy)
+    assert [(s["type"], s["cause"], s["sni"]) for s in said] == [
+        ("connection", "no_request", "app.test"),
+        ("connection", "no_request", "app.test"),
+        ("connection", "unused", "app.test"),
+    ]
+    assert [kind for _, kind, _ in opaque_rows(made)] == ["unread", "unread", "unused"]
+    assert made["exchanges"].num_rows == 1
 
 
 # ------------------------------------------------------------------------------------------------ passed through

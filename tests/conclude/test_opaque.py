@@ -365,3 +365,27 @@ def test_a_pin_of_one_app_is_not_hidden_by_another_that_has_the_host_opened() ->
     other = opened(0, app=OTHER, app_from="stated")
     again = [signal(n, "closed_after_handshake", **known) for n in (1, 2)]
     assert {kind for _, kind in found(other, *again, manifest=Manifest())} == {"probable_refusal"}
+
+
+def test_quic_gives_way_to_what_comes_after_it_alone() -> None:
+    failed = signal(5, "quic", transport="udp")
+    assert kinds(failed, opened(3)) == [(5, "encrypted")], "over before QUIC was tried"
+    assert kinds(failed, opened(3, last=600 * SECOND)) == [(5, "fell_back")], "it stood, and went on"
+    assert kinds(failed, opened(6)) == [(5, "fell_back")]
+
+
+def test_what_a_client_does_where_the_server_failed_is_no_probable_pin() -> None:
+    known = {"app": APP, "app_from": "stated"}
+    closed = [signal(n, "closed_after_handshake", sport=4000 + n, **known) for n in (1, 2)]
+    failed = [signal(n + 10, "server_tls_failed", sport=4000 + n, octets=0, **known) for n in (1, 2)]
+    took = opened(0, "www.example", **known)
+    assert [kind for _, kind in kinds(took, *closed, *failed)] == ["unused", "unused", "encrypted", "encrypted"]
+    assert [kind for _, kind in kinds(took, *closed)] == ["probable_pin", "probable_pin"]
+
+
+@pytest.mark.parametrize("cause", ["reset_during_handshake", "closed_during_handshake", "stall", "tls_failed"])
+def test_passed_through_behind_handshakes_that_came_to_nothing_says_so(cause: str) -> None:
+    made = opaque.gather(
+        tables(sources=events(), flows=[signal(1, cause), signal(2, "passed_through", "relayed")]), Manifest()
+    )
+    assert rows(made, "flow", "kind", "cause") == [(1, "encrypted", cause), (2, "relayed", cause)]

@@ -231,6 +231,8 @@ def test_a_system_certificate_is_stated_once_the_phone_took_it(tmp_path: Path, s
         assert capture.ended() == 0
         assert (capture.manifest().get("opened_by") == "system_certificate") == proven
         assert (capture.manifest()["device"].get("by_system") is True) == proven
+        since = [e.get("client") for e in capture.events() if e["type"] == "system_certificate"]
+        assert since == ["127.0.0.1"] * proven
 
 
 def test_the_proxy_is_not_led_to_itself(tmp_path: Path) -> None:

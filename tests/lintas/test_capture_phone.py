@@ -70,6 +70,7 @@ def test_a_certificate_that_was_seen_in_the_systems_store(fake: FakePhone, tmp_p
         until(lambda: capture.manifest()["device"].get("by_system") is True)
         capture.process.send_signal(signal.SIGINT)
         assert capture.ended() == 0, capture.errors.decode()
+        assert [e.get("client") for e in capture.events() if e["type"] == "system_certificate"] == [None]
         assert capture.manifest()["opened_by"] == "system_certificate"
 
 
