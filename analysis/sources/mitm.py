@@ -27,6 +27,7 @@ from analysis.sources.mitm_flows import HTTP, Conversation, Conversations, Dumpe
 from analysis.sources.mitm_state import (
     address_in,
     bodiless,
+    covers,
     frame,
     headers_of,
     host_of,
@@ -57,6 +58,8 @@ from analysis.sources.rows import (
 )
 
 KIND = "mitmproxy"
+_NAMES_MOST = 16
+"""Names of a certificate that are handed on: a content network's may hold a hundred, of other people's sites."""
 
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
@@ -230,8 +233,7 @@ class _Reader:
             request = {}
             host = known.row.get("host") or ""
         else:
-            host = host_of(request, state)
-            known.name(host, "http")
+            host = self._asked_for(host_of(request, state), state, known)
         headers = headers_of(request)
         target = as_text(octets_of(request.get("path")))
         method = text_of(request.get("method"))
@@ -291,6 +293,23 @@ class _Reader:
         made.messages += self._messages(record, frames, frame, known, number, done, common | {"kind": "websocket"})
         known.seen(micros(websocket.get("timestamp_end")))
         return made
+
+    def _asked_for(self, host: str, state: State, known: Conversation) -> str:
+        """The name that a request is for: not the one that it says, where the server's certificate has the name of the
+        handshake and not that one. A connection whose name was so proven keeps it."""
+        client, server = mapping(state.get("client_conn")), mapping(state.get("server_conn"))
+        sni = host_text(client.get("sni"))
+        names = [] if host == sni or address(sni) is not None or server.get("via") else self._names_in(server)
+        if not covers(names, sni):
+            known.name(host, "http")
+            return host
+        if known.row.get("dst"):
+            self.names.add(known.row["dst"], sni, "sni", micros(client.get("timestamp_start")))
+        if not host or covers(names, host):
+            return host
+        where = "requests for a name that the server's certificate does not have: told by the name of the handshake"
+        self.losses.add("host_not_proven", where)
+        return sni
 
     def _named(self, known: Conversation, host: str, at: Micros | None) -> None:
         if host and address(host) is None and known.row.get("dst"):
@@ -560,17 +579,28 @@ class _Reader:
 
     # ------------------------------------------------------------------------------------------ certificates
 
+    def _names_in(self, server: dict[str, Any]) -> list[str]:
+        """DNS names of the server's own certificate."""
+        leaf = _leaf(server)
+        names = self.certificates.get(leaf)
+        if names is None:
+            names = self.certificates[leaf] = names_of(leaf) if leaf else []
+        return names
+
     def _certificate(self, state: State, known: Conversation, number: int, record: Record) -> list[Clue]:
         """The names in the server's own certificate: a node may name its place there."""
         server = mapping(state.get("server_conn"))
-        chain = sequence(server.get("certificate_list"))
-        leaf = octets_of(chain[0]) if chain else b""
+        leaf = _leaf(server)
         if not leaf or leaf in known.certificates or server.get("via"):
             return []
         known.certificates.add(leaf)
-        names = self.certificates.get(leaf)
-        if names is None:
-            names = self.certificates[leaf] = names_of(leaf)
+        names = self._names_in(server)[:_NAMES_MOST]
         origin = Origin(self.source, (number,), self.layer, record.start, record.length)
         at = micros(server.get("timestamp_tls_setup")) or micros(server.get("timestamp_start"))
         return [Clue(Key(self.source, known.unit), "certificate", name, at, origin) for name in names]
+
+
+def _leaf(server: dict[str, Any]) -> bytes:
+    """The server's own certificate, as the dump has it; empty where it has none."""
+    chain = sequence(server.get("certificate_list"))
+    return octets_of(chain[0]) if chain else b""

@@ -131,6 +131,9 @@ class Conversations:
         if known is None:
             src, sport = peer(client.get("peername"))
             transport = text_of(client.get("transport_protocol")) or "tcp"
+            if text_of(client.get("tls_version")).startswith("QUIC"):
+                # mitmproxy calls a stream of it a TCP connection.
+                transport = "udp"
             known = self._new(
                 key,
                 {

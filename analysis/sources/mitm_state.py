@@ -11,9 +11,6 @@ from analysis.model import Headers, Micros
 from analysis.sources.mitm_dump import State
 from analysis.sources.rows import address, as_text, authority, micros, peer, valid
 
-_NAMES_MOST = 16
-"""Names of a certificate that are handed on: a content network's may hold a hundred, of other people's sites."""
-
 
 def mapping(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
@@ -70,9 +67,9 @@ def stated_name(server: dict[str, Any]) -> str:
 
 
 def undelivered(state: State) -> bool:
-    """Whether the proxy had no connection over which it could have handed a request on: it gave up with an error and
-    no answer, and its connection to the server, or the TLS within, never stood."""
-    if not mapping(state.get("error")) or mapping(state.get("response")):
+    """Whether the proxy had no connection over which it could have handed a request on: there is no answer, and its
+    connection to the server, or the TLS within, never stood (the server was not there, or the client did not wait)."""
+    if mapping(state.get("response")):
         return False
     server = mapping(state.get("server_conn"))
     over_udp = text_of(server.get("transport_protocol")) == "udp"
@@ -95,6 +92,11 @@ def host_of(request: dict[str, Any], state: State) -> str:
             return name if address(name) is None else address(name) or name
         literal = literal or (address(name) or "" if name else "")
     return literal
+
+
+def covers(names: list[str], host: str) -> bool:
+    """Whether a certificate of those names is one of the host's (RFC 9525, section 6.3)."""
+    return host in names or f"*.{host.partition('.')[2]}" in names
 
 
 def bodiless(kind: str, common: dict[str, Any]) -> bool:
@@ -157,7 +159,7 @@ def address_in(kind: object, data: bytes) -> str | None:
 
 
 def names_of(pem: bytes) -> list[str]:
-    """DNS names of a certificate's subject alternative names (RFC 5280 section 4.2.1.6), at most a few."""
+    """DNS names of a certificate's subject alternative names (RFC 5280 section 4.2.1.6)."""
     from cryptography import x509
 
     try:
@@ -166,4 +168,4 @@ def names_of(pem: bytes) -> list[str]:
         names = found.value.get_values_for_type(x509.DNSName)
     except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return []
-    return [name.lower()[:255] for name in names[:_NAMES_MOST] if name.isascii() and name.isprintable()]
+    return [name.lower()[:255] for name in names if name.isascii() and name.isprintable()]

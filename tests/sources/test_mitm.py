@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mitmproxy import http
+from mitmproxy import certs, http
 from mitmproxy.flow import Error
 from mitmproxy.io import FlowReader, tnetstring
 from mitmproxy.test import tflow, tutils
@@ -15,6 +15,7 @@ from mitmproxy.test import tflow, tutils
 from analysis.model import InputError
 from analysis.sources import Options
 from analysis.sources.identify import open_source
+from tests.addons.refusing import certificates
 from tests.road import REAL
 from tests.sources.made import Seen, check_laws, dump, gather, needs_real
 
@@ -275,6 +276,46 @@ class TestOthers:
             ("8.8.8.8", "cdn.example", "cname", "192.168.0.1"),
         ]
         assert len(seen.flows) == 1
+
+
+class TestNames:
+    """What a client writes into Host is its word; what a server's certificate says is proven."""
+
+    @pytest.mark.parametrize(
+        ("sni", "asked", "proves", "exchange", "flow_host"),
+        [
+            ("app.test", "www.bank.example", True, "app.test", "app.test"),
+            ("app.test", "www.test", True, "www.test", "app.test"),
+            ("app.test", "app.test", True, "app.test", "app.test"),
+            ("app.test", "www.bank.example", False, "www.bank.example", "www.bank.example"),
+            ("front.example", "www.bank.example", True, "www.bank.example", "www.bank.example"),
+        ],
+    )
+    def test_a_host_that_the_certificate_does_not_name(
+        self, tmp_path: Path, sni: str, asked: str, proves: bool, exchange: str, flow_host: str
+    ) -> None:
+        certificates(tmp_path)
+        made = flow(host=asked.encode())
+        made.client_conn.sni = sni
+        if proves:
+            made.server_conn.certificate_list = [certs.Cert.from_pem((tmp_path / "server.pem").read_bytes())]
+        seen = read(tmp_path, dump(made))
+        assert [e.host for e in seen.exchanges] == [exchange]
+        assert [f["host"] for f in seen.flows] == [flow_host]
+        assert seen.lost == ({"host_not_proven": 1} if exchange != asked else {})
+
+    def test_a_stream_of_quic_is_no_tcp(self, tmp_path: Path) -> None:
+        made = tflow.ttcpflow()
+        made.client_conn.tls_version = made.server_conn.tls_version = "QUICv1"
+        assert [f["transport"] for f in read(tmp_path, dump(made)).flows] == ["udp"]
+
+    def test_who_does_not_wait_for_the_server_hands_it_nothing(self, tmp_path: Path) -> None:
+        made = flow()
+        made.response = made.error = None
+        made.server_conn.timestamp_tcp_setup = made.server_conn.timestamp_tls_setup = None
+        seen = read(tmp_path, dump(made))
+        assert [m.direction for m in seen.messages] == ["undelivered"]
+        assert [f["bytes_out"] for f in seen.flows] == [0]
 
 
 class TestBrokenFiles:
