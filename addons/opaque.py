@@ -104,7 +104,7 @@ class Opaque:
     def done(self) -> None:
         self._alerts.uninstall()
         for seen in list(self.seen.values()):
-            self._still_awaited(seen)
+            self._still_awaited(seen, "recording_ended")
             self._ended(seen)
         if self._lines.out is not None:
             out, self._lines.out = self._lines.out, None
@@ -128,6 +128,8 @@ class Opaque:
         seen.next, seen.context = nextlayer, context
         if context.server.address is None or isinstance(context.layers[0], ReverseProxy):
             return
+        if not seen.gated and not seen.stage and seen.meter is not None:
+            seen.before_in, seen.before_out = seen.meter.received - len(data), seen.meter.sent
         if context.client.transport_protocol == "udp":
             self._next_udp(nextlayer, seen, data)
         elif starts_like_tls_record(data):
@@ -136,8 +138,6 @@ class Opaque:
     def _next_tls(self, nextlayer: NextLayer, seen: Seen, data: bytes) -> None:
         """Pass on what is not to be opened at present."""
         context = nextlayer.context
-        if not seen.gated and seen.meter is not None:
-            seen.before_in, seen.before_out = seen.meter.received - len(data), seen.meter.sent
         if ctx.options.ignore_hosts or ctx.options.allow_hosts:
             seen.opening = data
         if not self.hosts.any_closed() and not any(self._stalled()):
@@ -283,6 +283,7 @@ class Opaque:
     def client_disconnected(self, client: connection.Client) -> None:
         seen = self.seen.get(client.id)
         if seen is not None:
+            self._still_awaited(seen, "server_unreachable")
             self._ended(seen)
 
     # ------------------------------------------------------------------------------------------- what it was
@@ -357,14 +358,15 @@ class Opaque:
         elif not seen.has_flow:
             self._ended_without_flow(seen)
 
-    def _still_awaited(self, seen: Seen) -> None:
-        """A server that has not answered when the recording ends. A request that waits for it is in the dump instead:
-        there is none where the proxy connects before it is asked anything."""
+    def _still_awaited(self, seen: Seen, cause: str) -> None:
+        """A server that has not answered when the client goes, or the recording ends. A request that waits for it is in
+        the dump instead."""
         server = awaited(seen.client)
-        if server is None or ctx.options.connection_strategy != "eager":
+        if server is None or seen.has_flow:
             return
         began = server.timestamp_start or 0.0
-        cause = "server_unreachable" if time.time() - began >= ctx.options.lintas_silence else "recording_ended"
+        if time.time() - began >= ctx.options.lintas_silence:
+            cause = "server_unreachable"
         signal = Signal("unread", cause, refuses=False)
         name = server.sni or seen.client.sni or ""
         self._lines.write(seen, "connection", signal, server=server, octets=(None, None), at=micros(began), sni=name)

@@ -42,7 +42,7 @@ class Seen:
         self.opening = b""
         """Its first octets, kept only where an option of mitmproxy's may pass it on unopened."""
         self.before_in = self.before_out = 0
-        """Octets of the connection that came before TLS: what was said to the proxy itself."""
+        """Octets of the connection that came before the server's own: what was said to the proxy itself."""
         self.established = 0.0
         """When its handshake was done, on the clock that nobody sets."""
         self.tls: Any = None
@@ -62,7 +62,7 @@ class Seen:
         """Servers that could not be reached, by the id of the connection to them."""
 
     def octets(self) -> tuple[int | None, int | None]:
-        """Octets from and to the client since its TLS began."""
+        """Octets from and to the client since what is the server's began."""
         if self.meter is None:
             return None, None
         return max(self.meter.received - self.before_in, 0), max(self.meter.sent - self.before_out, 0)

@@ -4,12 +4,9 @@ none of these."""
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mitmproxy import ctx
-
-if TYPE_CHECKING:
-    from mitmproxy import connection
+from mitmproxy import connection, ctx
 
 
 class Meter:
@@ -87,10 +84,11 @@ def _handler(client: connection.Client) -> Any:
 def awaited(client: connection.Client) -> connection.Server | None:
     """The server that the proxy tries to reach for this connection before it says more; None where there is none."""
     handler = _handler(client)
-    server: connection.Server | None = handler.layer.context.server if handler is not None else None
-    if server is None or server.timestamp_start is None or server.error is not None or server.via is not None:
-        return None
-    return server if server.transport_protocol == "tcp" and server.timestamp_tcp_setup is None else None
+    for one in handler.transports if handler is not None else ():
+        tried = isinstance(one, connection.Server) and one.transport_protocol == "tcp" and one.via is None
+        if tried and one.timestamp_start is not None and one.timestamp_tcp_setup is None and one.error is None:
+            return one
+    return None
 
 
 def measured(client: connection.Client) -> Meter | None:

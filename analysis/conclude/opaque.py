@@ -115,11 +115,15 @@ def gather(tables: Tables, manifest: Manifest, events: Iterable[Mapping[str, Any
             elif part["cause"] in _CAME_TO_NOTHING:
                 kinds[row["host"] or ""].append((part["cause"], row))
             made.append((row, part, kind))
-    # What the dump tells of such a connection counts in its stead, and does not know why.
+    counted = {row["flow"]: row for row in rows}
     for row in every:
         for part in row["unread"] or ():
-            if part["cause"] in _OF_THE_SERVER:
-                kinds[row["host"] or ""].append((part["cause"], row))
+            if part["cause"] not in _OF_THE_SERVER:
+                continue
+            kinds[row["host"] or ""].append((part["cause"], row))
+            # What the dump tells of such a connection counts in its stead, and does not know why.
+            if row["same_as"] in counted:
+                made.append((counted[row["same_as"]] | {"origin": row["origin"]}, part, _kind(row, part, capture)))
     return TABLES["opaque"].from_rows(
         {
             "flow": row["flow"],

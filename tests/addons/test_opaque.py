@@ -551,8 +551,13 @@ def test_a_proxy_behind_this_one_that_is_not_there_is_no_destination_of_the_phon
     assert {flow["host"] for flow in made["flows"].to_pylist()} == {"app.test", "plain.test"}
 
 
-@pytest.mark.parametrize(("silence", "cause"), [("0", "server_unreachable"), ("60", "recording_ended")])
-def test_a_server_that_has_not_answered_when_the_recording_ends(room: Path, silence: str, cause: str) -> None:
+@pytest.mark.parametrize(
+    ("silence", "leaves", "cause"),
+    [("0", False, "server_unreachable"), ("60", False, "recording_ended"), ("60", True, "server_unreachable")],
+)
+def test_a_server_that_has_not_answered_when_the_recording_ends_or_the_client_goes(
+    room: Path, silence: str, leaves: bool, cause: str
+) -> None:
     """A tunnel is told; a request in the clear waits for it as well, and stands in the dump alone."""
     with ExitStack() as opened:
         # Whose queue is full answers nobody.
@@ -565,16 +570,34 @@ def test_a_server_that_has_not_answered_when_the_recording_ends(room: Path, sile
             waiting.connect_ex(listener.getsockname())
         host, port = listener.getsockname()
         proxy = opened.enter_context(proxied(room, f"lintas_silence={silence}", addons=("record", "opaque")))
+        asking = []
         for head in (f"CONNECT {host}:{port}", f"GET http://{host}:{port}/"):
-            raw = opened.enter_context(socket.create_connection((f"{NET}.1", proxy.port), 10))
-            raw.sendall(f"{head} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            asking.append(opened.enter_context(socket.create_connection((f"{NET}.1", proxy.port), 10)))
+            asking[-1].sendall(f"{head} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
         proxy.wait(lambda: proxy.log.count("client connect") == 2)
         time.sleep(0.3)  # nothing tells that the proxy has begun to connect
+        if leaves:
+            for raw in asking:
+                raw.close()
+            proxy.wait(lambda: proxy.log.count("client disconnect\n") == 2)
         (said,) = ended(proxy)
         made = audited(proxy)
     assert (said["type"], said["kind"], said["cause"]) == ("connection", "unread", cause)
     assert said["server"] == [host, port]
     assert sorted(bool(flow["unread"]) for flow in made["flows"].to_pylist()) == [False, True]
+    assert {m["direction"] for m in made["messages"].to_pylist()} == {"undelivered"}
+
+
+def test_what_was_said_into_a_tunnel_and_is_no_request(room: Path, server: Server) -> None:
+    """In the clear, and gone before it was whole: the proxy waits for a head, and hands nothing on."""
+    host, port = server.server_address[:2]
+    with proxied(room, addons=("record", "opaque")) as proxy:
+        with tunnel(proxy, f"{host!s}:{port}") as raw:
+            raw.sendall(b"hello raw budi@example.id\n")
+            time.sleep(0.3)
+        proxy.wait(lambda: "client disconnect" in proxy.log)
+        (said,) = ended(proxy)
+    assert (said["cause"], said["host"], said["bytes_out"]) == ("no_request", host, 26)
 
 
 def test_a_server_whose_certificate_does_not_hold_is_passed_through(room: Path, server: Server) -> None:

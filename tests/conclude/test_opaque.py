@@ -43,10 +43,11 @@ def test_what_is_passed_through_for_the_servers_sake_says_so() -> None:
     refused = signal(1, "server_certificate", octets=0, same_as=0)
     passed = signal(2, "passed_through", "relayed")
     made = opaque.gather(tables(sources=events(), flows=[opened(0), refused, passed]), Manifest())
-    assert rows(made, "flow", "kind", "cause") == [(2, "relayed", "server_certificate")]
+    because = (0, "encrypted", "server_certificate")
+    assert rows(made, "flow", "kind", "cause") == [(2, "relayed", "server_certificate"), because]
     elsewhere = signal(1, "server_certificate", octets=0, same_as=0, src="10.0.0.9")
     made = opaque.gather(tables(sources=events(), flows=[opened(0), elsewhere, passed]), Manifest())
-    assert rows(made, "flow", "kind", "cause") == [(2, "relayed", "passed_through")]
+    assert rows(made, "flow", "kind", "cause") == [(2, "relayed", "passed_through"), because]
 
 
 # ------------------------------------------------------------------------------------------------------ pinned
