@@ -378,6 +378,9 @@ class Opaque:
         signal = seen.signal
         if signal is None:
             silence = ctx.options.lintas_silence
+            if seen.server_is_silent(silence) and not seen.server_failed:
+                server = seen.context.server if seen.context is not None else None
+                self._server_failed(seen, Signal("unread", "server_tls_failed"), server)
             if seen.stage == "established":
                 was_opened = seen.context is not None and self.hosts.was_opened(self._place(seen))
                 signal = seen.unused(silence, was_opened)

@@ -341,6 +341,13 @@ class Facts:
                 seen.add((s.message, s.data_type))
                 self.all_hosts[s.destination].types[s.data_type] += 1
 
+    @cached_property
+    def undecoded(self) -> tuple[int, int]:
+        """Bodies that were read and not understood, and their octets."""
+        wanted = _columns(self.tables["messages"], "flow", "decoded", "bytes")
+        sizes = [size for flow, decoded, size in wanted if decoded is False and size and flow in self.flow_reading]
+        return len(sizes), sum(sizes)
+
     # ------------------------------------------------------------------------------------------------- apps
 
     @cached_property

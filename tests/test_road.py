@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -302,3 +303,19 @@ def test_a_machine_that_was_only_tried_is_counted_to_no_country(tmp_path: Path) 
     assert shown["unanswered"]["flows"] == 2
     ids = {"flows.mitm": {0: "f"}}
     assert told.comments(made, ids, Reference.load())["f"].text == "no answer · not delivered: email · ?"
+
+
+def test_what_was_opened_and_not_understood_is_said(tmp_path: Path) -> None:
+    from reports import build
+
+    capture, out = tmp_path / "flows.mitm", tmp_path / "audit"
+    flow = tflow.tflow(resp=True)
+    flow.request.headers["content-type"] = "application/octet-stream"
+    flow.request.content = bytes(random.Random(7).randbytes(30_000))
+    capture.write_bytes(dump(flow))
+    audit(capture, out, AuditOptions())
+    report = build(out).read_text("utf-8")
+    assert "One body of what was opened (30 kB) was not understood" in report.replace("\xa0", " ").replace(
+        "\u202f", " "
+    )
+    assert "could be opened, and not all of it was understood" in report

@@ -117,6 +117,14 @@ class Seen:
             return Signal("unread", "unused", refuses=False)
         return Signal("unread", "quic" if self.quic else "closed_after_handshake", refuses=not was_opened)
 
+    def server_is_silent(self, silence: float) -> bool:
+        """The server took the connection and says nothing to the proxy's ClientHello: the phone waits for it."""
+        server = self.context.server if self.context is not None else None
+        if self.stage != "hello" or server is None or not server.tls or server.timestamp_tls_setup is not None:
+            return False
+        since = server.timestamp_tcp_setup
+        return since is not None and time.time() - since >= silence
+
     def is_stalled(self, silence: float) -> bool:
         """It stands in its handshake without a word from the client."""
         if self.stage != "hello" or self.quic or self.signal is not None or self.meter is None:

@@ -45,10 +45,13 @@ def context(book: Book) -> dict[str, Any]:
     elif closed:
         answer = t("unseen.answer", n=len(closed), total=len(f.hosts), none=sum(not h.is_read for h in closed))
     else:
-        answer = t("unseen.all_read", total=len(f.hosts))
+        answer = t("unseen.all_read", total=len(f.hosts), undecoded=f.undecoded[0])
     return {
         "answer": answer,
         "opened": w.of("opened_by", f.manifest["opened_by"]) if f.manifest.get("opened_by") else None,
+        "undecoded": t("unseen.undecoded", n=f.undecoded[0], octets=w.octets(f.undecoded[1]))
+        if f.undecoded[0]
+        else None,
         "ways": [t(key, n=n) for key, ways in _WAYS.items() if (n := sum(f.ways[way] for way in ways))],
         "kinds": [
             (w.of("opaque", kind), w.number(n[0]), w.number(n[1]), w.octets(n[2]))

@@ -588,6 +588,23 @@ def test_a_server_that_has_not_answered_when_the_recording_ends_or_the_client_go
     assert {m["direction"] for m in made["messages"].to_pylist()} == {"undelivered"}
 
 
+def test_a_server_that_falls_silent_in_its_handshake(room: Path) -> None:
+    """The phone waits, and goes: it refused nothing."""
+    with (
+        closing(socket.create_server((f"{NET}.16", 0))) as listening,
+        proxied(room, "lintas_silence=1", addons=("record", "opaque")) as proxy,
+    ):
+        host, port = listening.getsockname()
+        with tunnel(proxy, f"{host}:{port}") as raw:
+            raw.sendall(client_hello("app.test"))
+            time.sleep(1.5)
+        proxy.wait(lambda: "client disconnect" in proxy.log)
+        said = ended(proxy)
+        made = audited(proxy)
+    assert [(s["type"], s["cause"]) for s in said] == [("refusal", "server_tls_failed"), ("refusal", "client_abort")]
+    assert sorted(kind for _, kind, _ in opaque_rows(made)) == ["encrypted", "unused"]
+
+
 def test_what_was_said_into_a_tunnel_and_is_no_request(room: Path, server: Server) -> None:
     """In the clear, and gone before it was whole: the proxy waits for a head, and hands nothing on."""
     host, port = server.server_address[:2]
