@@ -8,6 +8,7 @@ was cut. Personal values become masks and keyed hashes on the way in; none is he
 from __future__ import annotations
 
 import hmac
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.model import Exchange, Key, Loss, Message, Reading
+from analysis.model import Exchange, Key, Loss, Message, Reading, token
 from analysis.sources import Batch
 from analysis.tables import TABLES, TIME, Tables, mask, value_key
 
@@ -27,6 +28,16 @@ _LEAST_SEGMENT = 8
 """Characters of a path's segment or a host's label that is compared with the values found elsewhere: shorter ones
 would hide words like ``search`` that happen to be somebody's value."""
 
+_LONGEST = 300
+"""Characters of a name (host, app) in a table. It is cut behind what is taken out of it: half a value is one that
+nobody knows again."""
+_REMEMBERED = 100_000
+"""Cleaned texts that are kept, since the same ones come again; of those that may be."""
+_WORDS = frozenset("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH http https ws wss".split())
+"""Methods and schemes of which it is known what they are: nobody's value (RFC 9110 section 9, RFC 5789, RFC 6455)."""
+_ALPN = re.compile(r"[0-9A-Za-z./+_-]{1,64}")
+_TLS = re.compile(r"(?:SSL|D?TLS|QUIC)[ v]?[0-9A-Za-z. ]{0,16}")
+_CAUSE = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _MOST_EVIDENCE = 24
 """Excerpts of one data type, method and host that wait for ``conclude``, which keeps three for each phase."""
 
@@ -137,7 +148,7 @@ class Assembler:
 
     def lose(self, loss: Loss) -> None:
         """Count a loss. The same kind at the same place adds up to one row."""
-        total = self._losses.setdefault((loss.source, loss.kind, loss.where), [0, 0])
+        total = self._losses.setdefault((loss.source, loss.kind, self.clean(loss.where)), [0, 0])
         total[0] += loss.count
         total[1] += loss.bytes
 
@@ -146,15 +157,50 @@ class Assembler:
         cleaned = self._scrubbed.get(text)
         if cleaned is None:
             cleaned = self._scrub(text)
-            if len(self._scrubbed) < 100_000:
+            if len(self._scrubbed) < _REMEMBERED and len(text) <= _LONGEST:
                 self._scrubbed[text] = cleaned
         return cleaned
+
+    def _named(self, text: str) -> str:
+        """A name of the capture (a host, an app) as a table holds it."""
+        return self.clean(text)[:_LONGEST]
+
+    def _word(self, text: str, source: str) -> str | None:
+        """A method or scheme: a word without what was planted. What is none is counted."""
+        if not text or text in _WORDS:
+            return text or None
+        if token(text):
+            return self.clean(text)
+        self.lose(Loss(source, "word_unreadable", 1, 0, "a method or scheme that is no word"))
+        return None
+
+    def _formed(self, table: pa.Table, column: str, form: re.Pattern[str]) -> pa.Table:
+        """A text column in which only words of that form stand, without what was planted; others are counted."""
+        wrong: set[str] = set()
+
+        def change(text: str) -> str:
+            cleaned = self.clean(text)
+            if form.fullmatch(text):
+                return cleaned
+            wrong.add(cleaned)
+            return ""
+
+        before = table[column]
+        made = _mapped(table, column, change)
+        if wrong:
+            bad = pc.equal(made[column], "")
+            bad = pc.and_(bad, pc.not_equal(before, ""))
+            names = list(self._order)
+            for number, count in Counter(table["source"].filter(bad).to_pylist()).items():
+                self.lose(Loss(names[number], "word_unreadable", count, 0, f"{column}: what is no such word"))
+        cleared = pc.if_else(pc.equal(made[column], ""), pa.scalar(None, pa.string()), made[column])
+        return made.set_column(made.schema.get_field_index(column), column, cleared)
 
     def _id(self, key: Key | None) -> int | None:
         return None if key is None else self._order[key.source] << _UNIT_BITS | key.unit
 
     def _exchange(self, e: Exchange, reading: Reading | None) -> None:
-        host = reading.host if reading is not None and reading.host is not None else self.clean(e.host)
+        host = reading.host[:_LONGEST] if reading is not None and reading.host is not None else self._named(e.host)
         path = reading.path if reading is not None and reading.path is not None else self.clean(e.path)
         self._exchanges.append(
             *(
@@ -162,8 +208,8 @@ class Assembler:
                 self._id(e.flow),
                 e.started,
                 e.protocol or None,
-                e.method or None,
-                e.scheme or None,
+                self._word(e.method, e.key.source),
+                self._word(e.scheme, e.key.source),
             ),
             *(host or None, path, e.status, e.request_bytes, e.response_bytes, str(e.origin)),
         )
@@ -261,13 +307,35 @@ class Assembler:
         order = np.array([self._order[s] for s in table["source"].to_pylist()], np.int64)
         key = pa.array(order << _UNIT_BITS | table["unit"].to_numpy())
         table = table.drop_columns(["unit"]).set_column(0, "source", pa.array(order)).append_column("flow", key)
-        return self._cleaned(table, "host")
+        for column, form in (("alpn", _ALPN), ("tls", _TLS)):
+            table = self._formed(table, column, form)
+        return self._causes(_mapped(_mapped(table, "host", self._named), "app", self._named))
+
+    def _causes(self, table: pa.Table) -> pa.Table:
+        """``unread`` with causes that are words, without what was planted."""
+
+        def said(cause: str | None) -> str | None:
+            if cause is None:
+                return None
+            return self.clean(cause) if _CAUSE.fullmatch(cause) else "not_stated"
+
+        unread = table["unread"].combine_chunks()
+        causes = unread.values.field("cause")
+        known = {cause: said(cause) for cause in pc.unique(causes).to_pylist()}
+        if all(cause == now for cause, now in known.items()):
+            return table
+        rows = [
+            None if row is None else [part | {"cause": known[part["cause"]]} for part in row]
+            for row in unread.to_pylist()
+        ]
+        changed = pa.array(rows, TABLES["flows"].schema.field("unread").type)
+        return table.set_column(table.schema.get_field_index("unread"), "unread", changed)
 
     def _name_table(self) -> pa.Table:
         declared = TABLES["names"].schema
         if not self._names:
             return declared.empty_table()
-        table = self._cleaned(pa.Table.from_batches(self._names), "name")
+        table = _mapped(pa.Table.from_batches(self._names), "name", self._named)
         grouped = table.group_by(["address", "name", "from", "resolver"]).aggregate([("first", "min"), ("last", "max")])
         grouped = grouped.rename_columns(
             [{"first_min": "first", "last_max": "last"}.get(n, n) for n in grouped.column_names]
@@ -289,9 +357,6 @@ class Assembler:
         ]
         rows.sort(key=lambda r: (r["source"] is None, r["source"] or 0, r["kind"], r["where"]))
         return TABLES["losses"].from_rows(rows)
-
-    def _cleaned(self, table: pa.Table, column: str) -> pa.Table:
-        return _mapped(table, column, self.clean)
 
     def _hide(self, table: pa.Table, column: str, separator: str) -> pa.Table:
         """Write the segments that equal a value found anywhere in this capture as ‹value›."""

@@ -184,6 +184,14 @@ class Exchange:
 
 Headers = tuple[tuple[str, str], ...]
 
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
+
+
+def token(text: str) -> str:
+    """``text`` where it has the form of a word of the protocol (a token of RFC 9110 section 5.6.2, no longer than any
+    that is registered), else empty: methods and schemes are words, whatever a client or a damaged file puts there."""
+    return text if _TOKEN.fullmatch(text) else ""
+
 
 @dataclass(slots=True)
 class Message:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from analysis import folder, tables
 from analysis.assemble import Assembler
 from analysis.audit.about import about, capture_date, marks
+from analysis.audit.clean import Events, clean_files, clean_manifest
 from analysis.audit.files import Progress, changed_since, files_of, hash_files, others_changed, source_table
 from analysis.audit.memory import Memory
 from analysis.audit.options import (
@@ -46,6 +48,9 @@ __all__ = [
 ]
 
 
+_REMEMBERED = 4_096
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
@@ -69,30 +74,36 @@ def run(
     memory.begin(detector.spec())
     files = files_of(capture)
     hash_files(capture, files, memory, tell)
+    clean = lru_cache(_REMEMBERED)(detector.scrub)
+    names = clean_files(capture, clean)
+    manifest = clean_manifest(manifest, clean)
     key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, files.private)
     assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
     for loss in (*capture.losses, *files.losses):
+        loss = dataclasses.replace(loss, source=names.get(loss.source, loss.source))
         if options.sealed or loss.kind != "not_sealed":
             assembler.lose(loss)
     readers = Readers(detector, options.workers, memory)
     shared = Options(options.batch, device=manifest.device.address, sealed=options.sealed, ends=files.ends)
-    kinds, events = _read_all(capture, shared, assembler, readers, tell)
-    others = others_changed(capture, events) if options.sealed else []
-    for loss in (*changed_since(capture, files), *others):
+    said_so = Events(clean)
+    kinds = _read_all(capture, shared, assembler, readers, said_so, tell)
+    others = others_changed(capture, said_so.files) if options.sealed else []
+    for loss in (*changed_since(capture, files), *others, *said_so.losses()):
         assembler.lose(loss)
     raw = assembler.tables(source_table(capture, files, kinds))
     tell("conclude", 0, 1)
     day, day_from = capture_date(raw, manifest, options, reference)
     settings = Settings(
         date=day,
-        events=tuple(events),
+        events=tuple(said_so.kept),
         geo_country=options.geo_country,
         geo_asn=options.geo_asn,
     )
     concluded = conclude(raw, manifest, reference, settings)
     tell("conclude", 1, 1)
-    said = about(capture, manifest, persona, reference, options, concluded, files, (day, day_from), events)
-    said["marks"] = marks(events, detector.scrub)
+    said = about(capture, manifest, persona, reference, options, concluded, files, (day, day_from), said_so.kept)
+    said["name"] = clean(said["name"])
+    said["marks"] = marks(said_so.kept)
     return concluded, said
 
 
@@ -114,16 +125,16 @@ def _read_all(
     shared: Options,
     assembler: Assembler,
     readers: Readers,
+    events: Events,
     tell: Progress,
-) -> tuple[list[str], list[dict[str, Any]]]:
-    """Read every file into ``assembler``, one after another, so that what one found out is known to the next; what
-    each is, and the events. ``shared``: what all sources are told. A file that cannot be read is a loss; where none
+) -> list[str]:
+    """Read every file into ``assembler`` and ``events``, one after another, so that what one found out is known to the
+    next; what each is. ``shared``: what all sources are told. A file that cannot be read is a loss; where none
     can, or the only one cannot, that is said."""
     from analysis.sources.identify import open_source
 
     waiting: deque[tuple[Batch, Asked]] = deque()
     kinds: list[str] = []
-    events: list[dict[str, Any]] = []
     refusals: list[InputError] = []
     done, total = 0, sum(shared.ends.values())
 
@@ -147,7 +158,7 @@ def _read_all(
                     assembler.lose(Loss(file.name, "file_not_read", 1, shared.ends[file.path], why))
             kinds.append(kind)
             for batch in batches:
-                events += batch.events
+                events.add(file.name, batch.events)
                 readers.memory.met(file.name, batch)
                 waiting.append((batch, readers.ask(batch.messages)))
                 while len(waiting) > readers.window:
@@ -160,13 +171,12 @@ def _read_all(
     finally:
         readers.close()
     if len(refusals) == len(capture.files):
+        why = events.clean(str(refusals[0]))
         if len(refusals) == 1:
-            raise refusals[0]
-        raise InputError(
-            f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {refusals[0]}"
-        )
+            raise InputError(why) from refusals[0]
+        raise InputError(f"{capture.path}: none of its {len(refusals)} files is a capture that Lintas reads: {why}")
     tell("read", total, total)
-    return kinds, events
+    return kinds
 
 
 def _overlays(capture: folder.Capture, options: AuditOptions) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import importlib.metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -18,12 +18,6 @@ from analysis.conclude.attribute import phase_marks
 from analysis.model import InputError, Micros
 from analysis.persona import Persona
 from analysis.reference import Reference
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_LONGEST_NOTE = 300
-"""Characters of an auditor's mark."""
 
 
 def capture_date(
@@ -64,11 +58,10 @@ _LIBRARIES = (
 )
 
 
-def marks(events: list[dict[str, Any]], scrub: Callable[[str], str]) -> list[dict[str, str]]:
-    """The auditor's own marks, without what ``scrub`` takes out. It is asked before a note is cut, which could leave
-    half a value that nobody knows again."""
+def marks(events: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The auditor's own marks. ``events``: cleaned."""
     return [
-        {"at": _moment(e["at"]), "note": scrub(str(e["note"])[: 100 * _LONGEST_NOTE])[:_LONGEST_NOTE]}
+        {"at": _moment(e["at"]), "note": str(e["note"])}
         for e in events
         if e.get("type") == "mark" and e.get("at") is not None and e.get("note")
     ]

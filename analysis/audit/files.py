@@ -13,6 +13,7 @@ import pyarrow as pa
 from analysis import folder, tables
 from analysis.audit.memory import Memory
 from analysis.model import InputError, Loss
+from analysis.sources.rows import valid
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (``hash``, ``read``, ``conclude``), what is done of it and how much there is, in octets."""
@@ -93,7 +94,7 @@ def others_changed(capture: folder.Capture, events: Iterable[Mapping[str, Any]])
         name, sha256 = event.get("name"), event.get("sha256")
         # A name is a hostile folder's to choose: what lies elsewhere is none of it.
         if event.get("type") == "file" and isinstance(name, str) and 0 < len(name) < 200 and Path(name).name == name:
-            said[name] = sha256
+            said[valid(name)] = sha256
     losses = []
     for name, sha256 in said.items():
         place = capture.path / name
@@ -101,7 +102,7 @@ def others_changed(capture: folder.Capture, events: Iterable[Mapping[str, Any]])
             if not place.is_file() or place.is_symlink():
                 raise FileNotFoundError
             size, now = place.stat().st_size, folder.digests(place)[0]
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no file can have
             where = f"{name}: it stood in the folder when the recording was sealed"
             losses.append(Loss(name, "file_missing", 1, 0, where))
             continue

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
 from analysis import codecs
-from analysis.model import Certainty, Clue, Evidence, Loss, Message, Origin, Reading, Secret, Step, Transmission
+from analysis.model import (
+    Certainty,
+    Clue,
+    Evidence,
+    Loss,
+    Message,
+    Origin,
+    Reading,
+    Secret,
+    Step,
+    Transmission,
+    token,
+)
 from analysis.read.decode.leaves import Layer, Node, text_of
 from analysis.read.decode.walk import Forest, Limits, Walk, Walked
 from analysis.read.detect import value as shapes
@@ -111,7 +123,7 @@ class Detector:
         reading = Reading(message.key, walked.decoded)
         source = message.key.source
         for kind, octets, where in walked.losses:
-            reading.losses.append(Loss(source, kind, 1, octets, self.scrub(where[:80])))
+            reading.losses.append(Loss(source, kind, 1, octets, self.scrub(where)[:80]))
         self._transmissions(message, found, reading)
         if message.kind == "response":
             self._clues(message, reading)
@@ -504,7 +516,7 @@ class Detector:
         path = reading.path
         if path is None:
             path = self.scrub(message.target.partition("?")[0])
-        line = f"{message.method} {host}{path}".strip()
+        line = f"{self.scrub(token(message.method))} {host}{path}".strip()
         if message.kind == "response":
             line = f"{message.status if message.status is not None else ''} from {line}".strip()
         for number, (one, sent) in enumerate(zip(found, reading.transmissions, strict=True)):

@@ -17,7 +17,7 @@ from typing import Any
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.lines import Line, layer_line, lines
-from analysis.sources.rows import Batches, Losses, address, plausible, port, stated_count, valid
+from analysis.sources.rows import LONGEST_TEXT, Batches, Losses, address, plausible, port, stated_count, valid
 
 KIND = "connections"
 BEGINS = b"IPProto,SrcIP,SrcPort,Ds"
@@ -91,7 +91,7 @@ def _flow(row: dict[str, str], line: Line, source: str, unit: int, options: Opti
         for name, n in zip(("BytesSent", "BytesRcvd"), packets, strict=True)
     ]
     spoken, info = row.get("Proto", ""), row.get("Info", "").strip().lower().rstrip(".")
-    host = info[:300] if spoken.split(".")[0] in _NAMED and info and "/" not in info else None
+    host = info[:LONGEST_TEXT] if spoken.split(".")[0] in _NAMED and info and "/" not in info else None
     literal = host is not None and address(host) is not None
     app = (row.get("PackageName") or row.get("App") or "").strip() if uid >= 0 else ""
     kind = "encrypted" if spoken.split(".")[0] in _ENCRYPTED else "truncated"
@@ -100,7 +100,7 @@ def _flow(row: dict[str, str], line: Line, source: str, unit: int, options: Opti
         "source": source,
         "unit": unit,
         "leg": options.leg or "phone",
-        "app": valid(app)[:300] or None,
+        "app": valid(app)[:LONGEST_TEXT] or None,
         "app_from": "stated" if app else None,
         "uid": uid if uid >= 0 else None,
         "transport": transport,

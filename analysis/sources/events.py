@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.folder import CHAIN_START, chain_hash
-from analysis.model import InputError, Origin
+from analysis.model import InputError, Origin, token
 from analysis.sources import Batch, Options
 from analysis.sources.lines import Line, layer_line, lines
 from analysis.sources.rows import (
+    LONGEST_TEXT,
     Batches,
     Losses,
     Names,
@@ -136,16 +137,29 @@ class _Reader:
             value = _socket(value)
             if not value["apps"] and value["uid"] is None:
                 self.losses.add("socket_unreadable", "lines of the phone's sockets that name neither app nor user id")
+        if kind == "phase" and not (isinstance(value.get("phase"), str) and value["phase"].strip()):
+            self.losses.add("phase_unnamed", "phases without a name: what followed stays in the phase before")
+            return
         value.pop("prev", None)
         self.events.append(value)
 
     def _lost(self, value: dict[str, Any]) -> None:
         """What the recorder could not write, by its own count."""
-        cause = valid(value["cause"])[:80] if isinstance(value.get("cause"), str) else "not_stated"
+        cause = self._cause(value)
         count = sum(stated_count(value.get(kind)) for kind in ("flows", "messages", "events"))
         self.losses.add(
             "not_recorded", f"could not be written while recording ({cause})", stated_count(value.get("bytes")), count
         )
+
+    def _cause(self, value: dict[str, Any]) -> str:
+        """The word that says why. What is no word is none of ours."""
+        given = value.get("cause")
+        if given is None:
+            return "not_stated"
+        said = token(given) if isinstance(given, str) else ""
+        if not said:
+            self.losses.add("word_unreadable", "causes that are no word: told as not stated")
+        return said or "not_stated"
 
     def _dns(self, value: dict[str, Any]) -> None:
         """An answer: each address for the name asked for, and for each alias on the way."""
@@ -180,7 +194,7 @@ class _Reader:
         out, into = stated_count(value.get("bytes_out")), stated_count(value.get("bytes_in"))
         unread = value.get("kind") if value.get("kind") in UNREAD else _kind_of(kind)
         unit, self.flows = self.flows, self.flows + 1
-        cause = valid(value["cause"])[:80] if isinstance(value.get("cause"), str) else "not_stated"
+        cause = self._cause(value)
         if name and dst and said_by == "sni":
             self.names.add(dst, name, "sni", value["at"])
         return {
@@ -188,7 +202,7 @@ class _Reader:
             "unit": unit,
             "leg": self.options.leg or "phone",
             "way": way(value.get("way")),
-            "app": valid(value["app"])[:300] if isinstance(value.get("app"), str) and value["app"] else None,
+            "app": valid(value["app"])[:LONGEST_TEXT] if isinstance(value.get("app"), str) and value["app"] else None,
             "app_from": "stated" if isinstance(value.get("app"), str) and value["app"] else None,
             "transport": value.get("transport") if value.get("transport") in ("tcp", "udp") else "tcp",
             "src": src,
@@ -223,12 +237,13 @@ def _which(value: dict[str, Any]) -> str:
 def _socket(value: dict[str, Any]) -> dict[str, Any]:
     """A line of the phone's socket table in one form: addresses as they stand in flows, what is unknown as None."""
     uid, apps = value.get("uid"), value.get("apps")
+    given = apps if isinstance(apps, list) else []
     number = isinstance(uid, int) and not isinstance(uid, bool) and 0 <= uid < 1 << 32
     return {
         "type": "socket",
         "at": value["at"],
         "uid": uid if number else None,
-        "apps": sorted({valid(a)[:300] for a in apps if isinstance(a, str) and a}) if isinstance(apps, list) else [],
+        "apps": sorted({valid(a)[:LONGEST_TEXT] for a in given if isinstance(a, str) and a}),
         "transport": "udp" if value.get("transport") == "udp" else "tcp",
         "src": peer(value.get("src")),
         "dst": peer(value.get("dst")),
@@ -248,5 +263,5 @@ def _kind_of(kind: str) -> str:
 def _name(value: object, lower: bool = True) -> str:
     if not isinstance(value, str):
         return ""
-    value = valid(value)[:300]
+    value = valid(value)[:LONGEST_TEXT]
     return value.lower().rstrip(".") if lower else value

@@ -19,6 +19,9 @@ from analysis.tables import WAYS
 
 _LATEST = 4_102_444_800_000_000
 """2100-01-01: a later time is no time of a capture."""
+LONGEST_TEXT = 8_192
+"""Characters of a name or word that a row carries. Tables hold less of it: they cut it once planted values are taken
+out, since half a value at a cut is one that nobody knows again."""
 MOST_STATED = 1 << 40
 """The most that a file may state of its own octets or things: far above what one of them can be, and so low that tables
 can add up all that a file states."""
@@ -132,10 +135,10 @@ def authority(value: str) -> tuple[str, int | None]:
     value = value.rpartition("@")[2].strip()
     found = re.fullmatch(r"\[([^\]]*)\](?::(\d*))?|([^:]*)(?::(\d*))?", value)
     if found is None:
-        return value.lower()[:300], None
+        return value.lower()[:LONGEST_TEXT], None
     host = (found[1] if found[1] is not None else found[3]).lower().rstrip(".")
     number = found[2] or found[4] or ""
-    return host[:300], int(number) if number and len(number) < 6 and 0 < int(number) < 65536 else None
+    return host[:LONGEST_TEXT], int(number) if number and len(number) < 6 and 0 < int(number) < 65536 else None
 
 
 _PROTOCOLS = (
@@ -172,8 +175,9 @@ _TLS_NAMES = {
 
 
 def tls_version(name: str) -> str | None:
-    """A TLS version as OpenSSL and mitmproxy spell it, in words for the tables; None for none."""
-    return _TLS_NAMES.get(name, name[:20]) or None
+    """A TLS version as OpenSSL and mitmproxy spell it, in words for the tables; None for none, and for what is longer
+    than any."""
+    return _TLS_NAMES.get(name, name if len(name) <= 20 else None) or None
 
 
 def later(a: Micros | None, b: Micros | None) -> Micros | None:

@@ -51,7 +51,7 @@ def _undo(out: Coded, coding: str, limit: int, stated: bool) -> bool:
         # Already undone by whoever wrote the capture, or never applied: no loss, where the body is plainly text.
         if stated and not _is_plain(out.data) and packing_of(out.data) is None:
             why = (result.error or "cannot be undone").split(":")[0]
-            out.losses.append(("coding_failed", len(out.data), f"{coding[:20]}: {why}"[:80]))
+            out.losses.append(("coding_failed", len(out.data), f"{coding}: {why}"))
         return False
     out.data = result.data
     out.via = (*out.via, coding)

@@ -332,7 +332,7 @@ def _names(raw: bytes, order: str) -> list[tuple[str, str]]:
         if width is not None and len(value) > width:
             address = str(ipaddress.ip_address(value[:width]))
             names = value[width:].rstrip(b"\0").split(b"\0")
-            found += [(address, n.decode("utf-8", "replace")[:253]) for n in names if n]
+            found += [(address, n.decode("utf-8", "replace")) for n in names if 0 < len(n) < 254]
         at += 4 + size + (-size % 4)
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from analysis.model import token
 from analysis.sources.packets.exchanges import Exchanges, Pending
 from analysis.sources.packets.http1 import Part
 from analysis.sources.rows import as_text
@@ -266,7 +267,7 @@ def _part(fields: list[tuple[bytes, bytes]], request: bool, at: int | None) -> P
         elif name == ":path":
             part.target = value
         elif name == ":scheme":
-            part.scheme = value.lower()[:20]
+            part.scheme = token(value.lower())
         elif name == ":authority":
             part.authority = value
         elif name == ":status":

@@ -139,7 +139,7 @@ def _extension(made: Hello, kind: int, data: bytes) -> None:
         if data[2] == 0 and 0 < len(name) <= 255:
             made.host = host_name(name)
     elif kind == 16 and len(data) > 3:
-        made.alpn = data[3 : 3 + data[2]].decode("latin-1")[:40]
+        made.alpn = data[3 : 3 + data[2]].decode("latin-1")
     elif kind == 43:
         offered = data[1:] if made.client else data
         found = [struct.unpack(">H", offered[n : n + 2])[0] for n in range(0, len(offered) - 1, 2)]
@@ -183,4 +183,4 @@ def names_of(certificate: bytes) -> list[str]:
     except Exception:
         # The library has exceptions of its own for each way to be wrong, and no common parent of them.
         return []
-    return [n.lower()[:253] for n in names[:8] if n.isascii() and n.isprintable()]
+    return [n.lower() for n in names[:8] if n.isascii() and n.isprintable() and len(n) < 254]
