@@ -208,14 +208,12 @@ class Facts:
         self._apart: dict[str, dict[int, list[int]]] = {w: defaultdict(list) for w in APART}
         """Conversations of others, by destination."""
         self.duplicate_flows = 0
-        self.ways: Counter[str] = Counter()
-        """How conversations came into the proxy, where the capture says."""
         spoke = {flow for (flow,) in _columns(self.tables["exchanges"], "flow")}
         wanted = (
             *("flow", "same_as", "destination", "whose", "app_from", "decrypted", "first", "last"),
-            *("bytes_out", "bytes_in", "bytes_read", "way"),
+            *("bytes_out", "bytes_in", "bytes_read"),
         )
-        for flow, same_as, place, whose, app_from, decrypted, first, last, out, back, read, way in _columns(
+        for flow, same_as, place, whose, app_from, decrypted, first, last, out, back, read in _columns(
             self.tables["flows"], *wanted
         ):
             self._times += [t for t in (first, last) if t]
@@ -223,8 +221,6 @@ class Facts:
                 self.duplicate_flows += same_as is not None
                 continue
             self._flow_octets[flow] = (out or 0, back or 0, read or 0)
-            if way is not None:
-                self.ways[way] += 1
             parts = closed.get(flow, [])
             octets = (out or 0) + (back or 0)
             quiet = not octets and not parts and flow not in spoke
@@ -340,6 +336,18 @@ class Facts:
             if (s.message, s.data_type) not in seen:
                 seen.add((s.message, s.data_type))
                 self.all_hosts[s.destination].types[s.data_type] += 1
+
+    @cached_property
+    def ways(self) -> Counter[str]:
+        """Connections of the phone by how they came into the proxy, where the capture says: one that began at one
+        moment from one port may have brought several conversations."""
+        wanted = _columns(self.tables["flows"], "flow", "way", "src", "sport", "first")
+        came = {
+            (way, *((src, sport, first) if sport is not None else (flow,)))
+            for flow, way, src, sport, first in wanted
+            if way is not None and flow in self._reading
+        }
+        return Counter(way for way, *_ in came)
 
     @cached_property
     def undecoded(self) -> tuple[int, int]:

@@ -202,7 +202,7 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
         **_listed("readable", made["readable"].to_pylist()),
         **_listed("data_types", _types(types, by_number, reference)),
         **_listed("opaque", _opaque(made)),
-        "refused": sum(n for kind, n in _rows(made["opaque"], "kind", "count") if kind in ("ca_refused", "pinned")),
+        "refused": _refused(made),
         **_listed("findings", _findings(made)),
         **_listed("losses", _losses(made)),
         "phases": about["manifest"]["phases"][-MOST_ROWS:],
@@ -311,6 +311,12 @@ def _opaque(made: Tables) -> list[dict[str, Any]]:
         {"kind": k, "cause": cause, "host": host, "count": n, "bytes": b} for (k, cause, host), (n, b) in sums.items()
     ]
     return sorted(told, key=lambda r: (-r["count"], r["kind"], r["host"] or ""))
+
+
+def _refused(made: Tables) -> int:
+    """Connections on which a certificate was refused; those that were passed through for it are none."""
+    rows = _rows(made["opaque"], "kind", "cause", "count")
+    return sum(n or 0 for kind, cause, n in rows if kind in ("ca_refused", "pinned") and cause != "passed_through")
 
 
 def _findings(made: Tables) -> list[dict[str, Any]]:

@@ -150,6 +150,8 @@ def modes(texts: list[str], addresses: list[Address], port: int | None) -> list[
     for text in texts:
         head, at, own = text.rpartition("@") if text.rpartition("@")[2].isdigit() else (text, "", "")
         kind, _, rest = head.partition(":")
+        if kind.partition("@")[0] in KINDS and "@" in text and not at:
+            raise InputError(f"--mode {text!r}: behind @ stands a port alone; an address is for --listen.")
         if kind not in KINDS:
             raise InputError(f"--mode {text!r} is unknown; it is one of {', '.join(KINDS)}.")
         if kind == "upstream" and not rest:

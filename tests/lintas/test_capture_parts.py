@@ -66,6 +66,8 @@ def test_modes_are_told_to_mitmproxy_with_their_address() -> None:
         ["regular", "transparent"],
         ["regular@9", "socks5@9"],
         ["regular@70000"],
+        ["regular@192.0.2.7:8080"],
+        ["regular@abc"],
         ["regular:x"],
         ["upstream"],
         ["reverse:a"],
