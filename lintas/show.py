@@ -60,7 +60,7 @@ def find(folder: Path, text: str, capture: Path | None) -> Found:
     row = sources.get(origin.source)
     if row is None:
         raise InputError(f"{folder} was not made from a file {origin.source!r}; the origin belongs to another audit.")
-    place = _place(folder, origin.source, capture)
+    place = _place(folder, origin.source, row["sha256"], capture)
     if _sha256(place) != row["sha256"]:
         raise InputError(f"{place} is not the file that was audited (its SHA-256 differs); find the original.")
     layer = layer_bytes(place, row["kind"], origin, Options())
@@ -72,9 +72,11 @@ def find(folder: Path, text: str, capture: Path | None) -> Found:
     return Found(text, origin.source, row["kind"], chain, layer, origin.offset, origin.length)
 
 
-def _place(folder: Path, source: str, capture: Path | None) -> Path:
-    """The capture's file: where the user says, else where it lay when it was audited."""
+def _place(folder: Path, source: str, sha256: str, capture: Path | None) -> Path:
+    """The capture's file: where the user says, else where it lay when it was audited. One whose name tables do not hold
+    as it is (it is no text, or holds a planted value) is told by its hash."""
     from analysis.audit import remembered_capture
+    from analysis.folder import capture_files
     from analysis.model import InputError
 
     base = capture or remembered_capture(folder)
@@ -83,6 +85,10 @@ def _place(folder: Path, source: str, capture: Path | None) -> Path:
     for place in [base / source] if base.is_dir() else [base]:
         if place.is_file():
             return place
+    if base.is_dir():
+        for file in capture_files(base):
+            if _sha256(file.path) == sha256:
+                return file.path
     raise InputError(f"{base} no longer holds {source!r}; say where the capture is with --capture PATH.")
 
 

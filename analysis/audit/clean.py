@@ -24,7 +24,10 @@ KEPT = frozenset({"phase", "mark", "app_front", "phone", "socket", "system_certi
 """Types of events that something is concluded from. The others have said all that they say as flows, names, losses."""
 _MOST_ITEMS = 256
 _DEEPEST = 4
-_FORMED = frozenset({"salt", "user_country", "country", "timezone", "date"})
+_FORMED: dict[Any, tuple[str, ...]] = {
+    folder.Manifest: ("salt", "user_country", "timezone", "date"),
+    folder.Vantage: ("country",),
+}
 """Fields of the manifest that hold no free text: each is checked for its form where it is read."""
 
 
@@ -55,7 +58,7 @@ def _struct(value: Any, clean: Clean) -> Any:
     changed = {}
     for name in value.__struct_fields__:
         closed = any(get_origin(part) is Literal for part in (hints[name], *get_args(hints[name])))
-        if not closed and name not in _FORMED:
+        if not closed and name not in _FORMED.get(type(value), ()):
             changed[name] = _value(getattr(value, name), clean)
     return msgspec.structs.replace(value, **changed)
 

@@ -16,6 +16,7 @@ from analysis.folder import Digests
 from analysis.folder.writing import writing
 from analysis.model import InputError
 from analysis.tables import read
+from lintas.show import find
 from tests.road import ROOT
 from tests.sources.made import dump, event_lines
 
@@ -144,6 +145,7 @@ def test_names_that_are_no_utf8_are_shown_and_lead_back(tmp_path: Path) -> None:
     assert remembered_capture(tmp_path / "out") == capture.resolve()
     made, _ = read(tmp_path / "out")
     assert made["exchanges"]["origin"][0].as_py().startswith("flows\\xff.mitm#0!")
+    assert find(tmp_path / "out", made["exchanges"]["origin"][0].as_py(), None).wanted.startswith(b"GET /path")
     bad = Path(os.fsdecode(os.fsencode(tmp_path) + b"/out\xff"))
     with pytest.raises(InputError, match="no UTF-8"):
         audit(capture, bad, AuditOptions())
