@@ -352,7 +352,7 @@ class Record:
             return
         try:
             if isinstance(flow, HTTPFlow):
-                settle(flow)
+                settle(flow, self._limit)
             self._out.flow(*serialised(flow, self._limit))
         except Exception as error:
             # Another addon may have put anything into a flow.

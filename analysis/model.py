@@ -18,8 +18,8 @@ Micros = int
 """Microseconds since 1970-01-01T00:00:00Z."""
 
 Direction = Literal["sent", "received", "undelivered"]
-"""``sent``: by the phone; ``received``: by it; ``undelivered``: by the phone to a proxy that had no connection to the
-server, so that no host has it."""
+"""``sent``: by the phone; ``received``: by it; ``undelivered``: by the phone to a proxy that handed it on to nobody,
+so that no host has it."""
 MessageKind = Literal["request", "response", "websocket", "grpc", "sse", "tcp", "udp"]
 Method = Literal["planted", "endpoint", "key", "value"]
 Certainty = Literal["high", "medium", "low"]

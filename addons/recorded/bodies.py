@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mitmproxy.http import HTTPFlow, Message, Request, Response
 
+from addons.recorded.held import Half, held
 from analysis.folder import sse
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Body:
         elif rest := self._splitter.rest():
             self._one(rest)
 
-    def settle(self, message: Message, metadata: dict[Any, Any], half: str) -> None:
+    def settle(self, message: Message, metadata: dict[Any, Any], half: Half) -> None:
         """Put what was kept into the flow, and into its metadata of what it is the beginning."""
         self.end()
         if message.data.content is None:
@@ -206,15 +207,32 @@ class Head:
         return self.type.startswith(_LIVE) or (self.length is None and self.type.startswith(_MEDIA))
 
 
-def settle(flow: HTTPFlow) -> None:
-    """What was kept of streamed bodies goes into the flow, and the flow is let go of."""
-    for half, message in (("request", flow.request), ("response", flow.response)):
+def settle(flow: HTTPFlow, limit: int) -> None:
+    """What was kept of bodies that were streamed, or broke off, goes into the flow, and the flow is let go of."""
+    halves: tuple[tuple[Half, Message | None], ...] = (("request", flow.request), ("response", flow.response))
+    for half, message in halves:
         if message is None:
             continue
         vars(message).pop("lintas_body", None)
         body = vars(message).get("stream")
         if isinstance(body, Body):
+            if body.size or (message.data.content is None and not _broke_off(flow, half, message, limit)):
+                body.settle(message, flow.metadata, half)
             # A replay of the flow begins anew.
             vars(message)["stream"] = False
-            if body.size or message.data.content is None:
-                body.settle(message, flow.metadata, half)
+        else:
+            _broke_off(flow, half, message, limit)
+
+
+def _broke_off(flow: HTTPFlow, half: Half, message: Message, limit: int) -> bool:
+    """Of a body that did not end and was held back until then: what came of it, and that nobody was handed it."""
+    if message.data.content is not None or message.timestamp_end is not None:
+        return False
+    came = held(flow, half)
+    if came is None:
+        return False
+    message.data.content = came[:limit]
+    flow.metadata[f"lintas_{half}_size"] = len(came)
+    flow.metadata[f"lintas_{half}_sha256"] = hashlib.sha256(came).hexdigest()
+    flow.metadata[f"lintas_{half}_held"] = True
+    return True

@@ -27,6 +27,7 @@ from analysis.sources.mitm_flows import HTTP, Conversation, Conversations, Dumpe
 from analysis.sources.mitm_state import (
     address_in,
     bodiless,
+    broke_off,
     covers,
     frame,
     headers_of,
@@ -353,11 +354,13 @@ class _Reader:
         body = octets_of(content)
         size = len(body)
         said = stated_count(mapping(state.get("metadata")).get(f"lintas_{kind}_size"))
+        unkept = content is None and bool(half) and not bodiless(kind, common)
         if said > size:
             size = said
-        elif content is None and half and not bodiless(kind, common):
-            size = self._size_not_kept(kind, headers, state)
-        cut = size > len(body) or (content is None and bool(half) and not bodiless(kind, common))
+        elif unkept:
+            size = self._size_not_kept(kind, half, headers, state)
+        # What came of a body that broke off may be there whole; it is the body that is not.
+        cut = unkept or size > len(body) or (size > 0 and broke_off(kind, half, state))
         if len(body) > self.options.max_body:
             body, cut = body[: self.options.max_body], True
         return Message(
@@ -374,10 +377,14 @@ class _Reader:
             **common,
         )
 
-    def _size_not_kept(self, kind: str, headers: Headers, state: State) -> int:
+    def _size_not_kept(self, kind: str, half: dict[str, Any], headers: Headers, state: State) -> int:
+        """How large a body was that is not there; 0 where nothing tells. What a body that broke off was to have had,
+        it had not."""
         held = self.journal.get(text_of(state.get("id")))
         if held is not None and held.streamed["sent" if kind == "request" else "received"]:
             return held.streamed["sent" if kind == "request" else "received"]
+        if broke_off(kind, half, state):
+            return 0
         stated = next((v for n, v in headers if n.lower() == "content-length"), "").strip()
         return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 16 else 0
 
@@ -389,13 +396,15 @@ class _Reader:
             known.row["bytes_in" if message.direction == "received" else "bytes_out"] += (
                 len(message.head()) + message.size
             )
-        if message.cut:
-            missing = message.size - len(message.body)
+        missing = message.size - len(message.body)
+        if message.cut and (missing or not message.body):
             known.missing += missing if passed else 0
             known.missing_count += passed
             over = len(message.body) == self.options.max_body
             kind = "body_limit" if over else "body_missing"
             where = "larger than is held" if over else "that the proxy did not keep whole"
+            if not missing:
+                where = "that the proxy did not keep, and of which nothing says how much came"
             self.losses.add(kind, f"{message.kind} bodies {where}", missing)
         return message
 

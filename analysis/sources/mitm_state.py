@@ -11,6 +11,9 @@ from analysis.model import Headers, Micros
 from analysis.sources.mitm_dump import State
 from analysis.sources.rows import address, as_text, authority, micros, peer, valid
 
+_KILLED = "Connection killed."
+"""mitmproxy's word for a flow that somebody ended in it, before it was handed on where there is no answer."""
+
 
 def mapping(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
@@ -67,10 +70,17 @@ def stated_name(server: dict[str, Any]) -> str:
 
 
 def undelivered(state: State) -> bool:
-    """Whether the proxy had no connection over which it could have handed a request on: there is no answer, and its
-    connection to the server, or the TLS within, never stood (the server was not there, or the client did not wait)."""
+    """Whether the proxy handed a request on to nobody: there is no answer, and its connection to the server, or the TLS
+    within, never stood (the server was not there, or the client did not wait), or the request was ended in the proxy,
+    or broke off while the proxy held it back until it was whole. mitmproxy does that with each that it does not stream.
+    """
     if mapping(state.get("response")):
         return False
+    if text_of(mapping(state.get("error")).get("msg")) == _KILLED:
+        return True
+    request, said = mapping(state.get("request")), mapping(state.get("metadata"))
+    if broke_off("request", request, state) and ("lintas_request_size" not in said or said.get("lintas_request_held")):
+        return True
     server = mapping(state.get("server_conn"))
     over_udp = text_of(server.get("transport_protocol")) == "udp"
     stood = server.get("timestamp_tls_setup" if server.get("tls") or over_udp else "timestamp_tcp_setup")
@@ -97,6 +107,14 @@ def host_of(request: dict[str, Any], state: State) -> str:
 def covers(names: list[str], host: str) -> bool:
     """Whether a certificate of those names is one of the host's (RFC 9525, section 6.3)."""
     return host in names or f"*.{host.partition('.')[2]}" in names
+
+
+def broke_off(kind: str, half: dict[str, Any], state: State) -> bool:
+    """Whether a request or response did not come to its end. mitmproxy notes the end, and has the content then;
+    *record* notes how much came of what it kept before."""
+    if not half or micros(half.get("timestamp_end")) is not None:
+        return False
+    return half.get("content") is None or f"lintas_{kind}_size" in mapping(state.get("metadata"))
 
 
 def bodiless(kind: str, common: dict[str, Any]) -> bool:

@@ -161,6 +161,59 @@ class TestHttp:
         assert (part["kind"], part["cause"], part["bytes"]) == ("truncated", "body_not_kept", 5000)
         assert [(loss.kind, loss.bytes) for loss in seen.losses] == [("body_missing", 5000)]
 
+    def test_a_request_that_broke_off(self, tmp_path: Path) -> None:
+        """mitmproxy hands a body on when it is whole, and writes nothing of one that never was."""
+        made = flow()
+        made.request.headers["content-length"] = "5000"
+        made.request.data.content = made.request.timestamp_end = made.response = None
+        made.error = Error("gone")
+        made.server_conn.timestamp_tls_setup = 1772359200.2
+        seen = read(tmp_path, dump(made))
+        (message,) = seen.messages
+        assert (message.direction, message.size, message.cut) == ("undelivered", 0, True)
+        assert (seen.exchanges[0].request_bytes, seen.flows[0]["bytes_out"], seen.flows[0]["unread"]) == (0, 0, None)
+        assert [(loss.kind, loss.count, loss.bytes) for loss in seen.losses] == [("body_missing", 1, 0)]
+
+    def test_a_request_that_was_ended_in_the_proxy(self, tmp_path: Path) -> None:
+        made = flow()
+        made.response, made.error = None, Error(Error.KILLED_MESSAGE)
+        assert [m.direction for m in read(tmp_path, dump(made)).messages] == ["undelivered"]
+
+    def test_an_answer_that_broke_off(self, tmp_path: Path) -> None:
+        made = flow()
+        made.response.headers["content-length"] = "5000"
+        made.response.data.content = made.response.timestamp_end = None
+        made.error = Error("gone")
+        seen = read(tmp_path, dump(made))
+        body = seen.messages[1]
+        assert (body.direction, body.size, body.cut, seen.exchanges[0].response_bytes) == ("received", 0, True, 0)
+        assert [(part["cause"], part["bytes"], part["count"]) for part in seen.flows[0]["unread"]] == [
+            ("body_not_kept", 0, 1)
+        ]
+        assert [(loss.kind, loss.count, loss.bytes) for loss in seen.losses] == [("body_missing", 1, 0)]
+        assert "nothing says how much" in seen.losses[0].where
+
+    @pytest.mark.parametrize(("held", "direction"), [(True, "undelivered"), (False, "sent")])
+    def test_a_request_that_broke_off_beside_the_recorder(self, tmp_path: Path, held: bool, direction: str) -> None:
+        """What came is whole, though the body is not: nothing is missing."""
+        made = flow()
+        made.request.data.content, made.request.timestamp_end, made.response = b"came", None, None
+        made.metadata = {"lintas_request_size": 4} | ({"lintas_request_held": True} if held else {})
+        made.server_conn.timestamp_tls_setup = 1772359200.2
+        seen = read(tmp_path, dump(made))
+        (message,) = seen.messages
+        assert (message.direction, message.body, message.size, message.cut) == (direction, b"came", 4, True)
+        assert (seen.losses, seen.flows[0]["unread"]) == ([], None)
+
+    def test_a_body_without_times_is_whole(self, tmp_path: Path) -> None:
+        """As other programs write it."""
+        made = flow(content=b"answer")
+        made.request.timestamp_end = made.response.timestamp_end = None
+        assert [(m.direction, m.cut) for m in read(tmp_path, dump(made)).messages] == [
+            ("sent", False),
+            ("received", False),
+        ]
+
     def test_a_body_that_the_recorder_cut(self, tmp_path: Path) -> None:
         made = flow(content=b"x" * 10)
         made.metadata["lintas_response_size"] = 1000
