@@ -39,11 +39,12 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     """The tables with everything that can be said of the capture as a whole.
 
     ``tables``: as the assembler made them; columns that only this function fills may be null or stale."""
-    from analysis.conclude import attribute, destinations, join, judge, link, names, opaque
+    from analysis.conclude import attribute, clocks, destinations, join, judge, link, names, opaque
 
     made = dict(tables)
     made["flows"] = names.name_flows(made["flows"], made["names"])
-    made["flows"] = join.same_traffic(made["flows"], made["exchanges"], made["sources"])
+    told = clocks.Clocks(made["flows"], made["sources"], manifest)
+    made["flows"] = join.same_traffic(made["flows"], made["exchanges"], made["sources"], told)
     made = attribute.phases(made, manifest, settings.events)
     made = destinations.gather(made, reference)
     made["destinations"] = destinations.describe(made, manifest, reference, settings)

@@ -14,8 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.conclude.clocks import Clocks
+
 _SLACK = 2_000_000
-"""Microseconds that two views of one conversation may differ by: clocks of one laptop, written by two programs."""
+"""Microseconds that two views of one conversation may differ by: one clock, written by two programs."""
 
 
 @dataclass(slots=True)
@@ -35,20 +37,21 @@ class _Flow:
     """When the far leg began: a proxy's dump says it apart from the near leg's beginning."""
 
 
-def same_traffic(flows: pa.Table, exchanges: pa.Table, sources: pa.Table) -> pa.Table:
+def same_traffic(flows: pa.Table, exchanges: pa.Table, sources: pa.Table, clocks: Clocks | None = None) -> pa.Table:
     """The flows with ``same_as`` set where another flow is the same traffic and counts.
 
     Four grounds, from the strongest: two files with the same bytes; the same 5-tuple (or, beside a proxy's dump, the
     same near or far end of it) at the same time in another file; the same requests (method, host, path) to the second
-    in another file; and, in one packet capture, both legs of a tunnel through a proxy."""
+    in another file; and, in one packet capture, both legs of a tunnel through a proxy. ``clocks``: times of the phone's
+    clock are compared with the laptop's by what is stated of it."""
     same: dict[int, int] = {}
-    rows = _flows(flows, sources) if sources.num_rows > 1 else []
+    rows = _flows(flows, sources, clocks) if sources.num_rows > 1 else []
     if rows:
         _equal_files(rows, sources, same)
         _tuples(rows, same)
     _through_proxy(flows, exchanges, same)
     if rows:
-        _requests(rows, exchanges, same)
+        _requests(rows, exchanges, same, clocks)
     values = [_root(n, same) for n in flows["flow"].to_pylist()]
     index = flows.schema.get_field_index("same_as")
     return flows.set_column(index, "same_as", pa.array(values, pa.int64()))
@@ -75,7 +78,7 @@ def _root(flow: int, same: dict[int, int]) -> int | None:
     return flow
 
 
-def _flows(flows: pa.Table, sources: pa.Table) -> list[_Flow]:
+def _flows(flows: pa.Table, sources: pa.Table, clocks: Clocks | None) -> list[_Flow]:
     kinds = dict(zip(sources["source"].to_pylist(), sources["kind"].to_pylist(), strict=True))
     wanted = ["flow", "source", "leg", "transport", "src", "sport", "dst", "dport", "host", "decrypted"]
     columns = [flows[c].to_pylist() for c in wanted]
@@ -85,6 +88,8 @@ def _flows(flows: pa.Table, sources: pa.Table) -> list[_Flow]:
         *columns, *times, strict=True
     ):
         proxied = kinds.get(s) in ("mitmproxy", "events", "messages")
+        if clocks is not None and (shift := clocks.shift(s)):
+            first, last, upstream = (None if t is None else t - shift for t in (first, last, upstream))
         made.append(
             _Flow(
                 f,
@@ -225,7 +230,7 @@ def _overlap(a: _Flow, b: _Flow) -> bool:
     return a.first <= b_last + _SLACK and b.first <= a_last + _SLACK
 
 
-def _requests(rows: list[_Flow], exchanges: pa.Table, same: dict[int, int]) -> None:
+def _requests(rows: list[_Flow], exchanges: pa.Table, same: dict[int, int], clocks: Clocks | None) -> None:
     """A flow all of whose requests stand, to the second, in one other file, is those."""
     by_number = {r.number: r for r in rows}
     wanted = ["flow", "method", "host", "path"]
@@ -234,7 +239,8 @@ def _requests(rows: list[_Flow], exchanges: pa.Table, same: dict[int, int]) -> N
     requests: dict[int, list[tuple[Any, int]]] = defaultdict(list)
     for flow, method, host, path, at in zip(*columns, started, strict=True):
         if flow in by_number and flow not in same and at is not None and host is not None:
-            requests[flow].append(((method, host, path), at))
+            shift = clocks.shift(by_number[flow].source) if clocks is not None else 0
+            requests[flow].append(((method, host, path), at - shift))
     seen: dict[Any, list[_Request]] = defaultdict(list)
     for number in sorted(requests):
         row = by_number[number]

@@ -4,6 +4,7 @@ are told apart; where two could be meant nobody is named."""
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.conclude import attribute, join
-from analysis.folder import App, Manifest
+from analysis.conclude.clocks import Clocks
+from analysis.folder import App, Device, Manifest, Vantage
 from analysis.reference import Reference
 from analysis.tables import Tables
 from tests.conclude.made import PHONE, SECOND, concluded, destination, exchange, flow, rows, sent, source, tables
@@ -20,7 +22,8 @@ REFERENCE = Reference.load()
 SHOP, BANK, GMS = "com.example.shop", "com.example.bank", "com.google.android.gms"
 SERVER, OTHER, PROXY = "198.51.100.7", "198.51.100.8", "192.168.1.5"
 MANIFEST = Manifest(app=App(id=SHOP))
-AT = 1_000 * SECOND
+AT = 1_000_000 * SECOND
+DAY = datetime(2026, 11, 24, tzinfo=UTC)
 Event = dict[str, Any]
 
 
@@ -45,7 +48,8 @@ def told(
     """What conclude's steps up to attribution make of these rows."""
     places = [destination(f["flow"], system_noise=(noise or {}).get(f["flow"])) for f in flows]
     made = tables(flows=flows, sources=[source(n, k) for n, k in enumerate(kinds)], destinations=places, **more)
-    made["flows"] = join.same_traffic(made["flows"], made["exchanges"], made["sources"])
+    clocks = Clocks(made["flows"], made["sources"], manifest)
+    made["flows"] = join.same_traffic(made["flows"], made["exchanges"], made["sources"], clocks)
     made = attribute.phases(made, manifest, events or [])
     return attribute.apps(made, manifest, REFERENCE, events or [])
 
@@ -230,36 +234,176 @@ def test_the_same_conversation_in_a_file_that_names_apps() -> None:
     )
 
 
+INSIDE = {"src": "10.215.173.1", "sport": 33_000, "host": "a.example", "decrypted": False}
+"""A conversation as a capture on the phone has it, behind which the phone itself connects to the proxy."""
+
+
+def on_phone(number: int, app: str | None, **more: Any) -> dict[str, Any]:
+    return conversation(number, source=1, app=app, **{**INSIDE, **more})
+
+
+def elsewhere(number: int, app: str = "a.third", **more: Any) -> dict[str, Any]:
+    """Another app of the same file, so that it was not made of one alone."""
+    return on_phone(number, app, **{"sport": 34_000, "dst": OTHER, "host": "elsewhere.example", **more})
+
+
+def clock(ahead: float | None = 0.0, within: float | None = 20.0) -> Manifest:
+    return Manifest(app=App(id=SHOP), device=Device(clock_ahead_ms=ahead, clock_within_ms=within))
+
+
 def test_a_capture_on_the_phone_sees_other_ports_than_the_proxy() -> None:
-    """A capture behind which the phone itself connects to the proxy: only the server's end is the same."""
-    dump = conversation(host="a.example")
-    inside = {"src": "10.215.173.1", "sport": 33_000, "host": "a.example", "decrypted": False}
-    packets = conversation(1, source=1, app=BANK, **inside)
-    assert said([dump, packets])[0] == (BANK, "joined", "server_end", "other")
+    """Only the server's end is the same."""
+    dump, packets, more = conversation(host="a.example"), on_phone(1, BANK), elsewhere(2)
+    assert said([dump, packets, more], manifest=clock())[0] == (BANK, "joined", "server_end", "other")
     # Two apps began to speak to it in that moment: which of them the proxy's connection is, is not known.
-    second = conversation(2, source=1, app=SHOP, **{**inside, "sport": 33_001, "first": AT + SECOND})
-    assert said([dump, packets, second])[0] == UNKNOWN
+    second = on_phone(3, SHOP, sport=33_001, first=AT + SECOND)
+    assert said([dump, packets, more, second], manifest=clock())[0] == UNKNOWN
     # And so where the other one has no name, or the proxy saw more than the file that names apps.
-    assert said([dump, packets, second | {"app": None}])[0] == UNKNOWN
-    more = conversation(2, 40_001, host="a.example", first=AT + SECOND)
-    assert UNKNOWN in said([dump, more, packets | {"flow": 1}])
-    assert said([dump, packets, second | {"app": BANK}])[0] == (BANK, "joined", "server_end", "other")
+    assert said([dump, packets, more, second | {"app": None}], manifest=clock())[0] == UNKNOWN
+    again = conversation(3, 40_001, host="a.example", first=AT + SECOND)
+    assert said([dump, again, packets, more], manifest=clock())[0] == UNKNOWN
+    assert said([dump, packets, more, second | {"app": BANK}], manifest=clock())[0] == (
+        *(BANK, "joined", "server_end", "other"),
+    )
 
 
 def test_by_host_and_time_only_where_no_doubt_is_left() -> None:
-    dump = conversation(host="a.example", dst=OTHER)
-    packets = conversation(1, source=1, app=BANK, host="a.example", src="10.215.173.1", sport=33_000)
-    assert said([dump, packets])[0] == (BANK, "joined", "host_and_time", "other")
-    assert said([dump, packets | {"first": AT + 10 * SECOND, "last": AT + 11 * SECOND}])[0] == UNKNOWN
-    assert said([dump, packets | {"host": "b.example"}])[0] == UNKNOWN
-    assert said([dump, packets | {"app": None}])[0] == UNKNOWN
-    # The file that names apps was made of one app alone: the proxy saw another one, too.
-    assert (
-        said([dump, conversation(1, 40_001, host="a.example", dst=OTHER), packets | {"flow": 2}])[:2] == [UNKNOWN] * 2
-    )
+    dump, packets, more = conversation(host="a.example", dst=OTHER), on_phone(1, BANK), elsewhere(2, dst=PROXY)
+
+    def first(*flows: dict[str, Any]) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = said(list(flows), manifest=clock())[0]
+        return found
+
+    assert first(dump, packets, more) == (BANK, "joined", "host_and_time", "other")
+    assert first(dump, packets | {"first": AT + 10 * SECOND, "last": AT + 11 * SECOND}, more) == UNKNOWN
+    assert first(dump, packets | {"host": "b.example"}, more) == UNKNOWN
+    assert first(dump, packets | {"app": None}, more) == UNKNOWN
+    # The proxy saw another one, too.
+    assert first(dump, conversation(3, 40_001, host="a.example", dst=OTHER), packets, more) == UNKNOWN
     # What two addresses share is no name.
     by_address = {"host": SERVER, "host_from": "address"}
-    assert said([dump | by_address, packets | by_address])[0] == UNKNOWN
+    assert first(dump | by_address, packets | by_address, more) == UNKNOWN
+
+
+def test_a_file_made_of_one_app_alone_joins_nothing_by_time() -> None:
+    """A filter: who spoke to that host in that moment may have been left out, and its own one have gone elsewhere."""
+    dump = conversation(host="a.example")
+    listed = on_phone(1, SHOP, uid=10_123)
+    same = [on_phone(2, SHOP, uid=10_123, sport=33_001, dst=OTHER, host="b.example")]
+    for more in ([], same, [elsewhere(2, uid=20_123)], [elsewhere(2, "root", uid=0, dport=53)]):
+        assert said([dump, listed, *more], manifest=clock())[0] == UNKNOWN
+    joined = (SHOP, "joined", "server_end", "app")
+    assert said([dump, listed, elsewhere(2, uid=10_200)], manifest=clock())[0] == joined
+    # The phone's end needs no time.
+    assert said([dump, listed | {"src": PHONE, "sport": 40_000}], manifest=clock())[0] == (
+        *(SHOP, "joined", "both_ends", "app"),
+    )
+
+
+def test_a_file_that_leaves_out_what_the_proxy_saw_joins_nothing_by_time() -> None:
+    """A filter of two apps shows in that a third one's connections are not there."""
+    flows = [conversation(host="a.example"), on_phone(1, SHOP), elsewhere(2, first=AT - 50 * SECOND)]
+    flows.append(elsewhere(3, first=AT + 50 * SECOND))
+    left = conversation(4, 40_001, dst=PROXY, host="c.example", first=AT - 20 * SECOND)
+    assert said(flows, manifest=clock())[0][1] == "joined"
+    assert said([*flows, left], manifest=clock())[0] == UNKNOWN
+    # It is there by its host or its address, or may be one that has no name.
+    for there in ({"host": "c.example"}, {"dst": PROXY, "host": None}, {"dst": "203.0.113.9", "host": None}):
+        listed = on_phone(5, "a.third", sport=35_000, first=AT - 20 * SECOND, **there)
+        assert said([*flows, left, listed], manifest=clock())[0][1] == "joined"
+    # Another device's, a question for a name, and what came when the list had not begun, are none that it must have.
+    for other in ({"src": "10.0.0.9"}, {"dport": 53}, {"first": AT - 70 * SECOND, "last": AT - 69 * SECOND}):
+        assert said([*flows, {**left, **other}], manifest=clock())[0][1] == "joined"
+
+
+# ------------------------------------------------------------------------------------------------------- clocks
+
+
+def two_apps(ahead: int, gap: int = 3, **more: Any) -> list[dict[str, Any]]:
+    """Two apps ask one host, ``gap`` seconds apart; the phone's clock is ``ahead`` seconds ahead."""
+    flows = []
+    for place, app in enumerate((SHOP, BANK)):
+        at = AT + place * gap * SECOND
+        times = {"first": at + ahead * SECOND, "last": at + (1 + ahead) * SECOND}
+        flows.append(conversation(place, 40_000 + place, host="a.example", first=at, last=at + SECOND))
+        flows.append(on_phone(2 + place, app, **{**more, "sport": 33_000 + place, **times}))
+    return flows
+
+
+@pytest.mark.parametrize("ahead", [-86_400, -3, 0, 3, 400])
+@pytest.mark.parametrize("kind", ["connections", "pcap"])
+def test_a_stated_difference_of_clocks_moves_no_connection_to_another_app(ahead: int, kind: str) -> None:
+    kinds = ("mitmproxy", kind)
+    made = told(two_apps(ahead), manifest=clock(ahead * 1000), kinds=kinds)
+    assert rows(made["flows"], "app", "app_by") == [
+        *((SHOP, "server_end"), (SHOP, "capture"), (BANK, "server_end"), (BANK, "capture")),
+    ]
+    # One conversation is one, and each of them its own.
+    assert made["flows"]["same_as"].to_pylist() == [None, 0, None, 1]
+
+
+@pytest.mark.parametrize("ahead", [-40, -3, 0, 3, 40])
+def test_where_the_difference_is_not_stated_nobody_is_named_whom_another_would_change(ahead: int) -> None:
+    for manifest in (clock(None), clock(float("nan")), clock(float("inf"))):
+        found = said(two_apps(ahead), manifest=manifest, kinds=("mitmproxy", "connections"))
+        assert (found[0], found[2]) == (UNKNOWN, UNKNOWN)
+    # All of one app, whatever the difference.
+    only = [f | {"app": BANK if f["source"] else None} for f in two_apps(0)] + [elsewhere(4)]
+    assert [row[0] for row in said(only, manifest=clock(None), kinds=("mitmproxy", "connections"))[:3:2]] == [BANK] * 2
+
+
+def test_a_difference_that_is_not_known_exactly_is_doubt() -> None:
+    flows = two_apps(0, gap=5)
+    assert said(flows, manifest=clock(0, 100))[0][0] == SHOP
+    for loose in (clock(0, 3_500), clock(0, -3_500)):
+        assert said(flows, manifest=loose)[0] == UNKNOWN
+    # The laptop's own clock was set meanwhile.
+    step = {"type": "clock", "at": AT, "step": -4 * SECOND}
+    assert said(flows, [step], manifest=clock(0, 100))[0] == UNKNOWN
+
+
+WHOSE_CLOCK: dict[str, tuple[str, dict[str, Any], Manifest, bool]] = {
+    "PCAPdroid's list": ("connections", {"src": "192.0.2.1"}, clock(30_000), True),
+    "packets in PCAPdroid's tunnel": ("pcap", {}, clock(30_000), True),
+    "packets with user ids of Android": ("pcapng", {"src": "192.0.2.1", "uid": 10_300}, clock(30_000), True),
+    "packets of whatever machine": ("pcapng", {"src": "192.0.2.1"}, clock(30_000), False),
+    "packets of a Linux desktop": ("pcapng", {"src": "192.0.2.1", "uid": 1000}, clock(30_000), False),
+    "what the manifest says": (
+        "pcapng",
+        {"src": "192.0.2.1"},
+        Manifest(vantage=Vantage(on_phone=True), started=DAY, device=Device(clock_ahead_ms=30_000)),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(WHOSE_CLOCK))
+def test_whose_clock_a_file_has(case: str) -> None:
+    kind, more, manifest, expected = WHOSE_CLOCK[case]
+    made = tables(flows=[conversation(), on_phone(1, None, **more)], sources=[source(0), source(1, kind)])
+    clocks = Clocks(made["flows"], made["sources"], manifest)
+    assert clocks.on_phone(1) is expected
+    assert not clocks.on_phone(0)
+    assert clocks.shift(1) == (30 * SECOND if expected else 0)
+    least, most = clocks.apart(0, 1)
+    assert most >= 30 * SECOND
+    assert (least > 0) is expected
+    assert clocks.apart(1, 0) == (-most, -least)
+    assert clocks.apart(1, 1) == (0, 0)
+    assert clocks.from_laptop(1) == (least, most)
+
+
+def test_a_phones_end_that_two_apps_had_within_the_doubt() -> None:
+    """The phone's clock is not known, and the port was another app's seconds before: both ends are no proof then."""
+    dump = conversation(host="a.example", first=AT + 8 * SECOND, last=AT + 9 * SECOND)
+    listed = [
+        conversation(1 + n, source=1, app=app, first=AT + n * 8 * SECOND, last=AT + (1 + n * 8) * SECOND)
+        for n, app in enumerate((BANK, SHOP))
+    ]
+    kinds = ("mitmproxy", "connections")
+    assert said([dump, *listed], manifest=clock(), kinds=kinds)[0] == (SHOP, "joined", "both_ends", "app")
+    assert said([dump, *listed], manifest=clock(None), kinds=kinds)[0] == UNKNOWN
+    assert said([dump, listed[1]], manifest=clock(None), kinds=kinds)[0][0] == SHOP
 
 
 def test_files_that_contradict_one_another_name_nobody() -> None:

@@ -13,7 +13,8 @@ from analysis.conclude.attribute.baseline import Baseline
 from analysis.conclude.attribute.joined import joined
 from analysis.conclude.attribute.phases import phase_marks
 from analysis.conclude.attribute.sockets import Sockets
-from analysis.conclude.attribute.speaker import FIRST_APP, PER_FLOW, Flow, Said, app_number, gather
+from analysis.conclude.attribute.speaker import PER_FLOW, Flow, Said, app_number, gather
+from analysis.conclude.clocks import FIRST_APP, Clocks
 from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
 
@@ -46,7 +47,7 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     own = Own(manifest, reference)
     noise = _noise(made["destinations"])
     said = _said(flows, events, own)
-    said = {**joined(flows, said), **said}
+    said = {**joined(flows, said, Clocks(made["flows"], made["sources"], manifest, events)), **said}
     own.met(one.app for one in said.values() if one.app is not None)
     told: dict[int, _Told] = {}
     others: set[str] = set()

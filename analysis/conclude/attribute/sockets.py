@@ -15,7 +15,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.conclude.attribute.speaker import FIRST_APP, USER, End, Flow, Said, app_number, is_system_uid
+from analysis.conclude.attribute.speaker import USER, End, Flow, Said, app_number, is_system_uid
+from analysis.conclude.clocks import FIRST_APP
 
 SLACK = 2_000_000
 """Microseconds by which the moment of a sample may be off: it is the laptop's, who asked the phone."""

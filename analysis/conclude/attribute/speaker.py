@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from analysis.conclude.clocks import FIRST_APP
+
 End = tuple[str | None, int | None]
 
-FIRST_APP = 10_000
-"""The least user id that Android gives an app; below stand the system's own (``android_filesystem_config.h``,
-AID_APP_START). Each user and work profile of a phone has a range of 100,000 of its own (AID_USER_OFFSET)."""
 USER = 100_000
+"""User ids of one user or work profile of a phone (AID_USER_OFFSET of ``android_filesystem_config.h``)."""
 
 PER_FLOW = frozenset("capture uid_map socket socket_phone_end both_ends phone_end server_end".split())
 """Grounds that speak of one conversation. The others speak of all of a capture, of a host or of a time."""
