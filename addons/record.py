@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 LIMIT = "10m"
 """What ``lintas_body_limit`` says where nobody says otherwise."""
+_UNWRITTEN = 64 << 20
+"""Octets of messages that are held for the dump where the journal could not take them (a full disk), in all flows."""
 _END, _END_MOST = 0.05, 1.0
 """Seconds between two looks at a request that goes on behind its answer: the first time, and at most."""
 
@@ -62,9 +64,13 @@ class _Talk:
         self.counts: dict[Direction, int] = {"sent": 0, "received": 0}
         self.octets: dict[Direction, int] = {"sent": 0, "received": 0}
         self.held = 0
-        """Octets that the flow holds in memory."""
+        """Octets that the flow holds in memory and the journal has."""
         self.forgotten = 0
-        """Messages, from the flow's first on, whose octets it no longer holds."""
+        """Messages, from the flow's first on, whose octets it no longer holds where the journal has them."""
+        self.unwritten: dict[int, int] = {}
+        """Messages that the journal has not, by their place in the flow, and their octets: only the flow holds them."""
+        self.gone: list[int] = []
+        """Of each message whose octets the flow no longer holds, its place and its size."""
 
 
 class Record:
@@ -77,6 +83,8 @@ class Record:
         self._open: dict[str, dict[str, Flow]] = {}
         """Flows that have begun and not ended, by their client's connection and their own id."""
         self._talks: dict[str, _Talk] = {}
+        self._unwritten = 0
+        """Octets of messages that only their flows hold."""
         self._told: set[str] = set()
         """Flows of which the journal says what they are."""
 
@@ -295,25 +303,38 @@ class Record:
             self._begin(flow)
             if not closed:
                 self._tell(flow, kind)
-        for message in messages[talk.seen :]:
-            self._one(flow.id, kind, message, talk)
+        for place, message in enumerate(messages[talk.seen :], talk.seen):
+            size = len(message.content)
+            if self._one(flow.id, kind, message, talk):
+                talk.held += size
+            else:
+                talk.unwritten[place] = size
+                self._unwritten += size
             if talk.seal is not None:
                 self._sealed(flow.id, talk, round(message.timestamp * 1e6))
         talk.seen = len(messages)
-        # What the journal holds need not stay in memory for hours. The last message is not yet passed on.
-        while talk.held > self._limit and talk.forgotten < talk.seen - 1:
-            talk.held -= len(messages[talk.forgotten].content)
-            messages[talk.forgotten].content = b""
-            talk.forgotten += 1
+        self._forget(messages, talk)
 
-    def _one(self, flow: str, kind: str, message: Any, talk: _Talk) -> None:
+    def _forget(self, messages: list[Any], talk: _Talk) -> None:
+        """What the journal holds need not stay in memory for hours; what it does not is for the dump, as far as memory
+        goes. The last message is not yet passed on."""
+        last = talk.seen - 1
+        while talk.held > self._limit and talk.forgotten < last:
+            if talk.forgotten not in talk.unwritten:
+                talk.held -= _emptied(messages, talk, talk.forgotten)
+            talk.forgotten += 1
+        while self._unwritten > _UNWRITTEN and (place := next(iter(talk.unwritten), last)) < last:
+            del talk.unwritten[place]
+            self._unwritten -= _emptied(messages, talk, place)
+
+    def _one(self, flow: str, kind: str, message: Any, talk: _Talk) -> bool:
+        """Write a message; whether nothing of it need be kept for the dump."""
         direction: Direction = "sent" if message.from_client else "received"
         index, before, size = talk.counts[direction], talk.octets[direction], len(message.content)
         talk.counts[direction] += 1
         talk.octets[direction] += size
-        talk.held += size
         if talk.closed or getattr(message, "injected", False):
-            return
+            return True
         most = self._limit
         if kind == "tcp":
             # TCP has no messages but octets: of them a connection's way keeps as much as a body.
@@ -323,9 +344,9 @@ class Record:
                 talk.seal = talk.seal or Seal(index, talk.counts["received"])
                 talk.sealed[direction] += size - clear
                 if not clear:
-                    return
+                    return True
                 most, size = min(most, clear), clear
-        self._line(flow, direction, index, kind, message.content[:most], size, round(message.timestamp * 1e6))
+        return self._line(flow, direction, index, kind, message.content[:most], size, round(message.timestamp * 1e6))
 
     def _sealed(self, flow: str, talk: _Talk, at: int) -> None:
         """How many octets have come since the client began TLS: they are no messages, and count from here."""
@@ -334,10 +355,11 @@ class Record:
             told = {"cause": LATE, "since": since, "bytes_out": octets["sent"], "bytes_in": octets["received"]}
             self._out.line(flow=flow, at=at, type="sealed", **told)
 
-    def _line(self, flow: str, direction: Direction, index: int, kind: str, data: bytes, size: int, at: int) -> None:
-        if self._out is not None:
-            coded = binascii.b2a_base64(data, newline=False).decode() if data or not size else None
-            self._out.line(flow=flow, at=at, direction=direction, index=index, kind=kind, size=size, data=coded)
+    def _line(self, flow: str, direction: Direction, index: int, kind: str, data: bytes, size: int, at: int) -> bool:
+        if self._out is None:
+            return False
+        coded = binascii.b2a_base64(data, newline=False).decode() if data or not size else None
+        return self._out.line(flow=flow, at=at, direction=direction, index=index, kind=kind, size=size, data=coded)
 
     # ----------------------------------------------------------------------------------------------- the dump
 
@@ -350,6 +372,11 @@ class Record:
         flows = self._open.get(flow.client_conn.id, {})
         if flow.id not in flows or self._out is None:
             return
+        talk = self._talks.pop(flow.id, None)
+        if talk is not None:
+            self._unwritten -= sum(talk.unwritten.values())
+            if talk.gone:
+                flow.metadata["lintas_forgotten"] = talk.gone
         try:
             if isinstance(flow, HTTPFlow):
                 settle(flow, self._limit)
@@ -358,7 +385,6 @@ class Record:
             # Another addon may have put anything into a flow.
             logger.warning(f"A flow could not be recorded ({type(error).__name__}); it is counted in the folder.")
             self._out.event("lost", cause="not_serialised", flows=1)
-        talk = self._talks.pop(flow.id, None)
         if talk is not None and talk.forgotten:
             if talk.closed:
                 self._passed(flow, talk)
@@ -389,6 +415,15 @@ class Record:
             bytes_out=talk.octets["sent"],
             bytes_in=talk.octets["received"],
         )
+
+
+def _emptied(messages: list[Any], talk: _Talk, place: int) -> int:
+    """Forget a message's octets, and note how many they were."""
+    size = len(messages[place].content)
+    if size:
+        messages[place].content = b""
+        talk.gone += [place, size]
+    return size
 
 
 def _end(address: Any) -> list[Any] | None:

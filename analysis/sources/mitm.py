@@ -29,6 +29,7 @@ from analysis.sources.mitm_state import (
     bodiless,
     broke_off,
     covers,
+    forgotten_in,
     frame,
     headers_of,
     host_of,
@@ -486,36 +487,40 @@ class _Reader:
         count = {"sent": 0, "received": 0}
         sealed = {"sent": 0, "received": 0}
         repeated = 0
+        forgotten = forgotten_in(mapping(record.state))
         for place, message in enumerate(messages):
             from_client, content, at = take(message)
+            size = max(len(content), forgotten.get(place, 0))
             direction: Any = "sent" if from_client else "received"
             index, count[direction] = count[direction], count[direction] + 1
             known.seen(at)
             in_journal = held is not None and index in held.indexes[direction]
             clear = None if seal is None else seal.clear_of(direction, index)
-            if clear is not None and clear < len(content):
+            if clear is not None and clear < size:
                 if held is None or not (in_journal and held.sealed.as_messages):
-                    sealed[direction] += len(content) - clear
+                    sealed[direction] += size - clear
                 if held is not None and in_journal and not clear and not held.sealed.as_messages and not done.journal:
                     # It stands in the journal as a message, and what it follows does not.
-                    held.octets[direction] = max(held.octets[direction] - len(content), 0)
-                content = content[:clear]
+                    held.octets[direction] = max(held.octets[direction] - size, 0)
+                content, size = content[:clear], clear
             if in_journal or clear == 0:
                 continue
             if index < done.messages[direction]:
                 repeated += 1
                 continue
             if take is frame and injected(message):
-                self.losses.add("replayed", "messages that the auditor put in: not the app's", len(content))
+                self.losses.add("replayed", "messages that the auditor put in: not the app's", size)
                 continue
-            known.row["bytes_out" if from_client else "bytes_in"] += len(content)
+            known.row["bytes_out" if from_client else "bytes_in"] += size
             body = content[: self.options.max_body]
-            cut = len(body) < len(content)
+            cut = len(body) < size
             if cut:
-                known.missing += len(content) - len(body)
+                known.missing += size - len(body)
                 known.missing_count += 1
+                over = len(body) < len(content)
+                where = "larger than is held" if over else "that neither the journal nor the dump holds"
                 self.losses.add(
-                    "body_limit", f"{common['kind']} messages larger than is held", len(content) - len(body)
+                    "body_limit" if over else "body_missing", f"{common['kind']} messages {where}", size - len(body)
                 )
             made.append(
                 Message(
@@ -524,7 +529,7 @@ class _Reader:
                     index=index,
                     at=at,
                     body=body,
-                    size=len(content),
+                    size=size,
                     origin=Origin(self.source, (number, place), common["kind"], 0, len(body)),
                     cut=cut,
                     **common,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from analysis.folder.ciphertext import Seal, StartTls, ciphertext
 from analysis.model import Headers, Micros
 from analysis.sources.mitm_dump import State
-from analysis.sources.rows import address, as_text, authority, micros, peer, valid
+from analysis.sources.rows import address, as_text, authority, micros, peer, stated_count, valid
 
 _KILLED = "Connection killed."
 """mitmproxy's word for a flow that somebody ended in it, before it was handed on where there is no answer."""
@@ -143,6 +143,13 @@ def piece(message: object) -> tuple[bool, bytes, Micros | None]:
     if len(parts) < 3:
         return False, b"", None
     return bool(parts[0]), octets_of(parts[1]), micros(parts[2])
+
+
+def forgotten_in(state: State) -> dict[int, int]:
+    """Sizes of messages of which the recorder no longer held the octets, by their place in the flow: most of them stand
+    in its journal."""
+    told = sequence(mapping(state.get("metadata")).get("lintas_forgotten"))
+    return {stated_count(place): stated_count(size) for place, size in zip(told[::2], told[1::2], strict=False)}
 
 
 def sealed_as(messages: list[Any], kind: Literal["tcp", "udp"]) -> str | None:

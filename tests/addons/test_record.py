@@ -707,6 +707,49 @@ def test_a_full_disk_stops_no_traffic(tmp_path: Path, servers: Account) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["websocket", "tcp"])
+def test_what_the_journal_never_got_is_not_forgotten(tmp_path: Path, servers: Account, kind: str) -> None:
+    """Though it is more than the flow would hold: it is in the dump, which is written when there is room."""
+    with proxied(tmp_path, "lintas_body_limit=20k", addons=("record",)) as proxy:
+        ask(proxy, "POST", servers.url("/echo"), octets(300_000))
+        chatter = Chatter(proxy, servers.port)
+        raw = tunnel(proxy, f"{HOST}:{servers.tcp}")
+        raw.settimeout(20)
+
+        def says(text: str) -> None:
+            if kind == "websocket":
+                chatter.say(text)
+                chatter.hear()
+            else:
+                raw.sendall(text.encode())
+                assert raw.recv(70_000) == text.encode()
+
+        for n in range(10):
+            says(f"before {n} " + "x" * 3000)
+        unlimited = resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE)
+        # As much as the proxy's own log needs, which is a file too; the journal is larger already.
+        size = max((proxy.folder / "messages.jsonl").stat().st_size, (proxy.home / "proxy.log").stat().st_size + 500)
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (size, unlimited[1]))
+        for n in range(40):
+            says(f"while {n} " + "y" * 3000)
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        says("after")
+        chatter.close()
+        raw.close()
+        assert proxy.stop() == 0
+    texts = [f"before {n} " + "x" * 3000 for n in range(10)] + [f"while {n} " + "y" * 3000 for n in range(40)]
+    made, _ = run(proxy.folder, AuditOptions())
+    check_conservation(made)
+    for direction in ("sent", "received"):
+        assert sorted(sizes(made, direction, kind)) == sorted(map(len, [*texts, "after"]))
+    (flow,) = (f for f in dumped(proxy.folder) if f.type == kind or (getattr(f, "websocket", None) and kind != "tcp"))
+    held = flow.messages if isinstance(flow, tcp.TCPFlow) else flow.websocket.messages  # type: ignore[attr-defined]
+    contents = [m.content.decode() for m in held]
+    assert [c for c in contents if c.startswith("while")] == [t for t in texts[10:] for _ in range(2)]
+    assert "" in contents
+
+
+@pytest.mark.slow
 def test_a_folder_that_is_removed_is_made_again(tmp_path: Path, servers: Account) -> None:
     with proxied(tmp_path, addons=("record",)) as proxy:
         ask(proxy, "GET", servers.url("/echo?n=0"))

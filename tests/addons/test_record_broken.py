@@ -9,19 +9,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import h2.config
 import h2.connection
 import h2.events
 import pytest
-from mitmproxy import http
+from mitmproxy import http, tcp
+from mitmproxy.test import tflow
 
+from addons import record
 from analysis.audit import AuditOptions, run
 from analysis.tables import Tables
 from tests.addons.refusing import NET, Proxy, certificates, proxied, tunnel
 from tests.addons.served import HOST, Account, serving
 from tests.addons.talking import dumped
 from tests.road import check_conservation
+from tests.sources.made import gather
 
 MAIL = b'{"note":"' + b"x" * 300 + b'","email":"mail@planted.example","more":"'
 """The beginning of a body, behind which more was to come."""
@@ -250,3 +254,51 @@ def test_an_answer_that_breaks_off(tmp_path: Path, ends: bool, chunked: bool) ->
     assert lost(made)["body_cut"] == len(MAIL)
     assert "body_missing" not in lost(made)
     assert made["opaque"].num_rows == 0
+
+
+class _Full:
+    """A folder of which nothing can be written for a while."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.flows: list[bytes] = []
+
+    def line(self, **keys: Any) -> bool:
+        return not self.full
+
+    def event(self, *words: Any, **keys: Any) -> bool:
+        return not self.full
+
+    def flow(self, *pieces: bytes) -> bool:
+        self.flows.append(b"".join(pieces))
+        return True
+
+
+def test_what_is_nowhere_any_more_is_told_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory has a bound, and a message beyond it is not one of 0 octets."""
+    monkeypatch.setattr(record, "_UNWRITTEN", 5000)
+    recorder, out = record.Record(), _Full()
+    vars(recorder).update(_out=out, _limit=2000)
+    talk = tflow.ttcpflow()
+    talk.messages, talk.live = [], True
+    for n in range(30):
+        out.full = 5 <= n < 20
+        talk.messages.append(tcp.TCPMessage(n % 2 == 0, b"%03d" % n * 300, 1772359200 + n))
+        recorder.tcp_message(talk)
+    recorder.tcp_end(talk)
+    (tmp_path / "flows.mitm").write_bytes(b"".join(out.flows))
+    seen = gather(tmp_path / "flows.mitm")
+    by_place = {m.origin.units[1]: (m.size, m.body[:3]) for m in seen.messages if m.origin.units[1] in range(5, 20)}
+    # 5 of the 15 are held.
+    assert by_place == {n: (900, b"" if n < 15 else b"%03d" % n) for n in range(5, 20)}
+    # Beside no journal, what stands there is not here either.
+    assert sum(m.size for m in seen.messages) == 30 * 900
+    gone = [m for m in seen.messages if not m.body]
+    assert len(gone) > 20
+    assert all(m.cut for m in gone)
+    assert [(loss.kind, loss.count, loss.bytes) for loss in seen.losses] == [
+        ("body_missing", len(gone), 900 * len(gone))
+    ]
+    (flow,) = seen.flows
+    assert [(part["cause"], part["count"]) for part in flow["unread"]] == [("body_not_kept", len(gone))]
+    assert vars(recorder)["_unwritten"] == 0
