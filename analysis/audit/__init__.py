@@ -185,7 +185,7 @@ def _overlays(capture: folder.Capture, options: AuditOptions) -> list[Path]:
 
 
 def _persona(capture: folder.Capture, options: AuditOptions, reference: Reference) -> Persona | None:
-    place = options.persona or capture.persona
+    place = options.persona or folder.own_persona(capture)
     if place is None:
         return None
     return load_persona(place, reference.data_type_aliases())

@@ -7,22 +7,29 @@ does not say stays unknown; nothing here guesses.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-import yaml
 
+from analysis.folder.plain import load_plain, read_regular
 from analysis.model import InputError, Loss, Micros
 
 FORMAT = 1
 MANIFEST = "capture.yaml"
+PRIVATE = ".private"
+"""What never leaves the machine, and is never read as capture."""
+PERSONAS = "personas"
+"""A folder beside captures, with the personas that several of them share."""
+LARGEST = 4 << 20
+"""Octets of a manifest."""
 _LABEL = b"lintas value key 1\0"
 _CHUNK = 1 << 20
 
@@ -190,26 +197,36 @@ def open_capture(path: Path) -> Capture:
             pass
     except PermissionError as error:
         raise InputError(f"{path} may not be read; change its permissions or copy it.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        why = error.strerror if isinstance(error, OSError) else "no file can have that name"
+        raise InputError(f"{path} cannot be read ({why}).") from error
     return Capture(path, Manifest(), [CaptureFile(_shown(path), path, None, None)])
 
 
 def _open_folder(path: Path) -> Capture:
     place = path / MANIFEST
-    if not place.exists():
+    if not os.path.lexists(place):
         files = [CaptureFile(_shown(p), p, None, None) for p in _candidates(path, set())]
+        outside = _links_out(path)
         if not files:
             raise InputError(f"{path} holds no capture: neither {MANIFEST} nor a file that could be one.")
-        return Capture(path, Manifest(), files)
+        return Capture(path, Manifest(), files, losses=outside)
+    if _inside(path, MANIFEST) is None:
+        raise InputError(f"{place} is a link that leads out of the capture folder; copy the file itself into it.")
     manifest = read_manifest(place)
-    losses = []
+    losses = _links_out(path)
     files = []
+    taken: set[Path] = set()
     for entry in manifest.files:
         inside = _inside(path, entry.name)
         if inside is None:
-            raise InputError(f"{place}: the file {entry.name!r} lies outside of the capture folder.")
-        if inside.is_file():
+            raise InputError(f"{place}: the file {_quoted(entry.name)} lies outside of the capture folder.")
+        if inside.relative_to(path.resolve()).parts[:1] == (PRIVATE,):
+            raise InputError(f"{place}: the file {_quoted(entry.name)} lies in {PRIVATE}, which is never read.")
+        if inside in taken:
+            losses.append(Loss(entry.name, "file_repeated", 1, 0, "named twice in the manifest: read once"))
+        elif _is_file(inside):
+            taken.add(inside)
             files.append(CaptureFile(entry.name, inside, entry.leg, entry.sha256))
         else:
             losses.append(Loss(entry.name, "file_missing", 1, 0, "named in the manifest, not in the folder"))
@@ -238,7 +255,27 @@ def _open_folder(path: Path) -> Capture:
     if manifest.persona is not None:
         persona = path / manifest.persona
     reference = path / "reference"
-    return Capture(path, manifest, files, persona, reference if reference.is_dir() else None, losses)
+    own = reference.is_dir() and _inside(path, reference.name) is not None
+    return Capture(path, manifest, files, persona, reference if own else None, losses)
+
+
+def own_persona(capture: Capture) -> Path | None:
+    """The persona that the manifest names: a file of the folder, or of ``personas`` beside it, which several captures
+    share. Raises InputError for one elsewhere: a folder that somebody sent opens no file of this machine."""
+    if capture.persona is None:
+        return None
+    folder = capture.path.resolve()
+    try:
+        place = capture.persona.resolve()
+        if place.is_relative_to(folder) or place.is_relative_to((folder.parent / PERSONAS).resolve()):
+            return capture.persona
+    except (OSError, ValueError, RuntimeError):
+        pass
+    named = _quoted(capture.manifest.persona)
+    raise InputError(
+        f"{capture.path / MANIFEST}: the persona {named} lies outside of the capture folder; copy it into the folder, "
+        "or name it with --persona."
+    )
 
 
 def capture_files(path: Path, manifest: Manifest | None = None) -> list[CaptureFile]:
@@ -265,9 +302,34 @@ def _shown(path: Path) -> str:
     return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def _quoted(text: object) -> str:
+    """A text of a capture's own in a message: short, and without what a terminal obeys."""
+    return repr(text if not isinstance(text, str) or len(text) <= 80 else text[:80] + "…")
+
+
 def _inside(folder: Path, name: str) -> Path | None:
-    found = (folder / name).resolve()
-    return found if found.is_relative_to(folder.resolve()) else None
+    """Where a file of the folder lies; None where its name, or a link, leads out of it."""
+    try:
+        found = (folder / name).resolve()
+        return found if found.is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have; links in a circle
+        return None
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except OSError:  # a name that is too long for any
+        return False
+
+
+def _links_out(folder: Path) -> list[Loss]:
+    """Entries that are links out of the folder: what lies there is no part of it, and is not read."""
+    return [
+        Loss(_shown(p), "file_outside", 1, 0, "a link that leads out of the folder: not read; copy the file into it")
+        for p in sorted(folder.iterdir(), key=lambda p: p.name)
+        if p.is_symlink() and not p.name.startswith(".") and os.path.exists(p) and _inside(folder, p.name) is None
+    ]
 
 
 def _candidates(folder: Path, named: set[str]) -> list[Path]:
@@ -280,6 +342,8 @@ def _candidates(folder: Path, named: set[str]) -> list[Path]:
             continue
         if entry.suffix.lower() in (".yaml", ".yml"):
             continue
+        if entry.is_symlink() and _inside(folder, entry.name) is None:
+            continue
         found.append(entry)
     return found
 
@@ -287,24 +351,25 @@ def _candidates(folder: Path, named: set[str]) -> list[Path]:
 def read_manifest(place: Path) -> Manifest:
     """A manifest. Raises InputError with file, field and what was expected."""
     try:
-        raw = place.read_bytes()
-        if len(raw) > 4 << 20:
-            raise InputError(f"{place} is larger than 4 MB and no manifest.")
-        data = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark is not None else ""
-        raise InputError(f"{place} is no YAML{line}; mend it, or move it away to audit the files alone.") from error
+        raw = read_regular(place, LARGEST)
     except OSError as error:
         raise InputError(f"{place} cannot be read ({error.strerror}).") from error
+    if len(raw) > LARGEST:
+        raise InputError(f"{place} is larger than {LARGEST >> 20} MB and no manifest.")
+    data = load_plain(raw, place)
     if not isinstance(data, dict):
         raise InputError(f"{place} is no manifest: it must be a mapping that begins with format: {FORMAT}.")
     if data.get("format") != FORMAT:
-        raise InputError(f"{place} has format {data.get('format')!r}; this Lintas reads format {FORMAT}.")
+        other = data.get("format")
+        named = f"format {other}" if isinstance(other, int) and abs(other) < 10_000 else "no format that is known"
+        raise InputError(f"{place} has {named}; this Lintas reads format {FORMAT}.")
+    if type(data.get("date")) is date:
+        data["date"] = data["date"].isoformat()  # what YAML makes of a day that is written without quotes
     try:
         manifest = msgspec.convert(data, Manifest, strict=False)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise InputError(f"{place}: {error}.") from error
+        raise InputError(f"{place}: {str(error)[:300]}.") from error
+    _check_numbers(manifest, place)
     if manifest.timezone is not None:
         check_timezone(manifest.timezone, str(place))
     if manifest.user_country is not None:
@@ -314,12 +379,24 @@ def read_manifest(place: Path) -> Manifest:
     return manifest
 
 
+def _check_numbers(manifest: Manifest, place: Path) -> None:
+    """Numbers that can be none: YAML knows infinities, and what is not a number."""
+    for name, most in (("latitude", 90), ("longitude", 180)):
+        degrees = getattr(manifest.vantage, name)
+        if degrees is not None and not abs(degrees) <= most:
+            raise InputError(f"{place}: vantage.{name} lies between -{most} and {most} degrees.")
+    for name in ("clock_ahead_ms", "clock_within_ms"):
+        value = getattr(manifest.device, name)
+        if value is not None and not math.isfinite(value):
+            raise InputError(f"{place}: device.{name} is no number of milliseconds.")
+
+
 def country_code(text: str, where: str) -> str:
     """Two letters of ISO 3166 in the one form that tables have: capitals, and GB and GR for UK and EL, which the
     European Union writes. Raises InputError for anything else."""
     code = text.strip().upper()
     if len(code) != 2 or not code.isascii() or not code.isalpha():
-        raise InputError(f"{where}: {text!r} is no country code; write the two letters of ISO 3166, like ID.")
+        raise InputError(f"{where}: {_quoted(text)} is no country code; write the two letters of ISO 3166, like ID.")
     return {"UK": "GB", "EL": "GR"}.get(code, code)
 
 
@@ -328,7 +405,7 @@ def check_timezone(name: str, where: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise InputError(f"{where}: {name!r} is no time zone; write one like Asia/Jakarta.") from error
+        raise InputError(f"{where}: {_quoted(name)} is no time zone; write one like Asia/Jakarta.") from error
 
 
 def micros(time: datetime, zone: ZoneInfo | None) -> Micros:

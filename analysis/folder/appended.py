@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _COPY = 1 << 20
@@ -41,20 +43,33 @@ class Appended:
 
     def is_there(self) -> bool:
         try:
-            return _node(os.stat(self.path)) == self._node
+            return _node(os.lstat(self.path)) == self._node
         except OSError:
             return False
 
+    def cut(self) -> int:
+        """How many of its last octets another program has cut off since this was asked; what comes is appended where
+        the file ends now."""
+        try:
+            found = os.fstat(self.fd).st_size
+        except OSError:
+            return 0
+        missing, self.size = max(self.size - found, 0), min(self.size, found)
+        return missing
+
     def restore(self) -> None:
-        """Write the file again at its place from what is still open. Raises OSError where that is not possible."""
-        fresh = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        """Put the file at its place again from what is still open, instead of whatever lies there by now: a link is
+        replaced and never followed. Raises OSError where that is not possible."""
+        fresh, made = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
         try:
             at = 0
-            while at < self.size:
-                piece = os.pread(self.fd, min(_COPY, self.size - at), at)
+            while at < self.size and (piece := os.pread(self.fd, min(_COPY, self.size - at), at)):
                 at += os.pwrite(fresh, piece, at)
+            os.replace(made, self.path)
         except OSError:
             os.close(fresh)
+            with suppress(OSError):
+                os.unlink(made)
             raise
         os.close(self.fd)
         self.fd, self._node = fresh, _node(os.fstat(fresh))

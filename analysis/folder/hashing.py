@@ -47,6 +47,11 @@ class Hashes:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._cut: set[Path] = set()
+
+    def was_cut(self, path: Path) -> None:
+        """A file lost octets that were hashed already, perhaps: it is hashed anew at the end."""
+        self._cut.add(path)
 
     def grown(self, sizes: dict[Path, int]) -> None:
         """Say how large the files are."""
@@ -68,7 +73,8 @@ class Hashes:
                 self._process.kill()
                 self._process.communicate()
             self._process = None
-        return {path: found.get(f"{size} {path}") or Growing(path).upto(size) for path, size in sizes.items()}
+        known = {path: found.get(f"{size} {path}") for path, size in sizes.items() if path not in self._cut}
+        return {path: known.get(path) or Growing(path).upto(size) for path, size in sizes.items()}
 
     def _start(self) -> None:
         try:

@@ -28,7 +28,9 @@ from msgspec.structs import replace
 from analysis.folder import (
     CHAIN_START,
     FORMAT,
+    LARGEST,
     MANIFEST,
+    PRIVATE,
     File,
     Manifest,
     capture_files,
@@ -40,13 +42,13 @@ from analysis.folder import (
 )
 from analysis.folder.appended import Appended, TakenError
 from analysis.folder.hashing import Hashes
+from analysis.folder.plain import read_regular
 from analysis.model import InputError, Micros
 
 OPTION = "lintas_folder"
 """The option that all addons share: each registers it where none has yet."""
 OPTION_HELP = "The capture folder to write: new or empty. Without it a new folder is made, named by the time."
 DUMP, JOURNAL, EVENTS = "flows.mitm", "messages.jsonl", "events.jsonl"
-PRIVATE = ".private"
 
 _LOOK = 1.0
 """Seconds between two looks at whether the folder is still there and the clock was not set."""
@@ -217,7 +219,8 @@ class Writing:
     def _seal(self) -> bool:
         self._look(True)
         self._adopt()
-        (self.path / _RESERVE).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.path / _RESERVE).unlink(missing_ok=True)
         if self._lost:
             self._write_lost()
         ours = {DUMP, JOURNAL, EVENTS, MANIFEST}
@@ -236,7 +239,8 @@ class Writing:
             self._trouble(error)
         for file in self._files.values():
             if not file.size:
-                file.remove()
+                with suppress(OSError):
+                    file.remove()
         named += self._hashed()
         now = datetime.now(UTC).replace(microsecond=0)
         sealed = self.describe(files=sorted(named, key=lambda f: f.name), sealed=now)
@@ -335,6 +339,7 @@ class Writing:
             direction = "forward" if moved > 0 else "back"
             self._tell(f"The clock was set {direction} by {abs(moved) / 1e6:.1f} s: times before and after do not fit.")
             self.event("clock", monotonic=self._clock.monotonic(), step=moved)
+        self._count_cut()
         gone = [file for file in self._files.values() if not file.is_there()]
         if not gone:
             return
@@ -351,12 +356,21 @@ class Writing:
         self._tell(f"{self.path} was removed while it was written; it was made again with all that was recorded.")
         self.event("restored", files=len(gone))
 
+    def _count_cut(self) -> None:
+        """What another program cut off is lost, told and counted."""
+        for name, file in self._files.items():
+            if missing := file.cut():
+                self._hashes.was_cut(file.path)
+                self.counts.lost_bytes += missing
+                self._tell(f"{self.path / name} was cut by another program: its last {missing} octets are lost.")
+                self.event("lost", at=_now(), end=_now(), cause="cut_by_another_program", bytes=missing)
+
     def _adopt(self) -> None:
         """Take over what the auditor wrote into the manifest by hand since it was written here; what is no manifest is
         laid aside, and told."""
         place = self.path / MANIFEST
         try:
-            if self._manifest_as_written in (None, place.read_bytes()):
+            if self._manifest_as_written in (None, read_regular(place, LARGEST)):
                 return
             theirs, ours = read_manifest(place), self.manifest
             self.manifest = replace(theirs, salt=ours.salt, started=ours.started, sealed=ours.sealed, files=ours.files)
@@ -366,7 +380,7 @@ class Writing:
                 os.replace(place, aside)
                 self._tell(f"{place} was changed into what is no manifest; that was laid aside as {aside.name}.")
         except OSError:
-            # It is not there: it is written anew.
+            # It is not there, or is no file: it is written anew.
             return
 
     def _reserve(self) -> None:

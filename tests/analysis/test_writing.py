@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -342,3 +343,74 @@ def test_who_writes_behind_the_seal_writes_into_no_other_file(tmp_path: Path) ->
         for number in numbers:
             os.close(number)
     assert out.counts.lost_events == 1
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [
+        lambda place: (place.unlink(), os.mkfifo(place)),
+        lambda place: (place.unlink(), place.mkdir()),
+        lambda place: place.write_text("format: 1\nname: " + "[" * 200_000),
+        lambda place: place.write_text("format: 0x" + "f" * 90_000),
+        lambda place: place.write_text("format: 1\nname: &a [*a]\n"),
+    ],
+    ids=["pipe", "folder", "deep", "number", "itself"],
+)
+def test_whatever_stands_in_the_manifests_place_the_end_is_an_end(tmp_path: Path, meddle: Any) -> None:
+    told: list[str] = []
+    out = writing(tmp_path / "shop")
+    out.on_trouble(told.append)
+    meddle(out.path / "capture.yaml")
+    sealed = out.release()
+    assert sealed or "could not be sealed" in told[-1]
+
+
+def test_a_folder_that_became_a_file_is_told_at_the_end(tmp_path: Path) -> None:
+    told: list[str] = []
+    out = writing(tmp_path / "shop")
+    out.on_trouble(told.append)
+    shutil.rmtree(out.path)
+    out.path.write_text("x")
+    assert out.release() is False
+    assert "could not be sealed" in told[-1]
+
+
+def test_a_link_in_a_files_place_is_replaced_and_never_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+    out = writing(tmp_path / "shop")
+    out.flow(b"first")
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (out.path / DUMP).unlink()
+    (out.path / DUMP).symlink_to(victim)
+    out.flow(b"second")
+    moved = tmp_path / "moved"
+    os.rename(out.path / JOURNAL, moved)
+    (out.path / JOURNAL).symlink_to(moved)
+    out.line(flow="f")
+    out.release()
+    assert victim.read_bytes() == b"precious"
+    assert not (out.path / DUMP).is_symlink()
+    assert not (out.path / JOURNAL).is_symlink()
+    assert (out.path / DUMP).read_bytes() == b"firstsecond"
+    assert (out.path / JOURNAL).read_bytes() == b'{"flow":"f"}\n'
+
+
+def test_what_another_program_cuts_off_is_told_and_what_comes_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+    told: list[str] = []
+    out = writing(tmp_path / "shop")
+    out.on_trouble(told.append)
+    out.flow(b"first")
+    os.truncate(out.path / DUMP, 2)
+    out.flow(b"second")
+    out.release()
+    assert (out.path / DUMP).read_bytes() == b"fisecond"
+    assert [t for t in told if "its last 3 octets are lost" in t]
+    named = {f.name: f.sha256 for f in read_manifest(out.path / "capture.yaml").files}
+    assert named[DUMP] == hashlib.sha256(b"fisecond").hexdigest()
+    assert "not_recorded" in losses_of_events(out.path)
