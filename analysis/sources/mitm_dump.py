@@ -19,6 +19,8 @@ from analysis.sources.rows import as_text
 MOST = 512 << 20
 """Octets of one flow that are held; a larger one is skipped and counted."""
 _DEPTH = 48
+_MOST_KEYS = 64
+"""Keys of a flow's dictionary; mitmproxy's have some twenty."""
 _PREFIX = re.compile(rb"(\d{1,12}):")
 _START = re.compile(rb"(\d{1,12}):\d{1,2}:[a-z_]{2,24}[,;]")
 _PRESENT = (19, 20, 21)
@@ -147,9 +149,21 @@ class _Framer:
         return None if found is None else (found.start(), len(found[1]) + 1 + int(found[1]) + 1)
 
     def _is_flow(self, at: int, end: int) -> bool:
-        """Within a flow stand smaller dictionaries; only a flow's says a version and a type."""
-        whole = self._buffer[at : at + min(end, len(self._buffer) - at)]
-        return b"7:version" in whole and b"4:type" in whole
+        """Within a flow stand smaller dictionaries; only a flow's says a version and a type. Its values are leapt over,
+        so that what only begins like one costs no more than a few looks, however long it claims to be."""
+        place, behind = self._buffer.find(b":", at) + 1, at + end - 1
+        keys: set[bytes] = set()
+        for number in range(2 * _MOST_KEYS):
+            if place >= behind:
+                break
+            colon = self._buffer.find(b":", place, place + 13)
+            digits = self._buffer[place:colon]
+            if colon < 0 or not digits.isdigit() or (stop := colon + 1 + int(digits)) >= behind:
+                return False
+            if number % 2 == 0:
+                keys.add(bytes(self._buffer[colon + 1 : min(stop, colon + 25)]))
+            place = stop + 1
+        return b"version" in keys and b"type" in keys
 
     def _skip(self, end: int) -> Record:
         start, left = self._base, end

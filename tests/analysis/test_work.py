@@ -14,6 +14,8 @@ from mitmproxy.test import tflow
 
 from analysis.audit import AuditOptions, run
 from analysis.folder.writing import DUMP, EVENTS, JOURNAL
+from analysis.sources.mitm_dump import Gap, Record, _Framer
+from analysis.sources.octets import Octets
 from tests.packets.reading import pcap_octets
 from tests.packets.talk import Talk
 from tests.road import ROOT
@@ -81,6 +83,12 @@ def _packets(count: int) -> bytes:
     return pcap_octets([packet for talk in talks for packet in talk.packets], 101)
 
 
+def _lies(count: int) -> bytes:
+    """What begins like a record over and over, each claiming to end far behind, where a dictionary could."""
+    lie = b"%08d:4:aaaa;" % (16 * count)
+    return dump(_flow(0, "c")) + b"99999999999:4:type;" + lie * count + b"}" * (32 * count)
+
+
 MADE: dict[str, Callable[[int], dict[str, bytes]]] = {
     "a HAR": lambda n: {"a.har": har(*(entry(f"https://h{k}.example/v1?x={k}") for k in range(n)))},
     "a dump": lambda n: {DUMP: dump(*(_flow(k, f"c{k}") for k in range(n)))},
@@ -107,3 +115,33 @@ def test_work_grows_as_the_file_does(tmp_path: Path, name: str) -> None:
     once, twice = (work(tmp_path / str(n), MADE[name](n)) for n in (SMALL, 2 * SMALL))
     assert once > 5 * SMALL
     assert twice < 2.2 * once
+
+
+class _Taken(bytearray):
+    """Octets that count how many are copied out of them."""
+
+    count = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        if isinstance(place, slice):
+            _Taken.count += len(found)
+        return found
+
+
+def test_what_is_looked_at_of_a_damaged_dump_grows_as_it_does(tmp_path: Path) -> None:
+    """Beginnings of records that claim to be long are told from records without their octets."""
+
+    def taken(count: int) -> int:
+        (tmp_path / DUMP).write_bytes(_lies(count))
+        _Taken.count = 0
+        with Octets(tmp_path / DUMP) as octets:
+            framer = _Framer(octets)
+            framer._buffer = _Taken()
+            found = list(framer.records())
+        assert isinstance(found[0], Record)
+        assert isinstance(found[1], Gap)
+        return _Taken.count
+
+    once, twice = taken(SMALL), taken(2 * SMALL)
+    assert 0 < once < twice < 2.2 * once
