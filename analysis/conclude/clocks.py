@@ -25,6 +25,8 @@ WITHIN = 1_000_000
 _MOST = 1 << 50
 """Microseconds: a difference beyond (35 years) is none that a file's times could be moved by."""
 _PROXY = frozenset({"mitmproxy", "events", "messages"})
+PROXY = "proxy"
+"""The recorder of these."""
 _PACKETS = frozenset({"pcap", "pcapng"})
 FIRST_APP = 10_000
 """The least user id that Android gives an app; below stand the system's own (``android_filesystem_config.h``,
@@ -45,10 +47,9 @@ class Clocks:
             for source, uid, src in zip(*(flows[c].to_pylist() for c in ("source", "uid", "src")), strict=True)
             if (uid is not None and uid >= FIRST_APP) or src in _PCAPDROID
         }
-        self._whose: dict[int, Whose] = {
-            source: _whose(kind, source in marked, manifest)
-            for source, kind in zip(sources["source"].to_pylist(), sources["kind"].to_pylist(), strict=True)
-        }
+        kinds = dict(zip(sources["source"].to_pylist(), sources["kind"].to_pylist(), strict=True))
+        self._whose = {source: _whose(kind, source in marked, manifest) for source, kind in kinds.items()}
+        self._proxy = {source for source, kind in kinds.items() if kind in _PROXY}
         moved = sum(_microseconds(e.get("step"), 1) or 0 for e in events if e.get("type") == "clock")
         ahead = _microseconds(manifest.device.clock_ahead_ms, 1000, signed=True)
         within = _microseconds(manifest.device.clock_within_ms, 1000)
@@ -59,6 +60,10 @@ class Clocks:
     def on_phone(self, source: int) -> bool:
         """True for a file that was made on the phone itself."""
         return self._whose.get(source) == "phone"
+
+    def recorder(self, source: int) -> object:
+        """What wrote a file: the proxy its dump, its events and its messages, else each file by itself."""
+        return PROXY if source in self._proxy else source
 
     def shift(self, source: int) -> int:
         """Microseconds to take from a file's times, so that they are of the laptop's clock as far as is known."""

@@ -526,14 +526,127 @@ def test_without_one_of_its_conditions_nothing_is_inferred(
 
 
 def test_a_baseline_is_a_minute_long() -> None:
-    flows = [seen(0, 400, "shop.example"), seen(1, 5, "idle.example")]
-    for seconds, expected in ((59, UNKNOWN), (60, INFERRED)):
+    flows = [seen(0, 400, "shop.example"), seen(1, 1, "idle.example")]
+    for seconds, expected in ((60, UNKNOWN), (61, INFERRED)):
         events = [IDLE[0], {**IDLE[1], "at": seconds * SECOND}, *FRONT]
         assert said(flows, events)[0] == expected
 
 
 def test_a_baseline_of_a_capture_that_did_not_run_is_none() -> None:
     assert said([seen(0, 400, "shop.example")], IDLE + FRONT) == [UNKNOWN]
+    # Nor one from before the capture has anything of the phone, however long the marks say that it was idle.
+    assert said([seen(0, 400, "shop.example"), seen(1, 250, "idle.example")], IDLE + FRONT)[0] == UNKNOWN
+    assert said([seen(0, 400, "shop.example"), seen(1, 239, "idle.example")], IDLE + FRONT)[0] == INFERRED
+
+
+def moment(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
+RAN: dict[str, tuple[Manifest, list[Event], tuple[Any, ...]]] = {
+    "a recording of Lintas' own": (Manifest(started=moment(90), sealed=moment(600)), [], INFERRED),
+    "it was started late": (Manifest(started=moment(250)), [], UNKNOWN),
+    "it was sealed early": (Manifest(started=moment(0), sealed=moment(150)), [], UNKNOWN),
+    "what was met could not be written": (
+        Manifest(),
+        [{"type": "lost", "at": 130 * SECOND, "end": 280 * SECOND, "cause": "disk_full"}],
+        UNKNOWN,
+    ),
+    "but for a moment": (
+        Manifest(),
+        [{"type": "lost", "at": 130 * SECOND, "end": 140 * SECOND, "cause": "disk_full"}],
+        INFERRED,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(RAN))
+def test_an_idle_phase_counts_as_far_as_the_recording_ran(case: str) -> None:
+    manifest, more, expected = RAN[case]
+    flows = [seen(0, 400, "shop.example"), seen(1, 100, "idle.example")]
+    told_app = Manifest(app=MANIFEST.app, started=manifest.started, sealed=manifest.sealed)
+    assert said(flows, IDLE + FRONT + more, told_app)[0] == expected
+
+
+def test_each_recorder_has_a_baseline_of_its_own() -> None:
+    """Packets that ran all the time show nothing of what the proxy, which came later, would have seen."""
+    late = [seen(0, 400, "shop.example"), seen(1, 290, "a.example")]
+    packets = [seen(2 + n, s, f"{n}.example", source=1) for n, s in enumerate((1, 290))]
+    assert said([*late, *packets], IDLE + FRONT)[0] == UNKNOWN
+    assert said([*late, *packets], IDLE + FRONT, kinds=("pcap", "mitmproxy"))[0] == UNKNOWN
+    # The proxy's own files are one recorder, where Lintas wrote them.
+    own = Manifest(app=MANIFEST.app, started=moment(0))
+    assert said([*late, *packets], IDLE + FRONT, own, kinds=("mitmproxy", "events"))[0] == INFERRED
+    # Two dumps with a gap in between are two.
+    assert said([*late, packets[0]], IDLE + FRONT, kinds=("mitmproxy", "mitmproxy"))[0] == UNKNOWN
+
+
+SECOND_DEVICE = "10.0.0.9"
+
+
+def device(address: str | None, *flows: dict[str, Any], events: list[Event] | None = None) -> list[tuple[Any, ...]]:
+    """The phone was idle, and these came while the app was in front."""
+    quiet = seen(len(flows), 100, "idle.example", src=PHONE)
+    manifest = Manifest(app=MANIFEST.app, device=Device(address=address))
+    return said([*flows, quiet], [*IDLE, *FRONT, *(events or [])], manifest)[:-1]
+
+
+def test_nothing_is_inferred_of_another_device() -> None:
+    other, phones = seen(0, 400, "a.example", src=SECOND_DEVICE), seen(1, 401, "b.example", src=PHONE)
+    # Two devices, and nothing says which is the phone.
+    assert device(None, other, phones) == [UNKNOWN, UNKNOWN]
+    assert device(None, {**other, "src": PHONE}, phones) == [INFERRED, INFERRED]
+    # The manifest says it, in whatever form, or the phone's own sockets.
+    for address in (PHONE, f"::ffff:{PHONE}"):
+        assert device(address, other, phones) == [UNKNOWN, INFERRED]
+    assert device(SECOND_DEVICE, other, phones) == [UNKNOWN, UNKNOWN]
+    theirs = socket(50_000, at=350 * SECOND)
+    assert device(None, other, phones, events=[theirs]) == [UNKNOWN, INFERRED]
+    # What a phone says to itself has everybody's address.
+    assert device(None, other, phones, events=[theirs | {"dst": (PHONE, 1)}]) == [UNKNOWN, UNKNOWN]
+
+
+def test_an_address_of_the_other_version_of_ip() -> None:
+    six = seen(0, 400, "a.example", src="2001:db8::1")
+    assert device(PHONE, six) == [INFERRED]
+    # There is another device, and whose this address is nobody knows.
+    other = seen(1, 401, "b.example", src=SECOND_DEVICE)
+    assert device(PHONE, six, other) == [UNKNOWN, UNKNOWN]
+    assert device(PHONE, six, {**six, "flow": 1, "src": "2001:db8::2"}) == [UNKNOWN, UNKNOWN]
+
+
+def test_another_device_is_the_phones_app_by_no_time() -> None:
+    flows = [conversation(host="a.example"), on_phone(1, SHOP), elsewhere(2)]
+    for address, expected in ((None, SHOP), (PHONE, SHOP), (SECOND_DEVICE, None)):
+        manifest = Manifest(app=MANIFEST.app, device=Device(clock_ahead_ms=0, address=address))
+        assert said(flows, manifest=manifest)[0][0] == expected
+
+
+def test_what_the_phones_clock_says_is_moved_to_the_laptops() -> None:
+    """Phases, sockets and the app in front are told by the laptop's."""
+    listed = [seen(0, 430, "shop.example", source=1), seen(1, 100, "idle.example", source=1)]
+
+    def first(manifest: Manifest, **more: Any) -> tuple[Any, ...]:
+        flows = [{**f, **more} for f in listed]
+        found: tuple[Any, ...] = said(flows, IDLE + FRONT, manifest, kinds=("events", "connections"))[0]
+        return found
+
+    assert first(clock(0)) == INFERRED
+    assert first(clock(-100_000)) == UNKNOWN
+    assert first(clock(0, 80_000)) == UNKNOWN
+    made = told(listed, IDLE, clock(150_000), kinds=("events", "connections"))
+    assert made["flows"]["phase"].to_pylist() == ["idle", None]
+    packets = [conversation(0, source=1, uid=10_999, first=AT + 60 * SECOND, last=AT + 65 * SECOND)]
+    events = [socket(), socket(1, (BANK,), 10_124)]
+    kinds = ("events", "connections")
+    through = [socket(dst=(PROXY, 8080))]
+    assert said([{**packets[0], "uid": None}], through, clock(60_000), kinds=kinds)[0][2] == "socket_phone_end"
+    assert said([{**packets[0], "uid": None}], through, clock(60_000, 3_000), kinds=kinds)[0] == UNKNOWN
+    assert said([{**packets[0], "uid": None}], events, clock(60_000), kinds=kinds)[0][:3:2] == (SHOP, "socket")
+    # Which of two that had the port is meant, is not known where the clock is not.
+    two = [{**packets[0], "uid": None}, {**packets[0], "flow": 1, "uid": None, "first": AT, "last": AT + 5 * SECOND}]
+    assert [row[0] for row in said(two, events, clock(60_000), kinds=kinds)] == [SHOP, None]
+    assert said(two, events, clock(None), kinds=kinds) == [UNKNOWN, UNKNOWN]
 
 
 def test_a_name_that_the_idle_phone_asked_for_is_not_new() -> None:

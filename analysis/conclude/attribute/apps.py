@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from analysis.conclude.attribute.baseline import Baseline
+from analysis.conclude.attribute.device import Device
 from analysis.conclude.attribute.joined import joined
 from analysis.conclude.attribute.phases import phase_marks
+from analysis.conclude.attribute.running import running
 from analysis.conclude.attribute.sockets import Sockets
 from analysis.conclude.attribute.speaker import PER_FLOW, Flow, Said, app_number, gather
 from analysis.conclude.clocks import FIRST_APP, Clocks
@@ -43,11 +45,13 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     counts, and only the system's stands apart."""
     made = dict(tables)
     events = list(events)
-    flows = gather(made["flows"])
+    clocks = Clocks(made["flows"], made["sources"], manifest, events)
+    flows = gather(made["flows"], clocks)
+    device = Device(manifest, events, flows, clocks)
     own = Own(manifest, reference)
     noise = _noise(made["destinations"])
     said = _said(flows, events, own)
-    said = {**joined(flows, said, Clocks(made["flows"], made["sources"], manifest, events)), **said}
+    said = {**joined(flows, said, clocks, device), **said}
     own.met(one.app for one in said.values() if one.app is not None)
     told: dict[int, _Told] = {}
     others: set[str] = set()
@@ -64,7 +68,8 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     baseline = None
     if alone is None and manifest.app.id is not None:
         marks = phase_marks(manifest, events)
-        baseline = Baseline(marks, events, flows, made["names"], own.is_own)
+        ran = running((f for f in flows if device.is_phone(f)), events, manifest, clocks)
+        baseline = Baseline(marks, events, flows, made["names"], own.is_own, device, ran, clocks)
     for flow in flows:
         known = told.get(flow.number)
         if known is not None and (known[1] is not None or known[3] != "app"):

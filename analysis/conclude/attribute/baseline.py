@@ -1,8 +1,8 @@
 """Inferred: a host that the idle phone did not speak to, and that was spoken to while the app was in front.
 
-The weakest ground, and only with a baseline: an idle phase of at least a minute in which the capture did run. It is
-never drawn outside of a phase, for a host that another app or the system is known to have spoken to, or where nobody
-watched which app was in front.
+The weakest ground, and only with a baseline: an idle phase of at least a minute in which what recorded the flow is
+known to have run. It is never drawn outside of a phase, for a host that another app or the system is known to have
+spoken to, for another device than the phone, or where nobody watched which app was in front.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from analysis.conclude.attribute.device import Device
+from analysis.conclude.attribute.running import Span, both
 from analysis.conclude.attribute.speaker import Flow
+from analysis.conclude.clocks import Clocks
 
 LEAST = 60_000_000
 """Microseconds that the idle phases have together: what a phone does by itself comes seldom."""
@@ -26,7 +29,8 @@ Marks = list[tuple[int, int | None, str]]
 
 
 class Baseline:
-    """What the phone did by itself, and when the app under test was in front."""
+    """What the phone did by itself, and when the app under test was in front. ``ran``: the spans in which each recorder
+    ran, which is the phone's traffic that it shows to have had."""
 
     def __init__(
         self,
@@ -35,42 +39,54 @@ class Baseline:
         flows: Iterable[Flow],
         names: pa.Table,
         is_own: Callable[[str], bool],
+        device: Device,
+        ran: Mapping[object, list[Span]],
+        clocks: Clocks,
     ) -> None:
-        spans = _idle(marks)
-        self.idle = sum(end - start for start, end in spans)
-        """Microseconds of idle phases."""
         self._front = sorted(
             (e["at"], e.get("type") == "app_front" and isinstance(e.get("app"), str) and is_own(e["app"]))
             for e in events
             if e.get("at") is not None and (e.get("type") == "app_front" or _is_gone(e))
         )
         self._times = [at for at, _ in self._front]
+        self._device = device
+        self._clocks = clocks
         self._known: set[str] = set()
-        ran = False
-        if self.idle >= LEAST and self._front:
-            for flow in flows:
-                if flow.first is not None and flow.last is not None and _meets(spans, flow.first, flow.last):
-                    ran = True
-                    self._known |= {n for n in (flow.host, flow.far[0]) if n is not None}
-            if ran:
-                self._known |= _asked_for(names, spans)
-        self._ran = ran
+        self._watched: set[object] = set()
+        """Recorders that have a baseline."""
+        spans = _idle(marks)
+        idle = {recorder: both(spans, own) for recorder, own in ran.items()}
+        idle = {recorder: own for recorder, own in idle.items() if sum(high - low for low, high in own) >= LEAST}
+        if not idle or not self._front:
+            return
+        for flow in flows:
+            begun, ended = flow.begun, flow.ended
+            if begun is None or ended is None or not _meets(spans, begun[0], ended[1]):
+                continue
+            self._known |= {n for n in (flow.host, flow.far[0]) if n is not None}
+            recorder = clocks.recorder(flow.source)
+            if device.is_phone(flow) and _meets(idle.get(recorder, ()), begun[1], ended[0]):
+                self._watched.add(recorder)
+        if self._watched:
+            self._known |= _asked_for(names, spans)
 
     def infers(self, flow: Flow, others: set[str]) -> bool:
         """True when the app under test is inferred to have spoken. ``others``: hosts (nameless ones by address) that
         another app or the system is known to have spoken to."""
-        name = flow.host or flow.far[0]
-        if not self._ran or flow.first is None or name is None or flow.phase is None or flow.phase in _NOT_THE_APP:
+        name, begun = flow.host or flow.far[0], flow.begun
+        if self._clocks.recorder(flow.source) not in self._watched or not self._device.is_phone(flow):
             return False
-        return name not in self._known and name not in others and self._in_front(flow.first)
+        if begun is None or name is None or flow.phase is None or flow.phase in _NOT_THE_APP:
+            return False
+        return name not in self._known and name not in others and self._in_front(*begun)
 
-    def _in_front(self, at: int) -> bool:
-        latest = bisect_right(self._times, at) - 1
-        if latest < 0:
+    def _in_front(self, earliest: int, latest: int) -> bool:
+        place = bisect_right(self._times, earliest) - 1
+        if place < 0:
             return False
         # Of two that were told for one moment neither is known to be in front.
-        told = bisect_left(self._times, self._times[latest])
-        return all(own for _, own in self._front[told : bisect_right(self._times, at + SLACK)])
+        told = bisect_left(self._times, self._times[place])
+        return all(own for _, own in self._front[told : bisect_right(self._times, latest + SLACK)])
 
 
 def _is_gone(event: Mapping[str, Any]) -> bool:
@@ -78,7 +94,7 @@ def _is_gone(event: Mapping[str, Any]) -> bool:
     return event.get("type") == "phone" and event.get("state") in ("vanished", "ended")
 
 
-def _idle(marks: Marks) -> list[tuple[int, int]]:
+def _idle(marks: Marks) -> list[Span]:
     """The idle phases that have an end: stated, or the next phase's beginning."""
     found = []
     for place, (start, end, name) in enumerate(marks):
@@ -90,11 +106,11 @@ def _idle(marks: Marks) -> list[tuple[int, int]]:
     return found
 
 
-def _meets(spans: list[tuple[int, int]], first: int, last: int) -> bool:
+def _meets(spans: Iterable[Span], first: int, last: int) -> bool:
     return any(first < end and last >= start for start, end in spans)
 
 
-def _asked_for(names: pa.Table, spans: list[tuple[int, int]]) -> set[str]:
+def _asked_for(names: pa.Table, spans: list[Span]) -> set[str]:
     """Names that were looked up while the phone was idle."""
     times = [names[c].cast(pa.int64()).to_pylist() for c in ("first", "last")]
     return {

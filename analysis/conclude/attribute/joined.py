@@ -4,9 +4,10 @@ What is the same conversation ``join`` has said (``same_as``), by its ends or by
 end, a host and a time agree, another app may have spoken to that host at that moment too. Then nothing is said unless
 
 - whatever the difference of the two files' clocks may be (``clocks``), everything in the other file that began there
-  and then is of one app, and there is as much of it as here; and
+  and then is of one app, and there is as much of it as here;
 - the other file shows that it leaves no app out: it names more than one, as a list that was made of one app alone (a
-  filter) does not, and has all that the same phone's end says here while it ran.
+  filter) does not, and has all that came from the same device here while it ran; and
+- the flow is not known to be another device's than the phone.
 
 A phone's end that agrees tells alone where the clocks are the same, and else where nobody but one app had it.
 """
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import accumulate
 
+from analysis.conclude.attribute.device import Device
 from analysis.conclude.attribute.speaker import Flow, Said, app_number, is_system_uid
 from analysis.conclude.clocks import Clocks
 
@@ -32,7 +34,7 @@ _Apart = tuple[int, int]
 """By how much the other file's times may be ahead: the least and the most microseconds."""
 
 
-def joined(flows: Iterable[Flow], said: Mapping[int, Said], clocks: Clocks) -> dict[int, Said]:
+def joined(flows: Iterable[Flow], said: Mapping[int, Said], clocks: Clocks, device: Device) -> dict[int, Said]:
     """What other files say of flows of which their own says nothing."""
     flows = list(flows)
     naming = sorted({f.source for f in flows if f.number in said})
@@ -41,7 +43,7 @@ def joined(flows: Iterable[Flow], said: Mapping[int, Said], clocks: Clocks) -> d
     groups: dict[int, list[Flow]] = defaultdict(list)
     for flow in flows:
         groups[_root(flow)].append(flow)
-    begun = _Begun(flows, said, clocks)
+    begun = _Begun(flows, said, clocks, device)
     found = {}
     for group in groups.values():
         named = [f for f in group if f.number in said]
@@ -118,7 +120,7 @@ class _Line:
 class _Begun:
     """When flows began in each file, by the ends and by host."""
 
-    def __init__(self, flows: list[Flow], said: Mapping[int, Said], clocks: Clocks) -> None:
+    def __init__(self, flows: list[Flow], said: Mapping[int, Said], clocks: Clocks, device: Device) -> None:
         rows: dict[object, list[tuple[int, int, Flow]]] = defaultdict(list)
         for flow in flows:
             if flow.first is not None:
@@ -132,6 +134,7 @@ class _Begun:
         self._lines = {key: _Line(of_key, said) for key, of_key in rows.items()}
         self._said = said
         self._clocks = clocks
+        self._device = device
         self._whole = _Whole(flows, said, clocks, self._lines)
 
     def is_one(self, flow: Flow, other: Flow, ground: str) -> bool:
@@ -176,9 +179,10 @@ class _Begun:
 
     def _one(self, flow: Flow, source: int, here: object, there: object) -> Said | None:
         """What is said of everything that began there when this flow did; None where it differs, where something has
-        no name, where less began there than here, or where the other file may leave something out."""
+        no name, where less began there than here, where the other file may leave something out, and of a device that
+        is not the phone."""
         lines = self._lines.get(here), self._lines.get(there)
-        if lines[0] is None or lines[1] is None:
+        if lines[0] is None or lines[1] is None or self._device.is_another(flow):
             return None
         least, most = self._clocks.apart(flow.source, source)
         low, high = lines[1].around(flow, (least, most))

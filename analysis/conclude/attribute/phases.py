@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from analysis.conclude.clocks import Clocks
 from analysis.folder import Manifest, micros
 from analysis.tables import TABLES, Tables
 
@@ -32,14 +33,28 @@ def phase_marks(manifest: Manifest, events: Iterable[Mapping[str, Any]]) -> list
 
 
 def phases(tables: Tables, manifest: Manifest, events: Iterable[Mapping[str, Any]]) -> Tables:
-    """Tables whose ``phase`` says in which phase a flow began, a request started, a message was sent."""
+    """Tables whose ``phase`` says in which phase a flow began, a request started, a message was sent: marks are of the
+    laptop's clock, and times of the phone's are compared with it by what the manifest states."""
+    events = list(events)
     marks = phase_marks(manifest, events)
     made = dict(tables)
-    made["flows"] = _phased("flows", made["flows"], made["flows"]["first"], marks)
-    made["exchanges"] = _phased("exchanges", made["exchanges"], made["exchanges"]["started"], marks)
+    clocks = Clocks(made["flows"], made["sources"], manifest, events)
+    sources = made["flows"]["source"].to_pylist()
+    shifts = {source: clocks.shift(source) for source in set(sources)}
+    ahead = {f: shifts[s] for f, s in zip(made["flows"]["flow"].to_pylist(), sources, strict=True) if shifts[s]}
     at = dict(zip(made["messages"]["message"].to_pylist(), _micros(made["messages"]["at"]), strict=True))
-    times = [at.get(m) for m in made["transmissions"]["message"].to_pylist()]
-    made["transmissions"] = _phased("transmissions", made["transmissions"], pa.array(times, pa.int64()), marks)
+    times = {
+        "flows": (made["flows"]["flow"], _micros(made["flows"]["first"])),
+        "exchanges": (made["exchanges"]["flow"], _micros(made["exchanges"]["started"])),
+        "transmissions": (
+            made["transmissions"]["flow"],
+            [at.get(m) for m in made["transmissions"]["message"].to_pylist()],
+        ),
+    }
+    for name, (of, told) in times.items():
+        if ahead:
+            told = [None if t is None else t - ahead.get(f, 0) for f, t in zip(of.to_pylist(), told, strict=True)]
+        made[name] = _phased(name, made[name], told, marks)
     return made
 
 
@@ -48,9 +63,9 @@ def _micros(column: Any) -> list[int | None]:
     return found
 
 
-def _phased(name: str, table: pa.Table, times: Any, marks: list[tuple[int, int | None, str]]) -> pa.Table:
+def _phased(name: str, table: pa.Table, times: list[int | None], marks: list[tuple[int, int | None, str]]) -> pa.Table:
     starts = [m[0] for m in marks]
-    values = [_phase_at(at, marks, starts) if at is not None else None for at in _micros(times)]
+    values = [_phase_at(at, marks, starts) if at is not None else None for at in times]
     index = table.schema.get_field_index("phase")
     return table.set_column(index, "phase", pa.array(values, TABLES[name].schema.field("phase").type))
 

@@ -5,7 +5,8 @@ the far end is the server's; in the regular proxy mode the socket goes to the pr
 Where a router translates the phone's address the two never meet, and nothing is said.
 
 A phone gives the port of a connection that ended to another, which may go around the proxy, unseen. So the phone's end
-alone tells only of a socket that goes where the captured ones do: to the proxy.
+alone tells only of a socket that goes where the captured ones do: to the proxy. It tells nothing where the clock of the
+file leaves more than moments open, and both ends then only of a flow beside which no other had the same end.
 """
 
 from __future__ import annotations
@@ -49,15 +50,23 @@ class Sockets:
                 self._take(event, phones)
         self._spans: dict[_Near, list[tuple[int, int]]] = defaultdict(list)
         """Begin of each flow from a phone's end, and the latest end of it and those begun before."""
+        self._loose: dict[object, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+        """Begins and ends, each in order, of flows of a file of which the clock is not known exactly."""
         self._ends: dict[_Near, set[End]] = defaultdict(set)
         if self._samples:
             for flow in flows:
                 near = (flow.transport, *flow.near)
-                if flow.first is not None and flow.last is not None:
-                    self._spans[near].append((flow.first, flow.last))
+                if (span := _span(flow)) is not None:
+                    self._spans[near].append(span)
+                    if flow.ahead[0] != flow.ahead[1]:
+                        for bound, moment in zip(self._loose[flow.source, near], span, strict=True):
+                            bound.append(moment)
                 self._ends[near].add(flow.far)
         for samples in self._samples.values():
             samples.sort(key=lambda s: (s[0], repr(s[1]), s[2][0] or -1, sorted(s[2][1])))
+        for bounds in self._loose.values():
+            for bound in bounds:
+                bound.sort()
         for spans in self._spans.values():
             spans.sort()
             latest = 0
@@ -89,7 +98,7 @@ class Sockets:
 
     def owner(self, flow: Flow) -> Said | None:
         """Who had the socket of this flow; None where the table does not say, or names two."""
-        if flow.first is None or flow.last is None or flow.near[1] is None:
+        if (span := _span(flow)) is None or flow.near[1] is None or self._is_doubtful(flow, span):
             return None
         samples = self._of(flow, (flow.transport, *flow.near))
         if not samples and flow.near[0] in self._phones:
@@ -98,9 +107,9 @@ class Sockets:
             return None
         same = [s for s in samples if s[1] == flow.far and flow.far[0] is not None]
         by = "socket" if same else "socket_phone_end"
-        if not same:
+        if not same and flow.ahead[1] - flow.ahead[0] <= SEEN:
             elsewhere = self._ends[(flow.transport, *flow.near)] - {flow.far}
-            same = [s for s in samples if s[1] not in elsewhere and self._is_proxy(s[1]) and s[0] <= flow.last + SEEN]
+            same = [s for s in samples if s[1] not in elsewhere and self._is_proxy(s[1]) and s[0] <= span[1] + SEEN]
         owners = {owner for _, _, owner in same}
         # A socket that is being closed is nobody's any more: Linux shows it as root's.
         owners = {o for o in owners if o[1] or o[0]} or owners
@@ -112,8 +121,8 @@ class Sockets:
         counts: Counter[End] = Counter()
         for flow in flows if self._samples else ():
             samples = self._samples.get((flow.transport, *flow.near))
-            if samples and flow.first is not None and flow.last is not None and flow.far[0] is not None:
-                about = samples[_from(samples, flow.first - SLACK) : _behind(samples, flow.last + SEEN)]
+            if samples and (span := _span(flow)) is not None and flow.far[0] is not None:
+                about = samples[_from(samples, span[0] - SLACK) : _behind(samples, span[1] + SEEN)]
                 counts.update({s[1] for s in about if s[1][0] is not None and s[1] != flow.far})
         most = max(counts.values(), default=0)
         if 2 * most <= counts.total():
@@ -127,15 +136,23 @@ class Sockets:
         """The samples of a phone's end that are of this flow: those within it, else just about it, else those of a
         socket that was still open later, with no other connection begun from it in between."""
         samples = self._samples.get(key)
-        if not samples or flow.first is None or flow.last is None:
+        if not samples or (span := _span(flow)) is None:
             return []
-        within = samples[_from(samples, flow.first) : _behind(samples, flow.last)]
+        first, last = span
+        within = samples[_from(samples, first) : _behind(samples, last)]
         if within:
             return within
-        about = samples[_from(samples, flow.first - SLACK) : _behind(samples, flow.last + SLACK)]
-        after = samples[_behind(samples, flow.last) :][:1]
+        about = samples[_from(samples, first - SLACK) : _behind(samples, last + SLACK)]
+        after = samples[_behind(samples, last) :][:1]
         spans = self._spans[(flow.transport, *flow.near)]
-        return [s for s in about or after if _is_of(s[0], flow.first, flow.last, spans)]
+        return [s for s in about or after if _is_of(s[0], first, last, spans)]
+
+    def _is_doubtful(self, flow: Flow, span: tuple[int, int]) -> bool:
+        """True where the clock of the file leaves open which of two flows from this end of the phone was there."""
+        if flow.ahead[0] == flow.ahead[1]:
+            return False
+        begins, ends = self._loose[flow.source, (flow.transport, *flow.near)]
+        return bisect_right(begins, span[1]) - bisect_left(ends, span[0]) > 1
 
     def said(self, uid: int | None, apps: frozenset[str], by: str) -> Said | None:
         """What the phone says of a user id: one app, several that share it, its own system, or only that it is not the
@@ -159,6 +176,12 @@ class Sockets:
         if not known and 2 * FIRST_APP <= uid % USER < 3 * FIRST_APP:
             known = self.packages.get(uid - FIRST_APP)
         return frozenset(known or ())
+
+
+def _span(flow: Flow) -> tuple[int, int] | None:
+    """From the earliest moment at which a flow may have begun to the latest at which it may have ended."""
+    begun, ended = flow.begun, flow.ended
+    return None if begun is None or ended is None else (begun[0], ended[1])
 
 
 def _from(samples: list[_Sample], at: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from analysis.conclude.clocks import FIRST_APP
+from analysis.conclude.clocks import FIRST_APP, Clocks
 
 End = tuple[str | None, int | None]
 
@@ -37,6 +37,18 @@ class Flow:
     uid: int | None
     app: str | None
     """As the source says; None where an earlier run of ``conclude`` said it."""
+    ahead: tuple[int, int] = (0, 0)
+    """The least and the most microseconds by which its times may be ahead of the laptop's clock."""
+
+    @property
+    def begun(self) -> tuple[int, int] | None:
+        """The earliest and the latest moment of the laptop's clock at which it may have begun."""
+        return None if self.first is None else (self.first - self.ahead[1], self.first - self.ahead[0])
+
+    @property
+    def ended(self) -> tuple[int, int] | None:
+        """The same of its end."""
+        return None if self.last is None else (self.last - self.ahead[1], self.last - self.ahead[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +84,9 @@ def app_number(uid: int) -> int | None:
     return number if uid >= 0 and FIRST_APP <= number < 2 * FIRST_APP else None
 
 
-def gather(flows: pa.Table) -> list[Flow]:
+def gather(flows: pa.Table, clocks: Clocks) -> list[Flow]:
     """The rows, with what an earlier run concluded taken back."""
+    ahead = {source: clocks.from_laptop(source) for source in set(flows["source"].to_pylist())}
     names = "flow source same_as transport src sport dst dport host host_from phase destination uid app app_by".split()
     columns = [flows[c].to_pylist() for c in names]
     times = [flows[c].cast(pa.int64()).to_pylist() for c in ("first", "last", "handshake_at")]
@@ -97,6 +110,7 @@ def gather(flows: pa.Table) -> list[Flow]:
                 destination,
                 uid if uid is not None and uid >= 0 else None,
                 app if app_by in (None, "capture") else None,
+                ahead[source],
             )
         )
     return made
