@@ -25,8 +25,6 @@ _INFLATED = 1 << 20
 _FREE, _RATIO = 16 << 20, 200
 """Octets that may come of a coded stream, and beyond them for each coded octet. Who codes events one by one stays far
 below; a stream that does not would hold the proxy up, and fill the disk, for a thousandth of what it sends."""
-_ANY_HEADER = 47
-"""zlib: the header says whether it is gzip or zlib."""
 
 Piece = Iterable[bytes] | bytes
 
@@ -55,7 +53,7 @@ class Body:
         self._failed = False
         self._timer: asyncio.TimerHandle | None = None
         self._splitter = sse.Splitter()
-        self._inflater = zlib.decompressobj(wbits=_ANY_HEADER) if inflates else None
+        self._inflater = zlib.decompressobj(wbits=sse.ANY_HEADER) if inflates else None
         self._inflated_size = 0
 
     def __call__(self, data: bytes) -> Piece:
@@ -111,7 +109,7 @@ class Body:
             data = self._inflater.unconsumed_tail
             if self._inflater.eof:
                 # Several members in a row (RFC 1952 section 2.2).
-                data, self._inflater = self._inflater.unused_data, zlib.decompressobj(wbits=_ANY_HEADER)
+                data, self._inflater = self._inflater.unused_data, zlib.decompressobj(wbits=sse.ANY_HEADER)
 
     def _one(self, message: bytes) -> None:
         assert self._event is not None

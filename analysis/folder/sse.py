@@ -9,6 +9,7 @@ is a message too; empty lines before an event are part of it.
 from __future__ import annotations
 
 import re
+import zlib
 
 MOST = 1 << 20
 """Octets of a message at most: a longer event is several messages."""
@@ -65,3 +66,39 @@ def messages(data: bytes, most: int = MOST) -> list[bytes]:
     found = splitter.feed(data)
     rest = splitter.rest()
     return [*found, rest] if rest else found
+
+
+ANY_HEADER = 47
+"""zlib: the header says whether it is gzip or zlib."""
+_LEAST, _MOST_AT_ONCE = 1 << 8, 1 << 16
+"""Octets that are given to zlib at a time: few at the start of a member, since what is behind its end was in vain."""
+
+
+def inflated(data: bytes, room: int) -> tuple[bytes, int]:
+    """A coded stream (gzip or zlib, several members in a row) from its start: what comes of it, and how many octets of
+    it that took. They are fewer than there are where the coding breaks down, or where more than ``room`` octets come of
+    it; then that many are there."""
+    stream = zlib.decompressobj(wbits=ANY_HEADER)
+    made, got, at, step, breaks = list[bytes](), 0, 0, _LEAST, False
+    while at < len(data):
+        before = None if breaks else stream.copy()
+        piece = data[at : at + step]
+        try:
+            plain = stream.decompress(piece, room - got + 1)
+        except zlib.error:
+            if before is None:
+                break
+            # What came before the octet that it broke down at is wanted, too.
+            stream, step, breaks = before, 1, True
+            continue
+        made.append(plain)
+        got += len(plain)
+        at += len(piece)
+        if got > room:
+            return b"".join(made)[:room], at - len(stream.unconsumed_tail)
+        if stream.eof:
+            at -= len(stream.unused_data)
+            stream, step, breaks = zlib.decompressobj(wbits=ANY_HEADER), _LEAST, False
+        elif not breaks:
+            step = min(2 * step, _MOST_AT_ONCE)
+    return b"".join(made), at

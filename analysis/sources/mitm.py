@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from analysis.folder import sse
 from analysis.folder.ciphertext import Seal
-from analysis.model import Clue, Exchange, Headers, InputError, Key, Message, Micros, Origin
+from analysis.model import Clue, Exchange, Headers, InputError, Key, Message, Micros, Origin, Step
 from analysis.sources import Batch, Options
 from analysis.sources.beside import passed_through
 from analysis.sources.journal import Journaled, journaled
@@ -285,10 +285,9 @@ class _Reader:
             done.response = True
             held = self.journal.get(text_of(state.get("id")))
             if held is not None and held.octets["received"] and not websocket:
-                # Its events are messages of the journal, and only those that are not there are read here.
-                head = replace(received, body=b"", size=0, cut=False, origin=replace(received.origin, length=0))
-                made.messages.append(self._count(known, head))
-                made.messages += self._events(known, received, held, state)
+                # Its events are messages of the journal, and only what is not there is read here.
+                rest, events = self._events(known, received, held, state)
+                made.messages += [self._count(known, rest), *events]
             else:
                 made.messages.append(self._count(known, received))
         frames = sequence(websocket.get("messages"))
@@ -409,16 +408,28 @@ class _Reader:
             self.losses.add(kind, f"{message.kind} bodies {where}", missing)
         return message
 
-    def _events(self, known: Conversation, received: Message, held: Journaled, state: State) -> list[Message]:
-        """Server-sent events that the journal lacks (the disk was full), from the dump's copy of the stream."""
+    def _events(
+        self, known: Conversation, received: Message, held: Journaled, state: State
+    ) -> tuple[Message, list[Message]]:
+        """An answer whose server-sent events are in the journal: what of it is no event (the rest of a coded stream
+        that broke down), and the events that the journal lacks (the disk was full, or more came of a coded stream than
+        it takes), from the dump's copy."""
         stated = stated_count(mapping(state.get("metadata")).get("lintas_response_events"))
         lacking = stated - len(held.indexes["received"])
-        coded = any(name.lower() == "content-encoding" for name, _ in received.headers)
+        body = received.body
+        head = replace(received, body=b"", size=0, cut=False, origin=replace(received.origin, length=0))
+        if lacking <= 0:
+            return head, []
+        plain, used = body, len(body)
+        steps: tuple[Step, ...] = ()
+        if any(name.lower() == "content-encoding" for name, _ in received.headers):
+            plain, used = sse.inflated(body, self.options.max_body)
+            steps = (Step("gzip" if body[:2] == b"\x1f\x8b" else "deflate"),)
         made: list[Message] = []
         start = 0
-        for index, event in enumerate(() if coded or lacking <= 0 else sse.messages(received.body)):
+        for index, event in enumerate(sse.messages(plain)):
             if index not in held.indexes["received"]:
-                origin = replace(received.origin, offset=start, length=len(event))
+                origin = replace(received.origin, offset=start, length=len(event), steps=steps)
                 made.append(
                     replace(
                         received,
@@ -428,15 +439,25 @@ class _Reader:
                         body=event,
                         size=len(event),
                         cut=False,
+                        content_decoded=True,
                         origin=origin,
                     )
                 )
                 known.row["bytes_in"] += len(event)
             start += len(event)
-        if lacking > len(made):
+        rest = len(body) - used
+        if rest and len(plain) == self.options.max_body:
+            self.losses.add("body_limit", "streams of events of which more comes than is held", rest)
+            known.row["bytes_in"] += rest
+            known.missing += rest
+            known.missing_count += 1
+        elif rest:
+            origin = replace(received.origin, offset=used, length=rest)
+            head = replace(received, body=body[used:], size=received.size - used, origin=origin)
+        if lacking > len(made) + (rest > 0):
             where = "server-sent events that neither the journal nor the dump holds"
-            self.losses.add("body_missing", where, 0, lacking - len(made))
-        return made
+            self.losses.add("body_missing", where, 0, lacking - len(made) - (rest > 0))
+        return head, made
 
     # -------------------------------------------------------------------------------- messages outside of HTTP
 
