@@ -187,6 +187,72 @@ def test_a_user_id_has_its_app_from_the_phone() -> None:
     ]
 
 
+GAME = "com.example.game"
+
+
+def owned(second: int, apps: tuple[str, ...], port: int, uid: int = 10_200) -> Event:
+    return socket(port, apps, uid, at=AT + second * SECOND)
+
+
+def test_a_user_id_that_goes_from_one_app_to_another() -> None:
+    """Uninstalled, and its number given to another: each connection is of the one who had it then."""
+    late = conversation(1, 40_001, first=AT + 600 * SECOND, last=AT + 605 * SECOND)
+    events = [owned(1, (SHOP,), 40_000), owned(601, (BANK,), 40_001)]
+    stated = [(SHOP, "stated", "socket", "app"), (BANK, "stated", "socket", "other")]
+    assert said([conversation(), late], events) == stated
+    assert said([conversation(), late], events[::-1]) == stated
+    # A file that gives the user id alone: what the phone said within the connection, else on both sides of it.
+    flows = [conversation(n, 50_000 + n, uid=10_200, first=AT + s * SECOND) for n, s in enumerate((0, 300, 600, 900))]
+    flows = [f | {"last": f["first"] + 5 * SECOND} for f in flows]
+    assert said(flows, events, kinds=("connections",), manifest=clock()) == [
+        (SHOP, "stated", "uid_map", "app"),
+        UNKNOWN,
+        (BANK, "stated", "uid_map", "other"),
+        (BANK, "stated", "uid_map", "other"),
+    ]
+    # Between two others than the app under test it is one of them, and so none of its.
+    events[0] = owned(1, (GAME,), 40_000)
+    assert said(flows, events, kinds=("connections",), manifest=clock())[1] == (None, "stated", "uid_map", "other")
+
+
+def test_a_socket_without_a_name_has_that_of_its_user_id_then() -> None:
+    flows = [conversation(first=AT + 300 * SECOND, last=AT + 305 * SECOND)]
+    seen_then, before, after = owned(301, (), 40_000), owned(1, (SHOP,), 1), owned(600, (BANK,), 2)
+    assert said(flows, [seen_then, before])[0][0] == SHOP
+    assert said(flows, [seen_then, after])[0][0] == BANK
+    assert said(flows, [seen_then, before, after]) == [UNKNOWN]
+    # A line without a time may be of any.
+    assert said(flows, [seen_then, before, after | {"at": None}]) == [UNKNOWN]
+
+
+@pytest.mark.parametrize("phase", ["install", "uninstalled"])
+def test_what_was_said_before_apps_came_or_went_says_nothing_of_later(phase: str) -> None:
+    flows = [conversation(first=AT + 300 * SECOND, last=AT + 305 * SECOND)]
+    nameless, before, after = owned(301, (), 40_000), owned(1, (BANK,), 1), owned(600, (SHOP,), 2)
+
+    def named(change: int, *events: Event) -> str | None:
+        mark = {"type": "phase", "phase": phase, "at": AT + change * SECOND}
+        app: str | None = said(flows, [nameless, mark, *events])[0][0]
+        return app
+
+    assert named(200, before) is None
+    assert named(400, before) == BANK
+    assert named(400, after) is None
+    assert named(200, after) == SHOP
+    assert named(200, before, after) == SHOP
+    assert named(400, before, after) == BANK
+    # Both sides say the same: it is the same app.
+    assert named(200, before, after | {"apps": [BANK]}) == BANK
+
+
+def test_a_files_own_word_of_a_connection_is_nearer_than_the_phones_of_another_time() -> None:
+    events = [owned(600, (BANK,), 1)]
+    assert said([conversation(app=SHOP, uid=10_200)], events) == [(SHOP, "stated", "capture", "app")]
+    # A name is no id, and what a field cut off is the same.
+    for name in ("Shop", BANK[:12]):
+        assert said([conversation(app=name, uid=10_200)], events) == [(BANK, "stated", "uid_map", "other")]
+
+
 STRANGERS = {
     "another app, whose name nobody told": (10_200, (None, "stated", "socket", "other")),
     "the same of a work profile": (1_010_200, (None, "stated", "socket", "other")),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from analysis.conclude.attribute.baseline import Baseline
+from analysis.conclude.attribute.baseline import Baseline, Marks
 from analysis.conclude.attribute.device import Device
 from analysis.conclude.attribute.joined import joined
+from analysis.conclude.attribute.owners import Owners
 from analysis.conclude.attribute.phases import phase_marks
 from analysis.conclude.attribute.running import running
 from analysis.conclude.attribute.sockets import Sockets
@@ -50,7 +51,8 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     device = Device(manifest, events, flows, clocks)
     own = Own(manifest, reference)
     noise = _noise(made["destinations"])
-    said = _said(flows, events, own)
+    marks = phase_marks(manifest, events)
+    said = _said(flows, events, own, marks)
     said = {**joined(flows, said, clocks, device), **said}
     own.met(one.app for one in said.values() if one.app is not None)
     told: dict[int, _Told] = {}
@@ -67,7 +69,6 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     alone = manifest.app.id if manifest.app_only else None
     baseline = None
     if alone is None and manifest.app.id is not None:
-        marks = phase_marks(manifest, events)
         ran = running((f for f in flows if device.is_phone(f)), events, manifest, clocks)
         baseline = Baseline(marks, events, flows, made["names"], own.is_own, device, ran, clocks)
     for flow in flows:
@@ -87,19 +88,23 @@ def _noise(destinations: pa.Table) -> dict[int | None, str | None]:
     return dict(zip(destinations["destination"].to_pylist(), destinations["system_noise"].to_pylist(), strict=True))
 
 
-def _said(flows: list[Flow], events: list[Mapping[str, Any]], own: Own) -> dict[int, Said]:
+def _said(flows: list[Flow], events: list[Mapping[str, Any]], own: Own, marks: Marks) -> dict[int, Said]:
     """What is said of single flows: by the file that they stand in, or by the phone's own sockets."""
-    sockets = Sockets(events, flows)
-    sockets.own = own.numbers(sockets.packages)
+    owners = Owners(events, marks)
+    sockets = Sockets(events, flows, owners)
+    sockets.own = own.numbers(owners.ever)
     # Other systems number their users otherwise.
-    android = bool(sockets.packages) or any(f.uid is not None and f.uid >= FIRST_APP for f in flows)
+    android = bool(owners) or any(f.uid is not None and f.uid >= FIRST_APP for f in flows)
     found = {}
     for flow in flows:
         one = None
         if flow.uid is not None and android:
-            one = sockets.said(flow.uid, frozenset(), "uid_map")
-            if one is not None and (one.system or one.stranger) and flow.app is not None:
-                one = Said(flow.app, "capture", one.packages, one.system, one.stranger)
+            one = sockets.of_uid(flow)
+            if one is not None and flow.app is not None:
+                if one.system or one.stranger:
+                    one = Said(flow.app, "capture", one.packages, one.system, one.stranger)
+                elif _contradicts(flow.app, one):
+                    one = Said(flow.app, "capture")
         if one is None and flow.app is not None:
             one = Said(flow.app, "capture")
         if one is None and sockets:
@@ -107,6 +112,13 @@ def _said(flows: list[Flow], events: list[Mapping[str, Any]], own: Own) -> dict[
         if one is not None:
             found[flow.number] = one
     return found
+
+
+def _contradicts(app: str, one: Said) -> bool:
+    """True where a file gives an app's id that the phone does not give for the same user id: the number went from one
+    app to another, and the file's word is of this very connection."""
+    names = one.packages | ({one.app} if one.app is not None else set())
+    return _ID.match(app) is not None and not any(name.startswith(app) for name in names)
 
 
 class Own:

@@ -16,8 +16,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.conclude.attribute.speaker import USER, End, Flow, Said, app_number, is_system_uid
-from analysis.conclude.clocks import FIRST_APP
+from analysis.conclude.attribute.owners import Owners
+from analysis.conclude.attribute.speaker import End, Flow, Said, app_number, is_system_uid
 
 SLACK = 2_000_000
 """Microseconds by which the moment of a sample may be off: it is the laptop's, who asked the phone."""
@@ -36,10 +36,10 @@ _Sample = tuple[int, End, _Owner]
 
 
 class Sockets:
-    """All samples of a capture. ``packages``: apps by user id, as the phone said."""
+    """All samples of a capture. ``owners``: apps by user id, as the phone said."""
 
-    def __init__(self, events: Iterable[Mapping[str, Any]], flows: Iterable[Flow]) -> None:
-        self.packages: dict[int, set[str]] = defaultdict(set)
+    def __init__(self, events: Iterable[Mapping[str, Any]], flows: Iterable[Flow], owners: Owners) -> None:
+        self._owners = owners
         self.own: frozenset[int] = frozenset()
         """Numbers of the app under test, where they are known (``app_number``)."""
         self._samples: dict[_Near, list[_Sample]] = defaultdict(list)
@@ -78,8 +78,6 @@ class Sockets:
 
     def _take(self, event: Mapping[str, Any], phones: set[str]) -> None:
         uid, apps = event.get("uid"), frozenset(event.get("apps") or ())
-        if uid is not None:
-            self.packages[uid] |= apps
         (address, port), at = event.get("src") or (None, None), event.get("at")
         if address is None or port is None or at is None:
             return
@@ -113,7 +111,11 @@ class Sockets:
         owners = {owner for _, _, owner in same}
         # A socket that is being closed is nobody's any more: Linux shows it as root's.
         owners = {o for o in owners if o[1] or o[0]} or owners
-        return self.said(*owners.pop(), by) if len(owners) == 1 else None
+        if len(owners) != 1:
+            return None
+        uid, apps = owners.pop()
+        times = [at for at, _, owner in same if owner == (uid, apps)]
+        return self._said(uid, apps | self._owners.of(uid, min(times), max(times)), by)
 
     def _to_proxies(self, flows: Iterable[Flow]) -> frozenset[End] | None:
         """Where the sockets of captured flows go that are at another end than the flow's server; None where that is no
@@ -154,10 +156,14 @@ class Sockets:
         begins, ends = self._loose[flow.source, (flow.transport, *flow.near)]
         return bisect_right(begins, span[1]) - bisect_left(ends, span[0]) > 1
 
-    def said(self, uid: int | None, apps: frozenset[str], by: str) -> Said | None:
-        """What the phone says of a user id: one app, several that share it, its own system, or only that it is not the
-        app under test."""
-        known = apps | self._known(uid)
+    def of_uid(self, flow: Flow) -> Said | None:
+        """Who had the user id that a file gives for this flow, as the phone says."""
+        first, last = _span(flow) or (None, None)
+        return self._said(flow.uid, self._owners.of(flow.uid, first, last), "uid_map")
+
+    def _said(self, uid: int | None, known: frozenset[str], by: str) -> Said | None:
+        """What the phone says of a user id: one app, several that share it or may have had it, its own system, or only
+        that it is not the app under test."""
         system = uid is not None and is_system_uid(uid)
         if len(known) == 1:
             return Said(next(iter(known)), by, system=system)
@@ -166,16 +172,6 @@ class Sockets:
         number = app_number(uid) if uid is not None else None
         stranger = bool(self.own) and number is not None and number not in self.own
         return Said(None, by, stranger=True) if stranger else None
-
-    def _known(self, uid: int | None) -> frozenset[str]:
-        """The apps of a user id; an app's SDK sandbox has one of its own, 10,000 above (AID_SDK_SANDBOX_PROCESS_START
-        of ``android_filesystem_config.h``)."""
-        if uid is None:
-            return frozenset()
-        known = self.packages.get(uid)
-        if not known and 2 * FIRST_APP <= uid % USER < 3 * FIRST_APP:
-            known = self.packages.get(uid - FIRST_APP)
-        return frozenset(known or ())
 
 
 def _span(flow: Flow) -> tuple[int, int] | None:
