@@ -20,7 +20,8 @@ from analysis.sources.beside import conversation, of_kind
 from analysis.sources.lines import lines
 from analysis.sources.rows import peer, stated_count, valid
 
-_KINDS = ("websocket", "tcp", "udp", "sse", "grpc")
+_FAMILIES = {"websocket": "websocket", "tcp": "tcp", "udp": "udp", "sse": "http", "grpc": "http"}
+"""Kinds of messages, and the kind of flow that has them."""
 DIRECTIONS = ("sent", "received")
 
 
@@ -39,7 +40,7 @@ class Said:
 def message_in(value: dict[str, Any]) -> Said | None:
     """The message of a line; None where direction, index or kind is missing."""
     direction, index, kind = value.get("direction"), value.get("index"), value.get("kind")
-    if direction not in DIRECTIONS or kind not in _KINDS:
+    if direction not in DIRECTIONS or kind not in _FAMILIES:
         return None
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 1 << 40:
         return None
@@ -51,6 +52,11 @@ def message_in(value: dict[str, Any]) -> Said | None:
         except (binascii.Error, ValueError):
             damaged = True
     return Said(direction, index, kind, max(stated_count(value.get("size")), len(data)), data, damaged)
+
+
+def family_of(kind: str) -> str:
+    """The kind of flow that messages of a kind belong to."""
+    return _FAMILIES[kind]
 
 
 def conversation_in(value: dict[str, Any]) -> tuple[str, ...]:
@@ -138,8 +144,10 @@ class Indexes:
 
 @dataclass(slots=True)
 class Journaled:
-    """What the journal holds of one flow of the proxy: its messages, and octets of streamed bodies."""
+    """What the journals hold of one flow of the proxy: its messages, and octets of streamed bodies."""
 
+    family: str | None = None
+    """The kind of flow that its first message is one of. What is of another is no message of it."""
     conversation: tuple[str, ...] | None = None
     indexes: dict[str, Indexes] = field(default_factory=lambda: {"sent": Indexes(), "received": Indexes()})
     octets: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
@@ -150,10 +158,13 @@ class Journaled:
     sealed: Sealed = field(default_factory=Sealed)
 
 
-def journaled(options: Options) -> dict[str, Journaled]:
-    """What the journals beside this file hold, by the proxy's flow id."""
+def journaled(options: Options, before: str | None = None) -> dict[str, Journaled]:
+    """What the journals beside this file hold, by the proxy's flow id. ``before``: those alone whose names stand before
+    that one, since of what several journals hold the first's counts."""
     found: dict[str, Journaled] = {}
-    for _, path in of_kind(options, "messages"):
+    for source, path in sorted(of_kind(options, "messages")):
+        if before is not None and source >= before:
+            continue
         try:
             survey(path, found, options.ends.get(path))
         except InputError:
@@ -173,7 +184,10 @@ def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> N
             held.conversation = conversation_in(value)
         elif kind == "message":
             read_one = message_in(value)
-            if read_one is not None and held.indexes[read_one.direction].add(read_one.index):
+            if read_one is None or (held.family or family_of(read_one.kind)) != family_of(read_one.kind):
+                continue
+            held.family = family_of(read_one.kind)
+            if held.indexes[read_one.direction].add(read_one.index):
                 read_one = held.sealed.message(read_one)
                 if read_one is None:
                     continue

@@ -16,7 +16,18 @@ from typing import Any
 from analysis.folder.ciphertext import LATE
 from analysis.model import InputError, Key, Message, Micros, Origin
 from analysis.sources import Batch, Options
-from analysis.sources.journal import DIRECTIONS, Indexes, Said, Sealed, conversation_in, message_in, word
+from analysis.sources.journal import (
+    DIRECTIONS,
+    Indexes,
+    Journaled,
+    Said,
+    Sealed,
+    conversation_in,
+    family_of,
+    journaled,
+    message_in,
+    word,
+)
 from analysis.sources.lines import Line, layer_line, lines
 from analysis.sources.mitm_flows import Dumped, dumped
 from analysis.sources.rows import (
@@ -83,12 +94,19 @@ class _Reader:
     dump: Dumped = field(default_factory=lambda: Dumped({}, {}))
     flows: dict[str, _Flow] = field(default_factory=dict)
     rows: dict[tuple[str, ...], _Flow] = field(default_factory=dict)
+    before: dict[str, Journaled] = field(default_factory=dict)
+    """What a journal holds that counts before this one."""
+    told: dict[str, tuple[dict[str, Any], Line]] = field(default_factory=dict)
+    """Of flows that such a journal holds, the line that says what they are: no flow of this file, unless it has more of
+    them."""
+    families: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.losses = Losses(self.source)
 
     def batches(self, path: Path) -> Iterator[Batch]:
         self.dump = dumped(self.options)
+        self.before = journaled(self.options, before=self.source)
         batches = Batches(self.options)
         number = understood = done = 0
         for line in lines(path, self.options.ends.get(path)):
@@ -124,12 +142,18 @@ class _Reader:
             self.losses.add("line_unread", "lines that name no flow", len(line.raw))
             return None
         kind = value.get("type", "message")
+        before = self.before.get(value["flow"])
         if kind == "flow":
-            self._flow(value, line)
+            if before is None:
+                self._flow(value, line)
+            else:
+                self.told.setdefault(value["flow"], (value, line))
             return None
         if kind == "progress" and value.get("direction") in DIRECTIONS:
-            self._progress(self._flow(value, line), value)
-        if kind == "sealed":
+            already = 0 if before is None else before.streamed[value["direction"]]
+            if stated_count(value.get("bytes")) > already:
+                self._progress(self._flow(value, line), value, already)
+        if kind == "sealed" and (before is None or before.sealed.since is None):
             flow = self._flow(value, line)
             flow.sealed.line(value)
             flow.seen_at(time_of(value.get("at")))
@@ -139,19 +163,32 @@ class _Reader:
         if found is None:
             self.losses.add("line_unread", "messages whose direction, index or kind is missing", len(line.raw))
             return None
+        if not self._is_of(value["flow"], found, before):
+            self.losses.add("line_unread", "messages of another kind than their flow", len(line.raw))
+            return None
+        if before is not None and found.index in before.indexes[found.direction]:
+            self.losses.add("flow_repeated", "messages that stand in another journal, too: read once", found.size)
+            return None
         flow = self._flow(value, line) if value["flow"] not in self.flows else self.flows[value["flow"]]
         if not flow.seen[found.direction].add(found.index):
             self.losses.add("flow_repeated", "messages that stand twice in the journal: read once", found.size)
             return None
-        found = flow.sealed.message(found, self.dump.seals.get(value["flow"]))
+        known = self.dump.seals.get(value["flow"]) or (None if before is None else before.sealed.since)
+        found = flow.sealed.message(found, known)
         if found is None:
             flow.seen_at(time_of(value.get("at")))
             return None
         return self._made(flow, found, value, line, number)
 
-    def _progress(self, flow: _Flow, value: dict[str, Any]) -> None:
+    def _is_of(self, flow: str, found: Said, before: Journaled | None) -> bool:
+        """Whether a message is of the kind of its flow: that of the flow's first, and of the dump's record."""
+        kind = family_of(found.kind)
+        first = self.families.setdefault(flow, kind if before is None or before.family is None else before.family)
+        return kind == first == self.dump.families.get(flow, first)
+
+    def _progress(self, flow: _Flow, value: dict[str, Any], already: int) -> None:
         """How far a streamed body had come. It counts where the flow stands in no dump: the proxy was killed."""
-        so_far = stated_count(value.get("bytes"))
+        so_far = stated_count(value.get("bytes")) - already
         flow.streamed[value["direction"]] = max(flow.streamed[value["direction"]], so_far)
         if flow.row is not None:
             flow.row["last"] = later(flow.row["last"], time_of(value.get("at")))
@@ -193,6 +230,7 @@ class _Reader:
 
     def _flow(self, value: dict[str, Any], line: Line) -> _Flow:
         """The flow that a line speaks of: the dump's, or one of this file's own."""
+        value, line = self.told.pop(value["flow"], (value, line))
         flow = self.flows.get(value["flow"])
         if flow is not None:
             flow.about = flow.about or _about(value)

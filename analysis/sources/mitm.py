@@ -23,7 +23,7 @@ from analysis.sources import Batch, Options
 from analysis.sources.beside import passed_through
 from analysis.sources.journal import Journaled, journaled
 from analysis.sources.mitm_dump import Gap, Record, State, records
-from analysis.sources.mitm_flows import HTTP, Conversation, Conversations, Dumped
+from analysis.sources.mitm_flows import HTTP, Conversation, Conversations, Dumped, family
 from analysis.sources.mitm_state import (
     address_in,
     bodiless,
@@ -138,6 +138,7 @@ class _Reader:
         batches = Batches(self.options)
         number = messages = understood = 0
         flows: dict[str, tuple[Key, Key | None]] = {}
+        families: dict[str, str] = {}
         why = ""
         for record in records(octets):
             if isinstance(record, Gap):
@@ -149,6 +150,7 @@ class _Reader:
             messages += len(made.messages)
             if made.flow is not None:
                 flows.setdefault(record.key, (made.flow, None if made.exchange is None else made.exchange.key))
+                families.setdefault(record.key, family(mapping(record.state)))
             understood += record.state is not None
             why = why or record.why
             batches.add(made.exchange, made.messages, made.clues)
@@ -162,7 +164,7 @@ class _Reader:
         if octets.torn is not None and self.options.sealed:
             self.losses.add("file_torn", octets.torn)
         conversations = {n: Key(self.source, c.unit) for n, c in self.known.flows.items()}
-        self.options.found[path] = Dumped(flows, conversations, self.seals)
+        self.options.found[path] = Dumped(flows, conversations, self.seals, families)
         self._from_journal()
         yield from batches.rows((c.whole() for c in self.known.flows.values()), octets.done)
         last = batches.take(octets.done)
@@ -174,6 +176,11 @@ class _Reader:
             self.losses.add("dump_damaged", "octets between flows that are no flow", gap.length)
         elif self.options.sealed:
             self.losses.add("file_torn", octets.torn or "the last flow breaks off", gap.length)
+
+    def _held(self, state: State) -> Journaled | None:
+        """What the journal holds of a flow. Messages that are of another kind than the flow are none of it."""
+        held = self.journal.get(text_of(state.get("id")))
+        return held if held is not None and held.family in (None, family(state)) else None
 
     def _from_journal(self) -> None:
         """What only the journal knows of connections that the dump knows."""
@@ -283,7 +290,7 @@ class _Reader:
         websocket = mapping(state.get("websocket"))
         if response and self._counts(state, "response", done.response, record):
             done.response = True
-            held = self.journal.get(text_of(state.get("id")))
+            held = self._held(state)
             if held is not None and held.octets["received"] and not websocket:
                 # Its events are messages of the journal, and only what is not there is read here.
                 rest, events = self._events(known, received, held, state)
@@ -466,7 +473,7 @@ class _Reader:
     ) -> _Made:
         messages = sequence(state.get("messages"))
         known.seen(micros(mapping(state.get("error")).get("timestamp")))
-        held = self.journal.get(text_of(state.get("id")))
+        held = self._held(state)
         seal = sealed_late(messages) if kind == "tcp" else None
         if seal is not None:
             self.seals.setdefault(record.key, seal)
@@ -502,8 +509,7 @@ class _Reader:
     ) -> list[Message]:
         """The messages of a flow that neither stand in the journal nor were read before, as far as they are in the
         clear."""
-        flow = text_of(mapping(record.state).get("id"))
-        held = self.journal.get(flow)
+        held = self._held(mapping(record.state))
         made = []
         count = {"sent": 0, "received": 0}
         sealed = {"sent": 0, "received": 0}

@@ -174,6 +174,11 @@ class Conversations:
         return known
 
 
+def family(state: State) -> str:
+    """``websocket``, ``http``, ``tcp``, ``udp``, or what else a record says that it is."""
+    return "websocket" if state.get("websocket") else text_of(state.get("type"))
+
+
 @dataclass(frozen=True, slots=True)
 class Dumped:
     """What the dumps beside a journal hold: each flow's keys by the proxy's id, and each conversation's; and where
@@ -182,6 +187,8 @@ class Dumped:
     flows: dict[str, tuple[Key, Key | None]]
     conversations: dict[tuple[str, ...], Key]
     seals: dict[str, Seal] = field(default_factory=dict)
+    families: dict[str, str] = field(default_factory=dict)
+    """Of each flow, of what kind it is: what else a journal calls a message of it is none."""
 
 
 def survey(path: Path, source: str, options: Options) -> Dumped:
@@ -191,6 +198,7 @@ def survey(path: Path, source: str, options: Options) -> Dumped:
     known = Conversations(source, options.leg or "phone", passed_through(options))
     flows: dict[str, tuple[Key, Key | None]] = {}
     seals: dict[str, Seal] = {}
+    families: dict[str, str] = {}
     exchanges = 0
     with Octets(path, options.ends.get(path)) as octets:
         for number, record in enumerate(r for r in records(octets) if isinstance(r, Record)):
@@ -202,9 +210,10 @@ def survey(path: Path, source: str, options: Options) -> Dumped:
                     known.own(number)
             elif not known.elsewhere(record.state):
                 flows.setdefault(record.key, (Key(source, known.of(record.state, number).unit), exchange))
+                families.setdefault(record.key, family(record.state))
                 if record.kind == "tcp" and (seal := sealed_late(sequence(record.state.get("messages")))) is not None:
                     seals.setdefault(record.key, seal)
-    return Dumped(flows, {name: Key(source, c.unit) for name, c in known.flows.items()}, seals)
+    return Dumped(flows, {name: Key(source, c.unit) for name, c in known.flows.items()}, seals, families)
 
 
 def dumped(options: Options) -> Dumped:
@@ -220,4 +229,5 @@ def dumped(options: Options) -> Dumped:
         found.flows.update({flow: keys for flow, keys in known.flows.items() if flow not in found.flows})
         found.conversations.update(known.conversations)
         found.seals.update({flow: seal for flow, seal in known.seals.items() if flow not in found.seals})
+        found.families.update({flow: kind for flow, kind in known.families.items() if flow not in found.families})
     return found

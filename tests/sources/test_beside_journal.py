@@ -117,3 +117,55 @@ def test_a_stream_of_which_more_comes_than_is_held(tmp_path: Path) -> None:
     assert [index for index, _ in events_of(seen)] == [0, 1]
     assert seen.lost == {"body_limit": 1}
     assert seen.losses[0].bytes > 0
+
+
+def socket_lines(of: str, *texts: bytes) -> list[dict[str, Any]]:
+    about = {"flow": of, "at": AT, "type": "flow", "kind": "tcp", "connection": "c9", "server": ["203.0.113.9", 7000]}
+    return [about, *(said(of, n, text, "tcp", "sent") for n, text in enumerate(texts))]
+
+
+def test_two_journals_are_read_once(tmp_path: Path) -> None:
+    """A copy of the journal, or one that goes on further, beside the dump of one of its flows."""
+    made = streamed(gzip.compress(b"".join(EVENTS)), 3, coding="gzip")
+    events = [said("f1", n, event) for n, event in enumerate(EVENTS[:3])]
+    progress = {"flow": "f3", "at": AT, "type": "progress", "direction": "received", "bytes": 700}
+    lines = [*events, *socket_lines("f2", b"one", b"two"), progress]
+    alone = read(tmp_path, flows=dump(made), messages=json_lines(*lines))
+    both = read(tmp_path, flows=dump(made), messages=json_lines(*lines), messages2=json_lines(*lines))
+    assert [(m.origin, m.size) for m in both.messages] == [(m.origin, m.size) for m in alone.messages]
+    assert both.flows == alone.flows
+    assert [(loss.kind, loss.count, loss.bytes) for loss in both.losses] == [
+        ("flow_repeated", 5, sum(len(event) for event in EVENTS[:3]) + 6)
+    ]
+
+
+def test_a_journal_that_goes_on_where_another_ends(tmp_path: Path) -> None:
+    lines = socket_lines("f2", b"one", b"two", b"three")
+    seen = read(tmp_path, messages=json_lines(*lines[:2]), messages2=json_lines(*lines))
+    assert [(m.origin.source, m.body) for m in seen.messages] == [
+        ("messages.jsonl", b"one"),
+        ("messages2.jsonl", b"two"),
+        ("messages2.jsonl", b"three"),
+    ]
+    assert [(f["dst"], f["bytes_out"]) for f in seen.flows] == [("203.0.113.9", 3), ("203.0.113.9", 8)]
+    assert seen.lost == {"flow_repeated": 1}
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp", "websocket"])
+def test_messages_of_another_kind_than_their_flow_are_none(tmp_path: Path, kind: str) -> None:
+    """They are told, and take nothing from the flow that is in the dump."""
+    made = flow(content=b"the answer")
+    made.id = "f1"
+    line = said("f1", 0, b"hi", kind) | {"size": 2**60}
+    seen = read(tmp_path, flows=dump(made), messages=json_lines(line))
+    assert [m.body for m in seen.messages] == [b"content", b"the answer"]
+    assert seen.flows[0]["bytes_in"] < 1000
+    assert seen.lost == {"line_unread": 1}
+
+
+def test_a_flow_has_messages_of_one_kind(tmp_path: Path) -> None:
+    lines = [*socket_lines("f2", b"one", b"two"), said("f2", 0, b"event"), said("f2", 2, b"datagram", "udp", "sent")]
+    seen = read(tmp_path, messages=json_lines(*lines))
+    assert [(m.kind, m.body) for m in seen.messages] == [("tcp", b"one"), ("tcp", b"two")]
+    assert seen.lost == {"line_unread": 2}
+    assert [f["bytes_out"] for f in seen.flows] == [6]
