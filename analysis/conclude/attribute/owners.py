@@ -52,8 +52,8 @@ class Owners:
         return self._ever
 
     def of(self, uid: int | None, first: int | None, last: int | None) -> frozenset[str]:
-        """The apps that may have had a user id in a connection between two moments (None: at any time); an app's SDK sandbox has one of its
-        own, 10,000 above (AID_SDK_SANDBOX_PROCESS_START of ``android_filesystem_config.h``)."""
+        """The apps that may have had a user id in a connection between two moments (None: at any time); an app's SDK
+        sandbox has one of its own, 10,000 above (AID_SDK_SANDBOX_PROCESS_START of ``android_filesystem_config.h``)."""
         if uid is None:
             return frozenset()
         if uid not in self._ever and 2 * FIRST_APP <= uid % USER < 3 * FIRST_APP:
