@@ -113,7 +113,7 @@ class Events:
 
     def add(self, source: str, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
-            if event.get("type") not in KEPT:
+            if str(event.get("type")) not in KEPT:
                 continue
             if len(self.kept) + len(self.files) >= self.MOST or self._weight >= self.MOST_WEIGHT:
                 self.left[source] = self.left.get(source, 0) + 1

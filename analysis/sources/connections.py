@@ -22,6 +22,8 @@ from analysis.sources.rows import LONGEST_TEXT, Batches, Losses, address, plausi
 KIND = "connections"
 BEGINS = b"IPProto,SrcIP,SrcPort,Ds"
 """The first octets of such a file."""
+_MOST = 64 << 10
+"""Octets of a line: names of an app and a host, and numbers."""
 _APP = 6
 """Columns before the app's name."""
 _TRANSPORTS = {"6": ("tcp", 20), "17": ("udp", 8), "1": ("icmp", 8), "58": ("icmpv6", 8)}
@@ -36,8 +38,11 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     batches, losses = Batches(options), Losses(source)
     names: list[str] = []
     done = read_lines = 0
-    for line in lines(path, options.ends.get(path)):
+    for line in lines(path, options.ends.get(path), _MOST):
         done = line.done
+        if line.skipped:
+            losses.add("line_unread", f"lines of more than {_MOST >> 10} kB", line.size)
+            continue
         text = line.raw.decode("utf-8", "replace").strip().lstrip("\ufeff")
         if not text or (line.torn and not options.sealed):
             continue

@@ -35,6 +35,8 @@ from analysis.sources.rows import (
 KIND = "events"
 _LONGEST_HANDSHAKE = 86_400_000
 """Milliseconds in a day."""
+_MOST = 1 << 20
+"""Octets of a line. No event has a body: the longest are of some kilobytes."""
 _MOST_BREAKS = 100
 """Places where the chain breaks that are told one by one."""
 UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
@@ -69,8 +71,9 @@ class _Reader:
 
     def batches(self, path: Path) -> Iterator[Batch]:
         batches = Batches(self.options)
-        expected, understood, done = CHAIN_START, 0, 0
-        for line in lines(path, self.options.ends.get(path)):
+        expected: str | None = CHAIN_START
+        understood = done = 0
+        for line in lines(path, self.options.ends.get(path), _MOST):
             done = line.done
             if line.torn and not self.options.sealed:
                 break
@@ -80,10 +83,10 @@ class _Reader:
                 self._unread(line)
             else:
                 understood += 1
-                if line.value.get("prev") != expected:
+                if expected is not None and line.value.get("prev") != expected:
                     self._broken(line)
                 self._event(line, line.value, batches)
-            expected = chain_hash(line.raw)
+            expected = None if line.skipped else chain_hash(line.raw)
             if batches.full or len(self.events) >= 16 * max(self.options.batch, 1):
                 yield self._take(batches, done)
         if not understood and self.options.sealed:
@@ -106,7 +109,9 @@ class _Reader:
         self.losses.add("chain_broken", f"{which} not follow from {before}", len(line.raw))
 
     def _unread(self, line: Line) -> None:
-        if line.torn:
+        if line.skipped:
+            self.losses.add("line_unread", f"lines of more than {_MOST >> 20} MB", line.size)
+        elif line.torn:
             self.losses.add("file_torn", "the last line breaks off", len(line.raw))
         else:
             self.losses.add("line_unread", "lines that are no JSON object", len(line.raw))

@@ -28,6 +28,9 @@ it."""
 _REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 """The rest of a string, up to its quote or a backslash that ends the octets at hand."""
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:\s*$', re.DOTALL)
+_RUNS = {bracket: re.compile(re.escape(bytes([bracket])) + rb"++") for bracket in b"{}[]"}
+_DEEPEST = 3
+"""Containers within one another down to an entry: of those further down only their number counts."""
 _KEY_MOST = 4096
 _GAP_MOST = 1 << 20
 
@@ -68,7 +71,7 @@ class Splitter:
 
     def __iter__(self) -> Iterator[Entry]:
         stack: list[tuple[int, bytes]] = []
-        mark = 0
+        deeper = mark = 0
         """Where in the buffer the octets since the last bracket begin."""
         while True:
             bracket = self._to_bracket(_ANY)
@@ -85,8 +88,15 @@ class Splitter:
                 if self._more():
                     continue
                 yield from self._between(mark, len(self._buffer), stack)
-                self.closed = not stack and self.found and not self._in_string
+                self.closed = not stack and not deeper and self.found and not self._in_string
                 return
+            if deeper or (len(stack) == _DEEPEST and bracket in b"{[" and not _listed(stack)):
+                run = self._run(bracket)
+                run = run if bracket in b"{[" else min(run, deeper)
+                deeper += run if bracket in b"{[" else -run
+                self._at += run
+                mark = self._drop(self._at)
+                continue
             path = _path(stack)
             if bracket in b"{[":
                 key = self._key(mark)
@@ -152,6 +162,11 @@ class Splitter:
             self._in_string = True
             self._at += 1
 
+    def _run(self, bracket: bytes) -> int:
+        """How often the bracket that stands here does in a row."""
+        found = _RUNS[bracket[0]].match(self._buffer, self._at)
+        return found.end() - self._at if found is not None else 1
+
     def _key(self, mark: int) -> bytes:
         found = _KEY.search(self._buffer, max(mark, self._at - _KEY_MOST), self._at)
         return found[1] if found else b""
@@ -212,13 +227,15 @@ class Splitter:
                     self._base += dropped
                     return Entry(of, raw, place, len(raw) + dropped, True, dropped)
                 continue
-            self._at += 1
+            run = self._run(found)
             if found[0] == up:
-                depth += 1
+                depth += run
             elif found[0] == down:
-                depth -= 1
-                if depth == 0:
-                    break
+                run = min(run, depth)
+                depth -= run
+            self._at += run
+            if depth == 0:
+                break
         raw = bytes(self._buffer[first : self._at])
         self._base += dropped
         return Entry(of, raw, place, len(raw) + dropped, False, dropped)

@@ -13,8 +13,9 @@ import msgspec
 from analysis.model import InputError
 from analysis.sources.octets import Octets
 
-MOST = 512 << 20
-"""Octets of one line that are held; a larger one is skipped and counted."""
+MOST = (64 << 20) * 4 // 3 + (1 << 20)
+"""Octets of one line that are held; a larger one is skipped and counted. It is room for one message of the octets that
+are held of any body (``Options.max_body``) in base64: what is over could not be read either."""
 
 
 @dataclass(slots=True)
@@ -27,24 +28,31 @@ class Line:
     value: dict[str, Any] | None
     done: int
     torn: bool = False
+    skipped: int = 0
+    """Octets of it before ``raw`` that are not held, since it is too long; then it has no object."""
+
+    @property
+    def size(self) -> int:
+        return self.skipped + len(self.raw)
 
 
-def lines(path: Path, end: int | None = None) -> Iterator[Line]:
-    """The lines of a file, or of its first ``end`` octets, in order; empty ones count, and have no object."""
+def lines(path: Path, end: int | None = None, most: int = MOST) -> Iterator[Line]:
+    """The lines of a file, or of its first ``end`` octets, in order; empty ones count, and have no object. Of one that
+    is longer than ``most`` octets only the last are ``raw``, and it has no object."""
     with Octets(path, end) as octets:
         buffer = bytearray()
         number = skipped = 0
         while True:
             end = buffer.find(b"\n")
             if end < 0:
-                if len(buffer) > MOST:
+                if len(buffer) > most:
                     skipped += len(buffer)
                     buffer.clear()
                 chunk = octets.read()
                 if chunk:
                     # Only what is new can hold the line's end.
                     first = chunk.find(b"\n")
-                    while first < 0 and chunk and len(buffer) <= MOST:
+                    while first < 0 and chunk and len(buffer) <= most:
                         buffer += chunk
                         chunk = octets.read()
                         first = chunk.find(b"\n")
@@ -53,11 +61,11 @@ def lines(path: Path, end: int | None = None) -> Iterator[Line]:
                 if buffer or skipped:
                     raw = bytes(buffer)
                     value = None if skipped else _object(raw)
-                    yield Line(number, raw, value, octets.done, torn=value is None)
+                    yield Line(number, raw, value, octets.done, torn=value is None, skipped=skipped)
                 return
             raw = bytes(buffer[:end])
             del buffer[: end + 1]
-            yield Line(number, raw, None if skipped else _object(raw), octets.done)
+            yield Line(number, raw, None if skipped else _object(raw), octets.done, skipped=skipped)
             skipped = 0
             number += 1
 
