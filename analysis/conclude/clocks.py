@@ -8,7 +8,6 @@ has, or by the manifest's word. Any other file may be of either. How far the pho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -22,8 +21,8 @@ DOUBT = 60_000_000
 """Microseconds by which a phone's clock of which nothing is stated may be off, either way."""
 WITHIN = 1_000_000
 """The same where its difference is stated, and not how exactly."""
-_MOST = 1 << 50
-"""Microseconds: a difference beyond (35 years) is none that a file's times could be moved by."""
+_MOST = 1 << 52
+"""Microseconds: a difference beyond (142 years) is none that clocks can have."""
 _PROXY = frozenset({"mitmproxy", "events", "messages"})
 PROXY = "proxy"
 """The recorder of these."""
@@ -50,7 +49,9 @@ class Clocks:
         kinds = dict(zip(sources["source"].to_pylist(), sources["kind"].to_pylist(), strict=True))
         self._whose = {source: _whose(kind, source in marked, manifest) for source, kind in kinds.items()}
         self._proxy = {source for source, kind in kinds.items() if kind in _PROXY}
-        moved = sum(_microseconds(e.get("step"), 1) or 0 for e in events if e.get("type") == "clock")
+        steps = [e["step"] for e in events if e.get("type") == "clock" and e.get("step") is not None]
+        # One that cannot be read was to whatever time.
+        moved = sum(_MOST if (step := _microseconds(s, 1)) is None else step for s in steps)
         ahead = _microseconds(manifest.device.clock_ahead_ms, 1000, signed=True)
         within = _microseconds(manifest.device.clock_within_ms, 1000)
         off = moved + (DOUBT if ahead is None else WITHIN if within is None else within)
@@ -105,9 +106,7 @@ def _whose(kind: str | None, marked: bool, manifest: Manifest) -> Whose:
 
 def _microseconds(value: object, unit: int, signed: bool = False) -> int | None:
     """A stated difference; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST <= value * unit <= _MOST:
         return None
     found = round(value * unit)
-    if abs(found) > _MOST:
-        return None
     return found if signed else abs(found)

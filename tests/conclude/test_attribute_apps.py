@@ -22,7 +22,7 @@ REFERENCE = Reference.load()
 SHOP, BANK, GMS = "com.example.shop", "com.example.bank", "com.google.android.gms"
 SERVER, OTHER, PROXY = "198.51.100.7", "198.51.100.8", "192.168.1.5"
 MANIFEST = Manifest(app=App(id=SHOP))
-AT = 1_000_000 * SECOND
+AT = 1_780_000_000 * SECOND
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 Event = dict[str, Any]
 
@@ -396,7 +396,7 @@ def two_apps(ahead: int, gap: int = 3, **more: Any) -> list[dict[str, Any]]:
     return flows
 
 
-@pytest.mark.parametrize("ahead", [-86_400, -3, 0, 3, 400])
+@pytest.mark.parametrize("ahead", [-1_767_225_600, -86_400, -3, 0, 3, 400])
 @pytest.mark.parametrize("kind", ["connections", "pcap"])
 def test_a_stated_difference_of_clocks_moves_no_connection_to_another_app(ahead: int, kind: str) -> None:
     kinds = ("mitmproxy", kind)
@@ -410,7 +410,7 @@ def test_a_stated_difference_of_clocks_moves_no_connection_to_another_app(ahead:
 
 @pytest.mark.parametrize("ahead", [-40, -3, 0, 3, 40])
 def test_where_the_difference_is_not_stated_nobody_is_named_whom_another_would_change(ahead: int) -> None:
-    for manifest in (clock(None), clock(float("nan")), clock(float("inf"))):
+    for manifest in (clock(None), clock(float("nan")), clock(float("inf")), clock(-1e308), clock(1e18)):
         found = said(two_apps(ahead), manifest=manifest, kinds=("mitmproxy", "connections"))
         assert (found[0], found[2]) == (UNKNOWN, UNKNOWN)
     # All of one app, whatever the difference.
@@ -426,6 +426,9 @@ def test_a_difference_that_is_not_known_exactly_is_doubt() -> None:
     # The laptop's own clock was set meanwhile.
     step = {"type": "clock", "at": AT, "step": -4 * SECOND}
     assert said(flows, [step], manifest=clock(0, 100))[0] == UNKNOWN
+    for unreadable in (10**400, "4"):
+        assert said(flows, [step | {"step": unreadable}], manifest=clock(0, 100))[0] == UNKNOWN
+    assert said(flows, [step | {"step": None}], manifest=clock(0, 100))[0][0] == SHOP
 
 
 WHOSE_CLOCK: dict[str, tuple[str, dict[str, Any], Manifest, bool]] = {
