@@ -361,7 +361,7 @@ class _Reader:
         body = octets_of(content)
         size = len(body)
         said = stated_count(mapping(state.get("metadata")).get(f"lintas_{kind}_size"))
-        unkept = content is None and bool(half) and not bodiless(kind, common)
+        unkept = content is None and bool(half) and not bodiless(kind, common, headers)
         if said > size:
             size = said
         elif unkept:

@@ -117,10 +117,12 @@ def broke_off(kind: str, half: dict[str, Any], state: State) -> bool:
     return half.get("content") is None or f"lintas_{kind}_size" in mapping(state.get("metadata"))
 
 
-def bodiless(kind: str, common: dict[str, Any]) -> bool:
-    """RFC 9110 section 6.4.1: answers that carry no content."""
+def bodiless(kind: str, common: dict[str, Any], headers: Headers) -> bool:
+    """Answers that carry no content (RFC 9110 section 6.4.1), and requests whose head says that none comes (RFC 9112
+    section 6.3)."""
     if kind == "request":
-        return False
+        said = {name.lower() for name, _ in headers}
+        return common["protocol"].startswith("http/1") and not said & {"content-length", "transfer-encoding"}
     return common.get("status") in (204, 304) or common["method"].upper() == "HEAD" or common.get("status") == 101
 
 

@@ -179,6 +179,15 @@ class TestHttp:
         made.response, made.error = None, Error(Error.KILLED_MESSAGE)
         assert [m.direction for m in read(tmp_path, dump(made)).messages] == ["undelivered"]
 
+    def test_a_head_that_announces_no_body_lacks_none(self, tmp_path: Path) -> None:
+        made = flow()
+        del made.request.headers["content-length"]
+        made.request.data.content = made.request.timestamp_end = made.response = None
+        made.error = Error("gone")
+        seen = read(tmp_path, dump(made))
+        assert [(m.direction, m.size, m.cut) for m in seen.messages] == [("undelivered", 0, False)]
+        assert not seen.losses
+
     def test_an_answer_that_broke_off(self, tmp_path: Path) -> None:
         made = flow()
         made.response.headers["content-length"] = "5000"
