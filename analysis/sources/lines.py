@@ -59,11 +59,15 @@ def lines(path: Path, end: int | None = None, most: int = MOST) -> Iterator[Line
                     buffer += chunk
                     continue
                 if buffer or skipped:
-                    raw = bytes(buffer)
+                    over = max(len(buffer) - most, 0)
+                    skipped += over
+                    raw = bytes(buffer[over:])
                     value = None if skipped else _object(raw)
                     yield Line(number, raw, value, octets.done, torn=value is None, skipped=skipped)
                 return
-            raw = bytes(buffer[:end])
+            over = max(end - most, 0)
+            skipped += over
+            raw = bytes(buffer[over:end])
             del buffer[: end + 1]
             yield Line(number, raw, None if skipped else _object(raw), octets.done, skipped=skipped)
             skipped = 0

@@ -12,6 +12,7 @@ import pytest
 from mitmproxy.test import tflow
 
 from analysis.audit import AuditOptions, Memory, audit, remembered_capture, run
+from analysis.audit.clean import Events
 from analysis.folder import Digests
 from analysis.folder.writing import writing
 from analysis.model import InputError
@@ -150,3 +151,38 @@ def test_names_that_are_no_utf8_are_shown_and_lead_back(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no UTF-8"):
         audit(capture, bad, AuditOptions())
     assert not bad.exists()
+
+
+@pytest.mark.parametrize(
+    ("event", "lost"),
+    [
+        ({"type": "phase", "at": 1_780_000_000_000_000}, "phase_unnamed"),
+        ({"type": "phase", "at": 1_780_000_000_000_000, "phase": ["login"]}, "phase_unnamed"),
+        ({"type": "phase", "at": 1_780_000_000_000_000, "phase": "\ud800"}, None),
+        ({"type": "mark", "at": 1_780_000_000_000_000, "note": "\ud800"}, None),
+        ({"type": "file", "at": 1_780_000_000_000_000, "name": "\ud800"}, "file_missing"),
+        ({"type": "file", "at": 1_780_000_000_000_000, "name": "a\0b"}, "file_missing"),
+        ({"type": ["phase"], "at": 1_780_000_000_000_000}, None),
+        ({"type": "app_front", "at": 1_780_000_000_000_000, "app": {"a": [[[[[[["deep"]]]]]]]}}, None),
+        ({"type": "mark", "at": 1_780_000_000_000_000, "note": "x" * 2_000_000}, "line_unread"),
+    ],
+    ids=lambda part: str(part)[:40],
+)
+def test_an_event_that_is_not_what_it_should_be_ends_no_audit(tmp_path: Path, event: Any, lost: str | None) -> None:
+    capture = tmp_path / "c"
+    capture.mkdir()
+    told = {"type": "mark", "at": 1_780_000_000_000_001, "note": "told"}
+    (capture / "events.jsonl").write_bytes(event_lines(told, event, told | {"at": 1_780_000_000_000_002}))
+    about = audit(capture, tmp_path / "out", AuditOptions())
+    assert about["marks"][-1]["note"] == "told"
+    kinds = [row["kind"] for row in read(tmp_path / "out")[0]["losses"].to_pylist()]
+    assert kinds == ([lost] if lost else [])
+
+
+def test_events_beyond_those_that_are_held_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Events, "MOST", 10)
+    marks = [{"type": "mark", "at": 1_780_000_000_000_000 + n, "note": str(n)} for n in range(25)]
+    (tmp_path / "events.jsonl").write_bytes(event_lines(*marks))
+    made, about = run(tmp_path, AuditOptions())
+    assert len(about["marks"]) == 10
+    assert [(r["kind"], r["count"]) for r in made["losses"].to_pylist()] == [("events_limited", 15)]

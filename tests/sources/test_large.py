@@ -61,3 +61,28 @@ def test_a_dump_of_many_flows(tmp_path: Path) -> None:
     assert (few, many) == (300, 9_000)
     assert large.stat().st_size > 180_000_000
     assert much - little < 40_000_000
+
+
+@pytest.mark.slow
+def test_what_is_read_over_takes_no_memory(tmp_path: Path) -> None:
+    """A line or a row of brackets as long as the file: its length is counted, and it is not held."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    line = b'{"flow":"f","direction":"sent","index":0,"kind":"tcp","size":5,"data":"aGVsbG8="}\n'
+    rows = b"IPProto,SrcIP,SrcPort,DstIp,DstPort,UID,App,PackageName,Proto,Status,Info,BytesSent,BytesRcvd\n"
+    row = b"6,10.0.0.2,1,1.2.3.4,443,1,a,b,TLS,Closed,x,1,1\n"
+    event = b'{"type":"mark","at":1780000000000000,"note":"","prev":"' + b"0" * 64 + b'"}\n'
+    one = json.dumps(entry()).encode()
+    for first, last in (
+        (line + b'{"flow":"f","data":"', b'"}\n'),
+        (rows + row, b"\n"),
+        (event + b'{"type":"mark","note":"', b'"}\n'),
+        (b'{"log":{"version":"1.2","x":' + b"[" * 10, b"]" * 10 + b',"entries":[' + one + b"]}}"),
+    ):
+        filler = b"[" if first.startswith(b'{"log"') else b"x,"
+        for path, count in ((small, 1 << 16), (large, 120 << 20)):
+            closing = b"]" * count if filler == b"[" else b""
+            path.write_bytes(first + filler * (count // len(filler)) + closing + last)
+        little, much = peak(small)[1], peak(large)[1]
+        # A line of a journal is held as far as a body may be.
+        room = 320_000_000 if first.startswith(line) else 30_000_000
+        assert much - little < room, first[:20]
