@@ -85,8 +85,9 @@ def awaited(client: connection.Client) -> connection.Server | None:
     """The server that the proxy tries to reach for this connection before it says more; None where there is none."""
     handler = _handler(client)
     for one in handler.transports if handler is not None else ():
-        tried = isinstance(one, connection.Server) and one.transport_protocol == "tcp" and one.via is None
-        if tried and one.timestamp_start is not None and one.timestamp_tcp_setup is None and one.error is None:
+        if not isinstance(one, connection.Server) or one.transport_protocol != "tcp" or one.via is not None:
+            continue
+        if one.timestamp_start is not None and one.timestamp_tcp_setup is None and one.error is None:
             return one
     return None
 

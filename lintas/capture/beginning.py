@@ -11,8 +11,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.folder import MANIFEST, check_timezone
-from analysis.folder.writing import DUMP, EVENTS, JOURNAL, PRIVATE
+from analysis.folder import MANIFEST, PRIVATE, check_timezone
+from analysis.folder.writing import DUMP, EVENTS, JOURNAL
 from analysis.model import InputError
 from lintas.capture import authority, checks, network, tunnel, words
 from lintas.capture.answers import Answers

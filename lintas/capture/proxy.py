@@ -46,7 +46,8 @@ from mitmproxy.addons import (
     upstream_auth,
 )
 
-from analysis.folder.writing import PRIVATE, Writing, writing
+from analysis.folder import PRIVATE
+from analysis.folder.writing import Writing, writing
 from analysis.model import InputError
 from lintas.capture.inner import Doors, Hidden
 

@@ -13,7 +13,7 @@ from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
-from analysis.folder.writing import PRIVATE
+from analysis.folder import PRIVATE
 from lintas.capture import network, tunnel, words
 from lintas.capture.answers import Answers
 from lintas.capture.authority import Authority, write_private
