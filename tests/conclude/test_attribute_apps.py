@@ -242,7 +242,9 @@ def test_what_was_said_before_apps_came_or_went_says_nothing_of_later(phase: str
     assert named(200, before, after) == SHOP
     assert named(400, before, after) == BANK
     # Both sides say the same: it is the same app.
-    assert named(200, before, after | {"apps": [BANK]}) == BANK
+    again = {"type": "phase", "phase": phase, "at": AT + 500 * SECOND}
+    assert named(200, again, before, after) is None
+    assert named(200, again, before, after | {"apps": [BANK]}) == BANK
 
 
 def test_a_files_own_word_of_a_connection_is_nearer_than_the_phones_of_another_time() -> None:
@@ -377,8 +379,9 @@ def test_a_file_that_leaves_out_what_the_proxy_saw_joins_nothing_by_time() -> No
     for there in ({"host": "c.example"}, {"dst": PROXY, "host": None}, {"dst": "203.0.113.9", "host": None}):
         listed = on_phone(5, "a.third", sport=35_000, first=AT - 20 * SECOND, **there)
         assert said([*flows, left, listed], manifest=clock())[0][1] == "joined"
-    # Another device's, a question for a name, and what came when the list had not begun, are none that it must have.
-    for other in ({"src": "10.0.0.9"}, {"dport": 53}, {"first": AT - 70 * SECOND, "last": AT - 69 * SECOND}):
+    # Another device's, a question for a name, and what came before the list or behind it, are none that it must have.
+    times = [{"first": AT + s * SECOND, "last": AT + (s + 1) * SECOND} for s in (-70, 70)]
+    for other in ({"src": "10.0.0.9"}, {"dport": 53}, *times):
         assert said([*flows, {**left, **other}], manifest=clock())[0][1] == "joined"
 
 
@@ -416,6 +419,13 @@ def test_where_the_difference_is_not_stated_nobody_is_named_whom_another_would_c
     # All of one app, whatever the difference.
     only = [f | {"app": BANK if f["source"] else None} for f in two_apps(0)] + [elsewhere(4)]
     assert [row[0] for row in said(only, manifest=clock(None), kinds=("mitmproxy", "connections"))[:3:2]] == [BANK] * 2
+
+
+def test_of_two_connections_and_one_listed_neither_is_named_where_the_clock_is_not_known() -> None:
+    flows = [two_apps(0, gap=30)[n] for n in (0, 2, 3)] + [elsewhere(4)]
+    kinds = ("mitmproxy", "connections")
+    assert said(flows, manifest=clock(), kinds=kinds)[1] == (BANK, "joined", "server_end", "other")
+    assert said(flows, manifest=clock(None), kinds=kinds)[:2] == [UNKNOWN, UNKNOWN]
 
 
 def test_a_difference_that_is_not_known_exactly_is_doubt() -> None:
@@ -460,6 +470,13 @@ def test_whose_clock_a_file_has(case: str) -> None:
     assert clocks.apart(1, 0) == (-most, -least)
     assert clocks.apart(1, 1) == (0, 0)
     assert clocks.from_laptop(1) == (least, most)
+
+
+def test_a_dump_of_whoever_beside_a_capture_on_the_phone_may_be_of_either_clock() -> None:
+    made = tables(flows=[], sources=[source(0), source(1, "pcap")])
+    for started, expected in ((None, 0), (DAY, 29 * SECOND)):
+        manifest = Manifest(vantage=Vantage(on_phone=True), started=started, device=Device(clock_ahead_ms=30_000))
+        assert Clocks(made["flows"], made["sources"], manifest).apart(0, 1) == (expected, 31 * SECOND)
 
 
 def test_a_phones_end_that_two_apps_had_within_the_doubt() -> None:
@@ -673,6 +690,20 @@ def test_nothing_is_inferred_of_another_device() -> None:
     assert device(None, other, phones, events=[theirs]) == [UNKNOWN, INFERRED]
     # What a phone says to itself has everybody's address.
     assert device(None, other, phones, events=[theirs | {"dst": (PHONE, 1)}]) == [UNKNOWN, UNKNOWN]
+    # And so does what waits on the phone's loopback: these connections are of the laptop itself.
+    laptops = {**other, "src": "127.0.0.1"}
+    waits = theirs | {"src": ("127.0.0.1", 1), "dst": (None, None)}
+    assert device(None, laptops, phones, events=[waits]) == [UNKNOWN, UNKNOWN]
+    assert device(None, laptops, phones, events=[waits, theirs]) == [UNKNOWN, INFERRED]
+
+
+def test_an_idle_phase_in_which_only_another_device_spoke_is_no_baseline() -> None:
+    flows = [seen(n, s, f"{n}.example", src=PHONE) for n, s in enumerate((400, 1))]
+    events = [*IDLE, {"type": "phase", "phase": "login", "at": 0, "end": 10 * SECOND}, *FRONT]
+    events[0] = {**IDLE[0], "at": 20 * SECOND}
+    manifest = Manifest(app=MANIFEST.app, device=Device(address=PHONE))
+    for address, expected in ((PHONE, INFERRED), (SECOND_DEVICE, UNKNOWN)):
+        assert said([*flows, seen(2, 150, "idle.example", src=address)], events, manifest)[0] == expected
 
 
 def test_an_address_of_the_other_version_of_ip() -> None:
@@ -693,7 +724,7 @@ def test_another_device_is_the_phones_app_by_no_time() -> None:
 
 def test_what_the_phones_clock_says_is_moved_to_the_laptops() -> None:
     """Phases, sockets and the app in front are told by the laptop's."""
-    listed = [seen(0, 430, "shop.example", source=1), seen(1, 100, "idle.example", source=1)]
+    listed = [seen(0, 470, "shop.example", source=1), seen(1, 100, "idle.example", source=1, last=250 * SECOND)]
 
     def first(manifest: Manifest, **more: Any) -> tuple[Any, ...]:
         flows = [{**f, **more} for f in listed]
@@ -702,8 +733,10 @@ def test_what_the_phones_clock_says_is_moved_to_the_laptops() -> None:
 
     assert first(clock(0)) == INFERRED
     assert first(clock(-100_000)) == UNKNOWN
-    assert first(clock(0, 80_000)) == UNKNOWN
-    made = told(listed, IDLE, clock(150_000), kinds=("events", "connections"))
+    # The app may have left before, by a clock that is known less well.
+    assert first(clock(0, 10_000)) == INFERRED
+    assert first(clock(0, 30_000)) == UNKNOWN
+    made = told(listed, IDLE, clock(180_000), kinds=("events", "connections"))
     assert made["flows"]["phase"].to_pylist() == ["idle", None]
     packets = [conversation(0, source=1, uid=10_999, first=AT + 60 * SECOND, last=AT + 65 * SECOND)]
     events = [socket(), socket(1, (BANK,), 10_124)]
