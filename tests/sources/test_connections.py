@@ -137,9 +137,10 @@ def test_it_names_the_app_of_a_proxys_flow(tmp_path: Path) -> None:
     flow.request.timestamp_start = flow.request.timestamp_end = began + 0.3
     flow.response.timestamp_start = flow.response.timestamp_end = began + 0.5
     (tmp_path / "flows.mitm").write_bytes(dump(flow))
-    (tmp_path / "connections.csv").write_text(f"{NEW}\n{line()}\n", encoding="utf-8")
+    other = line(SrcPort=40002, DstIp="203.0.113.9", UID=10124, App="Bank", PackageName="com.example.bank")
+    (tmp_path / "connections.csv").write_text(f"{NEW}\n{line()}\n{other}\n", encoding="utf-8")
     made, _ = run(tmp_path, AuditOptions(app="com.example.shop"))
-    counted = [f for f in made["flows"].to_pylist() if f["same_as"] is None]
+    counted = [f for f in made["flows"].to_pylist() if f["same_as"] is None and f["dst"] == "203.0.113.7"]
     assert [(f["app"], f["app_from"], f["app_by"], f["whose"]) for f in counted] == [
         ("com.example.shop", "joined", "server_end", "app")
     ]
