@@ -67,9 +67,11 @@ class Owners:
             return frozenset(found.union(*apps[low:high]))
         before = apps[low - 1] if low > 0 else None
         after = apps[high] if high < len(times) else None
-        if before is not None and (before == after or not self._changed(times[low - 1], first)):
+        if before is not None and before == after:
+            return frozenset(found | before)
+        if before is not None and not self._changed(times[low - 1], first):
             found |= before
-        if after is not None and (before == after or not self._changed(last, times[high])):
+        if after is not None and not self._changed(last, times[high]):
             found |= after
         return frozenset(found)
 
