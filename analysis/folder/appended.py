@@ -20,6 +20,7 @@ class Appended:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
+        self._missing = 0
         try:
             self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError as error:
@@ -29,6 +30,7 @@ class Appended:
     def append(self, *pieces: bytes) -> int:
         """How many octets that were. Raises OSError where they cannot be written; then none of them is in the file."""
         size = sum(map(len, pieces))
+        self._settle()
         try:
             done = os.pwritev(self.fd, pieces, self.size)
             if done < size:
@@ -50,12 +52,16 @@ class Appended:
     def cut(self) -> int:
         """How many of its last octets another program has cut off since this was asked; what comes is appended where
         the file ends now."""
-        try:
-            found = os.fstat(self.fd).st_size
-        except OSError:
-            return 0
-        missing, self.size = max(self.size - found, 0), min(self.size, found)
+        with suppress(OSError):
+            self._settle()
+        missing, self._missing = self._missing, 0
         return missing
+
+    def _settle(self) -> None:
+        found = os.fstat(self.fd).st_size
+        if found < self.size:
+            self._missing += self.size - found
+            self.size = found
 
     def restore(self) -> None:
         """Put the file at its place again from what is still open, instead of whatever lies there by now: a link is
