@@ -14,7 +14,7 @@ from analysis.audit import AuditOptions, audit, run
 from analysis.tables import Tables
 from lintas.show import find
 from tests.lab.record import PERSONA, missing, person, record
-from tests.lab.sample import lay
+from tests.lab.sample import SAMPLES, lay
 from tests.lab.server import ALIASES, CLEAR, HTTP1, HTTP2, OLD
 from tests.road import ROOT, check_conservation
 
@@ -132,7 +132,9 @@ def test_the_lab_recorded_anew(tmp_path: Path) -> None:
     one, two = os.urandom(2)
     recording = record(tmp_path / "recorded", f"127.{1 + one % 250}.{two}", person())
     lab, packets = tmp_path / "lab", tmp_path / "packets"
-    lay(recording, lab, packets, str(PERSONA))
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / PERSONA.name).write_bytes(PERSONA.read_bytes())
+    lay(recording, lab, packets, SAMPLES)
     made, _ = run(packets, AuditOptions())
     check_packets(made)
     audit(lab, tmp_path / "audit", AuditOptions())
