@@ -125,7 +125,7 @@ def _what(rows: list[dict[str, Any]]) -> str:
     told = f"{_n(len(types), 'type')} of personal data left the phone, {len(planted)} of them known by planted values"
     if not types:
         told = "no personal data was read"
-    return told + (f"; for {_n(len(kept), 'type')} the proxy reached no server to hand it to" if kept else "")
+    return told + (f"; for {_n(len(kept), 'type')} the proxy handed it on to nobody" if kept else "")
 
 
 def _unread(octets: Mapping[str, int], total: int) -> str:
