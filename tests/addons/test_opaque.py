@@ -598,7 +598,7 @@ def test_a_server_that_falls_silent_in_its_handshake(room: Path) -> None:
         with tunnel(proxy, f"{host}:{port}") as raw:
             raw.sendall(client_hello("app.test"))
             time.sleep(1.5)
-        proxy.wait(lambda: "client disconnect" in proxy.log)
+        # mitmproxy goes on waiting for the server.
         said = ended(proxy)
         made = audited(proxy)
     assert [(s["type"], s["cause"]) for s in said] == [("refusal", "server_tls_failed"), ("refusal", "client_abort")]
