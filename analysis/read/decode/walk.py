@@ -597,7 +597,7 @@ _WORTH = re.compile(
     rb"\s*[{\[]|\"|<|data:|(?:(?:[Bb]earer|JWT)\s+)?eyJ|[Bb]asic\s|"
     rb"[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?=[^\s\"<>]*[?#])|[^%&]*%[0-9A-Fa-f]{2}|"
     rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&\s]*&|"
-    rb"(?P<hex>(?:[0-9a-fA-F]{2}){8,}\Z)|"
+    rb"(?P<hex>(?:[0-9a-fA-F]{2}){8,}+\Z)|"
     # No digits alone, whose octets would be no text; no UUID.
     rb"(?P<base64>(?!\d+\Z|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)[A-Za-z0-9+/_\-\r\n]{12,}={0,2}\s*\Z)",
     re.DOTALL,
