@@ -20,7 +20,7 @@ Clean = Callable[[str], str]
 
 LONGEST = 300
 """Characters of a text that an event carries. It is cut behind what is taken out of it."""
-KEPT = frozenset({"phase", "mark", "app_front", "phone", "socket", "system_certificate", "file"})
+KEPT = frozenset({"phase", "mark", "app_front", "phone", "socket", "system_certificate", "file", "clock", "lost"})
 """Types of events that something is concluded from. The others have said all that they say as flows, names, losses."""
 _MOST_ITEMS = 256
 _DEEPEST = 4

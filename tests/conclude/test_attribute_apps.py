@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.audit.clean import Events
 from analysis.conclude import attribute, join
 from analysis.conclude.clocks import Clocks
 from analysis.folder import App, Device, Manifest, Vantage
@@ -439,6 +440,13 @@ def test_a_difference_that_is_not_known_exactly_is_doubt() -> None:
     for unreadable in (10**400, "4"):
         assert said(flows, [step | {"step": unreadable}], manifest=clock(0, 100))[0] == UNKNOWN
     assert said(flows, [step | {"step": None}], manifest=clock(0, 100))[0][0] == SHOP
+
+
+def test_an_audit_hands_on_the_events_that_attribution_rests_on() -> None:
+    kept = Events(str)
+    rests_on = ["app_front", "clock", "lost", "phase", "phone", "socket"]
+    kept.add("events.jsonl", [{"type": name, "at": AT} for name in rests_on])
+    assert [event["type"] for event in kept.kept] == rests_on
 
 
 WHOSE_CLOCK: dict[str, tuple[str, dict[str, Any], Manifest, bool]] = {
