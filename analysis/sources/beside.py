@@ -10,7 +10,7 @@ from pathlib import Path
 from analysis.model import InputError
 from analysis.sources import Options
 from analysis.sources.kinds import kind_of
-from analysis.sources.lines import lines
+from analysis.sources.lines import EVENT_MOST, lines
 
 
 def conversation(
@@ -41,7 +41,7 @@ def passed_through(options: Options) -> set[str]:
     found: set[str] = set()
     for _, path in of_kind(options, "events"):
         try:
-            for line in lines(path, options.ends.get(path)):
+            for line in lines(path, options.ends.get(path), EVENT_MOST):
                 value = line.value or {}
                 told = value.get("type") in ("connection", "passing", "refusal")
                 if told and isinstance(value.get("connection"), str):

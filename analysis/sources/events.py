@@ -16,7 +16,7 @@ from typing import Any
 from analysis.folder import CHAIN_START, chain_hash
 from analysis.model import InputError, Origin, token
 from analysis.sources import Batch, Options
-from analysis.sources.lines import Line, layer_line, lines
+from analysis.sources.lines import EVENT_MOST, Line, layer_line, lines
 from analysis.sources.rows import (
     LONGEST_TEXT,
     Batches,
@@ -35,8 +35,6 @@ from analysis.sources.rows import (
 KIND = "events"
 _LONGEST_HANDSHAKE = 86_400_000
 """Milliseconds in a day."""
-_MOST = 1 << 20
-"""Octets of a line. No event has a body: the longest are of some kilobytes."""
 _MOST_BREAKS = 100
 """Places where the chain breaks that are told one by one."""
 UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
@@ -73,7 +71,7 @@ class _Reader:
         batches = Batches(self.options)
         expected: str | None = CHAIN_START
         understood = done = 0
-        for line in lines(path, self.options.ends.get(path), _MOST):
+        for line in lines(path, self.options.ends.get(path), EVENT_MOST):
             done = line.done
             if line.torn and not self.options.sealed:
                 break
@@ -110,7 +108,7 @@ class _Reader:
 
     def _unread(self, line: Line) -> None:
         if line.skipped:
-            self.losses.add("line_unread", f"lines of more than {_MOST >> 20} MB", line.size)
+            self.losses.add("line_unread", f"lines of more than {EVENT_MOST >> 20} MB", line.size)
         elif line.torn:
             self.losses.add("file_torn", "the last line breaks off", len(line.raw))
         else:

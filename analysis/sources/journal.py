@@ -18,7 +18,7 @@ from analysis.model import InputError
 from analysis.sources import Options
 from analysis.sources.beside import conversation, of_kind
 from analysis.sources.lines import lines
-from analysis.sources.rows import peer, stated_count, valid
+from analysis.sources.rows import LONGEST_TEXT, peer, stated_count, valid
 
 _FAMILIES = {"websocket": "websocket", "tcp": "tcp", "udp": "udp", "sse": "http", "grpc": "http"}
 """Kinds of messages, and the kind of flow that has them."""
@@ -40,7 +40,7 @@ class Said:
 def message_in(value: dict[str, Any]) -> Said | None:
     """The message of a line; None where direction, index or kind is missing."""
     direction, index, kind = value.get("direction"), value.get("index"), value.get("kind")
-    if direction not in DIRECTIONS or kind not in _FAMILIES:
+    if direction not in DIRECTIONS or not isinstance(kind, str) or kind not in _FAMILIES:
         return None
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 1 << 40:
         return None
@@ -111,8 +111,8 @@ class Sealed:
 
 
 def word(value: object) -> str:
-    """A short text of a line; empty where it is none."""
-    return valid(value)[:300] if isinstance(value, str) else ""
+    """A text of a line; empty where it is none."""
+    return valid(value)[:LONGEST_TEXT] if isinstance(value, str) else ""
 
 
 # --------------------------------------------------------------------------------------------- what it holds

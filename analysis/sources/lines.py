@@ -16,6 +16,8 @@ from analysis.sources.octets import Octets
 MOST = (64 << 20) * 4 // 3 + (1 << 20)
 """Octets of one line that are held; a larger one is skipped and counted. It is room for one message of the octets that
 are held of any body (``Options.max_body``) in base64: what is over could not be read either."""
+EVENT_MOST = 1 << 20
+"""The same of an event. None has a body: the longest are of some kilobytes."""
 
 
 @dataclass(slots=True)

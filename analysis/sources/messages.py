@@ -134,12 +134,12 @@ class _Reader:
         value = line.value
         if value is None:
             if line.torn:
-                self.losses.add("file_torn", "the last line breaks off", len(line.raw))
+                self.losses.add("file_torn", "the last line breaks off", line.size)
             elif line.raw.strip():
-                self.losses.add("line_unread", "lines that are no JSON object", len(line.raw))
+                self.losses.add("line_unread", "lines that are no JSON object", line.size)
             return None
         if not isinstance(value.get("flow"), str):
-            self.losses.add("line_unread", "lines that name no flow", len(line.raw))
+            self.losses.add("line_unread", "lines that name no flow", line.size)
             return None
         kind = value.get("type", "message")
         before = self.before.get(value["flow"])
@@ -161,10 +161,10 @@ class _Reader:
             return None
         found = message_in(value)
         if found is None:
-            self.losses.add("line_unread", "messages whose direction, index or kind is missing", len(line.raw))
+            self.losses.add("line_unread", "messages whose direction, index or kind is missing", line.size)
             return None
         if not self._is_of(value["flow"], found, before):
-            self.losses.add("line_unread", "messages of another kind than their flow", len(line.raw))
+            self.losses.add("line_unread", "messages of another kind than their flow", line.size)
             return None
         if before is not None and found.index in before.indexes[found.direction]:
             self.losses.add("flow_repeated", "messages that stand in another journal, too: read once", found.size)

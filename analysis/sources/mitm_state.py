@@ -9,8 +9,10 @@ from typing import Any, Literal
 from analysis.folder.ciphertext import Seal, StartTls, ciphertext
 from analysis.model import Headers, Micros
 from analysis.sources.mitm_dump import State
-from analysis.sources.rows import address, as_text, authority, micros, peer, stated_count, valid
+from analysis.sources.rows import LONGEST_TEXT, address, as_text, authority, micros, peer, stated_count, valid
 
+_LONGEST_NAME = 253
+"""Octets of a domain name (RFC 1035 section 2.3.4, as text)."""
 _KILLED = "Connection killed."
 """mitmproxy's word for a flow that somebody ended in it, before it was handed on where there is no answer."""
 
@@ -40,7 +42,7 @@ def text_of(value: object) -> str:
 
 
 def host_text(value: object) -> str:
-    return text_of(value).lower().rstrip(".")[:300]
+    return text_of(value).lower().rstrip(".")[:LONGEST_TEXT]
 
 
 def headers_of(half: dict[str, Any]) -> Headers:
@@ -195,4 +197,4 @@ def names_of(pem: bytes) -> list[str]:
         names = found.value.get_values_for_type(x509.DNSName)
     except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return []
-    return [name.lower()[:255] for name in names if name.isascii() and name.isprintable()]
+    return [name.lower() for name in names if len(name) <= _LONGEST_NAME and name.isascii() and name.isprintable()]

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from analysis.audit import AuditOptions, run
 from analysis.model import Message
 from analysis.sources import Options
 from tests.sources.made import Seen, dump, gather, json_lines
+from tests.sources.test_folder_files import message, opened
 from tests.sources.test_mitm import flow
 
 AT = 1772359200_000000
@@ -169,3 +171,12 @@ def test_a_flow_has_messages_of_one_kind(tmp_path: Path) -> None:
     assert [(m.kind, m.body) for m in seen.messages] == [("tcp", b"one"), ("tcp", b"two")]
     assert seen.lost == {"line_unread": 2}
     assert [f["bytes_out"] for f in seen.flows] == [6]
+
+
+@pytest.mark.parametrize("key", ["direction", "kind", "type", "index", "size", "flow"])
+@pytest.mark.parametrize("value", [[], ["sent"], {}, {"a": 1}, None, 1e400, -1, True])
+def test_a_word_that_is_none_ends_no_audit(tmp_path: Path, key: str, value: Any) -> None:
+    lines = [opened("f1"), message("f1", "sent", 0, b"hello"), message("f1", "sent", 1, b"x") | {key: value}]
+    (tmp_path / "messages.jsonl").write_bytes(json_lines(*lines))
+    made, _ = run(tmp_path, AuditOptions(workers=1))
+    assert made["messages"].num_rows >= 1
