@@ -126,6 +126,7 @@ TABLES: dict[str, Table] = {
             ("app_by", TEXT, f"what that rests on: {', '.join(APP_BY)}"),
             ("uid", INT, "user id of the phone's socket, where the capture says"),
             ("whose", TEXT, "app: may be held against the app under test; other: another app's; system: the phone's"),
+            ("counts", TEXT, "app: counts; or why not: undelivered, other, system, duplicate"),
             ("way", TEXT, f"how it came into the proxy: {', '.join(WAYS)}; null: the capture does not say"),
             ("transport", TEXT, "tcp, udp, or another protocol's name"),
             ("src", TEXT, "address that opened the flow; null where the capture does not say"),
@@ -174,6 +175,7 @@ TABLES: dict[str, Table] = {
             ("phase", TEXT, "phase of the session"),
             ("app", TEXT, "app that spoke, as in flows"),
             ("whose", TEXT, "app, other, system; as in flows, for this destination"),
+            ("counts", TEXT, "app: counts; or why not: undelivered, other, system, duplicate"),
             ("origin", TEXT, "bytes of the request"),
         ),
         _table(
@@ -212,6 +214,11 @@ TABLES: dict[str, Table] = {
             ("value", TEXT, "empty unless revealed: the decoded leaf as sent"),
             ("phase", TEXT, "phase of the session"),
             ("whose", TEXT, "app, other, system; as in flows, for this destination"),
+            (
+                "counts",
+                TEXT,
+                "sent: counts; or why not: received, undelivered, other, system, not_personal, duplicate",
+            ),
             ("origin", TEXT, "the bytes"),
         ),
         _table(

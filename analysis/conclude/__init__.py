@@ -39,7 +39,7 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     """The tables with everything that can be said of the capture as a whole.
 
     ``tables``: as the assembler made them; columns that only this function fills may be null or stale."""
-    from analysis.conclude import attribute, clocks, destinations, join, judge, link, names, opaque
+    from analysis.conclude import attribute, clocks, counting, destinations, join, judge, link, names, opaque
 
     made = dict(tables)
     made["flows"] = names.name_flows(made["flows"], made["names"])
@@ -50,6 +50,7 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     made["destinations"] = destinations.describe(made, manifest, reference, settings)
     made = attribute.apps(made, manifest, reference, settings.events)
     made["destinations"] = destinations.of_the_app(made)
+    made = counting.counts(made, reference)
     made["opaque"] = opaque.gather(made, manifest, settings.events)
     made["readable"] = opaque.readable(made, manifest)
     made["links"] = link.identifiers(made, reference)

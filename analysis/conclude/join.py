@@ -62,12 +62,6 @@ def counted(flows: pa.Table) -> pa.Table:
     return flows.filter(pc.is_null(flows["same_as"]))
 
 
-def of_the_app(flows: pa.Table) -> set[int]:
-    """The flows that count and may be held against the app under test, as ``whose`` says."""
-    kept = counted(flows)
-    return set(kept.filter(pc.equal(kept["whose"], "app"))["flow"].to_pylist())
-
-
 def _root(flow: int, same: dict[int, int]) -> int | None:
     if flow not in same:
         return None

@@ -9,8 +9,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from analysis.conclude.join import of_the_app
 from analysis.tables import TABLES, Tables
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _NOT_ALONE = frozenset({"gender", "nationality", "marital_status", "religion", "
 def identifiers(tables: Tables, reference: Reference) -> pa.Table:
     """A row for each identifier that at least two destinations received from the app under test: what the phone's
     system or another app sent is not its doing."""
-    flows = of_the_app(tables["flows"])
     at = dict(
         zip(
             tables["messages"]["message"].to_pylist(),
@@ -41,18 +40,11 @@ def identifiers(tables: Tables, reference: Reference) -> pa.Table:
         )
     )
     sent = tables["transmissions"]
-    wanted = ("value_key", "data_type", "destination", "flow", "direction", "message", "whose")
+    sent = sent.filter(pc.equal(sent["counts"], "sent"))
+    wanted = ("value_key", "data_type", "destination", "message")
     found: dict[tuple[str, str], tuple[set[int], list[int]]] = defaultdict(lambda: (set(), []))
-    for key, kind, destination, flow, direction, message, whose in zip(
-        *(sent[c].to_pylist() for c in wanted), strict=True
-    ):
-        if (
-            direction != "sent"
-            or whose != "app"
-            or flow not in flows
-            or destination is None
-            or not _single(kind, reference)
-        ):
+    for key, kind, destination, message in zip(*(sent[c].to_pylist() for c in wanted), strict=True):
+        if not _single(kind, reference):
             continue
         places, times = found[(key, kind)]
         places.add(destination)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.conclude.join import counted, of_the_app, same_traffic
+from analysis.conclude.join import counted, same_traffic
 from tests.conclude.made import PHONE, SECOND, exchange, flow, source, tables
 
 SERVER = "198.51.100.7"
@@ -152,8 +152,3 @@ def test_what_only_shares_a_host_is_two() -> None:
         flow(1, first=0, source=1, src=PHONE, sport=41_000, host="a.example", **HTTPS),
     ]
     assert same(flows) == [None, None]
-
-
-def test_what_counts_and_is_the_apps() -> None:
-    flows = [flow(0), flow(1, whose="other"), flow(2, whose="system"), flow(3, same_as=0)]
-    assert of_the_app(tables(flows=flows)["flows"]) == {0}

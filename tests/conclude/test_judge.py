@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.conclude import Settings, attribute
+from analysis.conclude import Settings, attribute, counting
 from analysis.conclude.judge import findings, keep_evidence
 from analysis.conclude.judge.evidence import KEPT
 from analysis.folder import App, Manifest
@@ -31,7 +31,8 @@ Rows = dict[str, list[dict[str, Any]]]
 
 def judged(made: Rows, manifest: Manifest = USER, events: tuple[dict[str, Any], ...] = ()) -> dict[str, dict[str, Any]]:
     spoken = attribute.apps(tables(**made), manifest, REFERENCE, events)
-    table = findings(spoken, manifest, REFERENCE, Settings(date=DAY, events=events))
+    counted = counting.counts(spoken, REFERENCE)
+    table = findings(counted, manifest, REFERENCE, Settings(date=DAY, events=events))
     return {f["finding"]: f for f in table.to_pylist()}
 
 
@@ -351,6 +352,6 @@ def test_a_few_excerpts_of_each_kind_are_kept() -> None:
 
 def test_findings_stand_in_order_and_carry_only_codes_and_counts() -> None:
     made = audit(link("US"), link("CN"), country="CN", level=3)
-    table = findings(tables(**made), USER, REFERENCE, Settings(date=date(2026, 1, 1)))
+    table = findings(counting.counts(tables(**made), REFERENCE), USER, REFERENCE, Settings(date=date(2026, 1, 1)))
     names = rows(table, "finding")
     assert names == sorted(names) == ["DEST-CN", "REACH-CN", "REACH-US"]

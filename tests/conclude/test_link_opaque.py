@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.conclude import attribute, link, opaque
+from analysis.conclude import attribute, counting, link, opaque
 from analysis.folder import App, Device, Manifest
 from analysis.reference import Reference
 from analysis.tables import Tables
@@ -22,7 +22,7 @@ def linked(*leaves: dict[str, Any], flows: list[dict[str, Any]] | None = None, *
         transmissions=list(leaves),
         destinations=[destination(n, operator=["warung", "iklan", None][n]) for n in range(3)],
     )
-    made = attribute.apps(made, Manifest(**manifest), REFERENCE)
+    made = counting.counts(attribute.apps(made, Manifest(**manifest), REFERENCE), REFERENCE)
     found: list[dict[str, Any]] = link.identifiers(made, REFERENCE).to_pylist()
     return found
 

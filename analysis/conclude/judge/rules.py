@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.conclude.attribute import phase_marks
-from analysis.conclude.join import of_the_app
 from analysis.conclude.who import reaches
 from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
@@ -63,26 +63,17 @@ def findings(tables: Tables, manifest: Manifest, reference: Reference, settings:
 
 def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
     """Transmissions that may carry a finding."""
-    flows = of_the_app(tables["flows"])
     app_from = dict(zip(tables["flows"]["flow"].to_pylist(), tables["flows"]["app_from"].to_pylist(), strict=True))
     table = tables["transmissions"]
-    wanted = (
-        *("transmission", "data_type", "destination", "phase", "flow", "direction", "method", "also", "endpoint"),
-        *("certainty", "whose"),
-    )
-    found = []
-    columns = (table[c].to_pylist() for c in wanted)
-    for number, kind, place, phase, flow, direction, method, also, endpoint, certainty, whose in zip(
-        *columns, strict=True
-    ):
-        if direction != "sent" or flow not in flows or place is None or whose != "app":
-            continue
-        if not reference.is_personal(kind):
-            continue
-        if method == "endpoint" and not also and not reference.endpoint_field_verified(endpoint):
-            continue
-        found.append(_Sent(number, kind, place, phase, certainty != "low", app_from[flow]))
-    return found
+    wanted = ("transmission", "data_type", "destination", "phase", "flow", "method", "also", "endpoint", "certainty")
+    counting = table.filter(pc.equal(table["counts"], "sent")).select(list(wanted))
+    return [
+        _Sent(number, kind, place, phase, certainty != "low", app_from[flow])
+        for number, kind, place, phase, flow, method, also, endpoint, certainty in zip(
+            *(counting[c].to_pylist() for c in wanted), strict=True
+        )
+        if method != "endpoint" or also or reference.endpoint_field_verified(endpoint)
+    ]
 
 
 def _finding(
