@@ -1,0 +1,45 @@
+"""Whether a request was delivered: the one decision for every source. Each source says what it knows of a request's
+way; nothing here knows a format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.model import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a source knows of a request's way to its server.
+
+    ``answered``: an answer of the server, or the beginning of one, is in the capture. ``own_answer``: what stands there
+    as the answer was made by the recording tool or the client itself (a block list, a local file, a script, a replay).
+    ``stopped``: the request is stated to have ended before it went out (killed, blocked, refused, its name not found,
+    broken off while a proxy held it back). ``connected``: the connection to the server, and the TLS within where there
+    is any, stood; None where that is not stated."""
+
+    answered: bool = False
+    own_answer: bool = False
+    stopped: bool = False
+    connected: bool | None = None
+
+    @property
+    def is_stated(self) -> bool:
+        """False where nothing says whether the request left: then it counts as not delivered."""
+        return self.answered or self.own_answer or self.stopped or self.connected is not None
+
+
+def delivered(way: Way) -> bool:
+    """True where the server, or what stands before it, has the request. An answer of the server proves it, whatever
+    broke off later; without one, only a connection that stood does. Who cannot be shown to have got anything is not
+    said to have."""
+    if way.own_answer:
+        return False
+    if way.answered:
+        return True
+    return way.connected is True and not way.stopped
+
+
+def direction(way: Way) -> Direction:
+    """Of a message of the client: ``sent`` or ``undelivered``."""
+    return "sent" if delivered(way) else "undelivered"
