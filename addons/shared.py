@@ -10,6 +10,7 @@ from weakref import WeakSet
 from mitmproxy import ctx, exceptions
 from mitmproxy.log import ALERT
 
+from analysis.folder.programs import lintas
 from analysis.folder.writing import OPTION, OPTION_HELP, Writing, writing
 from analysis.model import InputError
 
@@ -79,4 +80,4 @@ def opened(logger: logging.Logger) -> Writing | None:
 def close(out: Writing, logger: logging.Logger) -> None:
     """For ``done``: the folder is let go of. The last to do so seals it, and says what comes next."""
     if out.release():
-        logger.log(ALERT, f"The folder is sealed; next: lintas audit {shlex.quote(str(out.path))}")
+        logger.log(ALERT, f"The folder is sealed; next: {lintas()} audit {shlex.quote(str(out.path))}")

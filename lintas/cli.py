@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
+from lintas.persona import app as persona_commands
 from lintas.phone.commands import app as phone
-from lintas.terminal import Progress, emit, ended, fail, guarded
+from lintas.terminal import Progress, emit, ended, fail, guarded, note
 
 app = typer.Typer(
     name="lintas",
@@ -27,6 +28,7 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 app.add_typer(phone)
+app.add_typer(persona_commands)
 
 
 @app.callback(invoke_without_command=True)
@@ -101,23 +103,36 @@ def audit(
 ) -> None:
     """Audit a capture: tables, findings and one HTML report. The last line printed is the report's path."""
     with guarded():
-        from analysis.audit import AuditOptions, asked_address, asked_country, asked_day, asked_vantage, check_out
+        from analysis.audit import (
+            AuditOptions,
+            asked_address,
+            asked_app,
+            asked_country,
+            asked_day,
+            asked_vantage,
+            asked_vendor,
+            check_out,
+            own_folder,
+        )
         from analysis.audit import audit as run
-        from analysis.folder import open_capture
+        from analysis.folder import open_capture, own_persona
+        from analysis.reference import Reference
+        from lintas.persona import notes
         from lintas.summary import show
 
         capture = open_capture(path)
         if out is None:
-            out = Path("audits") / capture.path.resolve().stem
+            out = own_folder(Path("audits"), capture.path)
         # What can be told at once is not told after an hour of reading.
         if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
             fail(f"{out} lies inside the capture {path}; name another folder with --out.")
         check_out(out)
         _databases(geo_country or [], geo_asn or [])
+        known = Reference.load([] if reference is None else [reference])
         options = AuditOptions(
             persona=persona,
-            app=app_id,
-            vendor=vendor,
+            app=None if app_id is None else asked_app(app_id, "--app"),
+            vendor=None if vendor is None else asked_vendor(vendor, "--vendor", known),
             device=None if device is None else asked_address(device, "--device"),
             user_country=None if user_country is None else asked_country(user_country, "--user-country"),
             vantage=None if vantage is None else asked_vantage(vantage, "--vantage"),
@@ -129,6 +144,9 @@ def audit(
             geo_country=tuple(geo_country or ()),
             geo_asn=tuple(geo_asn or ()),
         )
+        country = options.user_country or capture.manifest.user_country
+        for sentence in notes(persona or own_persona(capture), known, country):
+            note(sentence)
         progress = Progress()
         try:
             about = run(path, out, options, progress)

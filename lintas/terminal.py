@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,8 +40,23 @@ _SHOW_AFTER = 2.0
 
 def fail(sentence: str) -> NoReturn:
     """End with one line that says what, where and what to do, and exit code 2."""
-    print(f"lintas: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"lintas: {as_typed(' '.join(sentence.split()))}", file=sys.stderr)
     raise SystemExit(REFUSED)
+
+
+def note(sentence: str) -> None:
+    """One line on standard error that the user should read, and that ends nothing."""
+    print(f"lintas: note: {as_typed(printable(sentence))}.", file=sys.stderr)
+
+
+_COMMAND = re.compile(r"\blintas(?= (?:audit|capture|doctor|info|persona|phone|report|show)\b)")
+
+
+def as_typed(text: str) -> str:
+    """``text`` in which each command of ours begins with what this user types for ``lintas``."""
+    from analysis.folder.programs import lintas
+
+    return _COMMAND.sub(lambda _: lintas(), text)
 
 
 @contextmanager

@@ -18,12 +18,15 @@ from analysis.audit.memory import Memory
 from analysis.audit.options import (
     AuditOptions,
     asked_address,
+    asked_app,
     asked_country,
     asked_day,
     asked_vantage,
+    asked_vendor,
+    check_device,
     with_options,
 )
-from analysis.audit.out import check_out, clear_out, remembered_capture, save
+from analysis.audit.out import check_out, clear_out, own_folder, remembered_capture, save
 from analysis.audit.readers import Asked, Readers
 from analysis.conclude import Settings, conclude
 from analysis.model import InputError, Loss
@@ -36,12 +39,15 @@ __all__ = [
     "Memory",
     "Progress",
     "asked_address",
+    "asked_app",
     "asked_country",
     "asked_day",
     "asked_vantage",
+    "asked_vendor",
     "audit",
     "check_out",
     "clear_out",
+    "own_folder",
     "remembered_capture",
     "run",
     "save",
@@ -91,6 +97,7 @@ def run(
     for loss in (*changed_since(capture, files), *others, *said_so.losses()):
         assembler.lose(loss)
     raw = assembler.tables(source_table(capture, files, kinds))
+    check_device(options.device, raw["flows"])
     tell("conclude", 0, 1)
     day, day_from = capture_date(raw, manifest, options, reference)
     settings = Settings(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import ipaddress
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from msgspec.structs import replace
 
 from analysis import folder
@@ -76,6 +80,48 @@ def asked_address(text: str, option: str) -> str:
         raise InputError(
             f"{option} {text!r} is no address of a phone; write one like 10.0.0.2, as lintas info shows it."
         ) from error
+
+
+_APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+"""Package names of Android and bundle ids of Apple are letters, digits, points, dashes and underscores."""
+
+
+def asked_app(text: str, option: str) -> str:
+    """A package or bundle id. Raises InputError that names the option."""
+    if not _APP_ID.fullmatch(text.strip()):
+        raise InputError(f"{option} {text!r} is no package or bundle id; write one like com.example.shop.")
+    return text.strip()
+
+
+def asked_vendor(text: str, option: str, reference: Reference) -> str:
+    """An operator that ``reference`` has, by id or name. Raises InputError that names the option and the nearest."""
+    vendor, _ = reference.vendor_of(None, None, text.strip())
+    if vendor is not None:
+        return vendor
+    names = {o.id.lower(): o.id for o in reference.operators.values()}
+    names |= {o.name.lower(): o.id for o in reference.operators.values()}
+    near = dict.fromkeys(names[n] for n in difflib.get_close_matches(text.strip().lower(), names, 3, 0.6))
+    hint = f" (near it: {', '.join(near)})" if near else ""
+    raise InputError(
+        f"{option} {text!r} is no operator that Lintas knows{hint}; give its id, or describe it in a folder of "
+        "your own and name that with --reference."
+    )
+
+
+def check_device(address: str | None, flows: pa.Table) -> None:
+    """See that the device which the user named speaks in the capture. Raises InputError that names those that do.
+
+    ``address``: in canonical form; None where the user named none. ``flows``: the table."""
+    if address is None:
+        return
+    seen = Counter(end for column in ("src", "dst") for end in flows[column].to_pylist() if end)
+    if address in seen:
+        return
+    phones = Counter(end for end in flows["src"].to_pylist() if end)
+    if not phones:
+        raise InputError("--device names an address, and this capture names none of a device; leave the option out.")
+    listed = ", ".join(f"{end} ({count} {'flow' if count == 1 else 'flows'})" for end, count in phones.most_common(5))
+    raise InputError(f"--device {address} speaks in no flow of this capture; those that do: {listed}.")
 
 
 def asked_day(text: str, option: str) -> datetime.date:

@@ -74,3 +74,24 @@ def remembered_capture(out: Path) -> Path | None:
         return Path(os.fsdecode((out / _REMEMBERED).read_bytes()))
     except OSError:
         return None
+
+
+def own_folder(parent: Path, path: Path) -> Path:
+    """The folder under ``parent`` for an audit of the capture at ``path`` that was given no name: the capture's name,
+    with a number behind it where an audit of another capture has that name already. An audit of the same file or
+    folder takes the place of its earlier one."""
+    real = path.resolve()
+    name, number = real.name if real.is_dir() else real.stem, 1
+    while True:
+        place = parent / (name if number == 1 else f"{name}-{number}")
+        earlier = remembered_capture(place)
+        if earlier == real or not place.exists() or (earlier is None and _is_empty(place)):
+            return place
+        number += 1
+
+
+def _is_empty(place: Path) -> bool:
+    try:
+        return place.is_dir() and not any(place.iterdir())
+    except OSError:
+        return False

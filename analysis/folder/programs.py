@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,3 +27,17 @@ def start(module: str, *words: str, stdin: int = subprocess.DEVNULL) -> subproce
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def lintas() -> str:
+    """How the command ``lintas`` of this installation is typed here: by its name where the shell finds it, else by its
+    path (from this folder, where it lies below), quoted for a shell."""
+    ours = Path(sys.executable).with_name("lintas")
+    named = shutil.which("lintas")
+    try:
+        if not ours.exists() or (named is not None and Path(named).resolve() == ours.resolve()):
+            return "lintas"
+        below = ours.is_relative_to(Path.cwd())
+        return shlex.quote(str(ours.relative_to(Path.cwd()) if below else ours))
+    except OSError:
+        return "lintas"

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from lintas.capture.children import Lines
-from lintas.terminal import printable
+from lintas.terminal import as_typed, printable
 
 
 class EndedError(BaseException):
@@ -61,7 +61,7 @@ def signals(lines: Lines) -> Iterator[Signals]:
 def say(text: str, error: bool = False) -> None:
     """A line, also where the terminal is gone."""
     try:
-        print(printable(text), file=sys.stderr if error else sys.stdout, flush=True)
+        print(as_typed(printable(text)), file=sys.stderr if error else sys.stdout, flush=True)
     except (OSError, ValueError):
         mute()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lintas.terminal import emit, fail, guarded, labelled, printable, table
+from lintas.terminal import as_typed, emit, fail, guarded, labelled, printable, table
 
 if TYPE_CHECKING:
     from lintas.phone.adb import Phone
@@ -70,7 +70,11 @@ def list_apps(
             emit(found)
             return
         if not found:
-            print("No app was installed on this phone; lintas phone apps --all also lists those that came with it.")
+            print(
+                as_typed(
+                    "No app was installed on this phone; lintas phone apps --all also lists those that came with it."
+                )
+            )
             return
         shown: list[Mapping[str, Any]] = [
             {**a, "uid": str(a["uid"] or "–"), "version_code": str(a["version_code"] or "–")} for a in found

@@ -107,14 +107,13 @@ def test_json_is_one_document(har: Path, tmp_path: Path, demo: Path) -> None:
 def test_what_the_user_says_outranks_the_manifest(har: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = ("--app", "com.example.shop", "--user-country", "uk", "--timezone", "Asia/Jakarta", "--date", "2025-01-02")
-    run("audit", har, "--out", out, *said, "--vantage", "-6.2,106.8,id", "--device", "10.0.0.2")
+    run("audit", har, "--out", out, *said, "--vantage", "-6.2,106.8,id")
     _, about = tables.read(out)
     told = about["manifest"]
     assert (about["capture_date"], about["capture_date_from"]) == ("2025-01-02", "option")
     assert told["app"] == {"id": "com.example.shop"}
     assert (told["user_country"], told["timezone"]) == ("GB", "Asia/Jakarta")
     assert told["vantage"] == {"country": "ID", "latitude": -6.2, "longitude": 106.8}
-    assert told["device"] == {"address": "10.0.0.2"}
 
 
 def test_report_writes_the_same_report_again(demo: Path, tmp_path: Path) -> None:
