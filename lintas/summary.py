@@ -22,30 +22,27 @@ def lines(out: Path) -> list[tuple[str, str]]:
     from analysis import tables
 
     made, _ = tables.read(out)
-    wanted = ["flow", "same_as", "destination", "whose"]
-    counted = [f for f in made["flows"].select(wanted).to_pylist() if f["same_as"] is None]
-    flows = {f["flow"] for f in counted}
-    exchanges = [
-        e for e in made["exchanges"].select(["flow", "destination", "whose"]).to_pylist() if e["flow"] in flows
-    ]
-    spoken = {w: {r["destination"] for r in (*counted, *exchanges) if r["whose"] == w} for w in _APART}
-    apps = {r["destination"] for r in (*counted, *exchanges) if r["whose"] not in _APART}
-    mine = [d for d in made["destinations"].to_pylist() if d["destination"] in apps]
-    hosts = [d for d in mine if d["answered"] is not False]
-    beside = [f"{len(spoken[w])} of {words}" for w, words in _APART.items() if spoken[w]]
-    if len(hosts) < len(mine):
-        beside.append(f"{len(mine) - len(hosts)} that gave no answer")
+    flows, exchanges = (made[name].select(["destination", "counts"]).to_pylist() for name in ("flows", "exchanges"))
+    went = {
+        counts: {r["destination"] for r in (*flows, *exchanges) if r["counts"] == counts}
+        for counts in ("app", "undelivered", *_APART)
+    }
+    hosts = [d for d in made["destinations"].to_pylist() if d["destination"] in went["app"]]
+    beside = [f"{len(went[w])} of {words}" for w, words in _APART.items() if went[w]]
+    tried = len(went["undelivered"] - went["app"])
+    if tried:
+        beside.append(f"{tried} that gave no answer")
     found = [
         (
             "Seen",
-            f"{_n(len(exchanges), 'exchange')} in {_n(len(flows), 'flow')} with "
+            f"{_n(_counted(exchanges), 'exchange')} in {_n(_counted(flows), 'flow')} with "
             f"{_n(len(hosts), 'destination')}" + (f", and apart {' and '.join(beside)}" if beside else ""),
         ),
         ("Where", _where(hosts)),
         ("Who", _who(hosts)),
-        ("What", _what([t for t in _sent(made) if t["flow"] in flows and t["whose"] not in _APART])),
+        ("What", _what(made["transmissions"].select(["counts", "data_type", "method"]).to_pylist())),
     ]
-    told = _told(made["apps"].to_pylist())
+    told = _told(made["flows"].select(["counts", "app_from"]).to_pylist())
     if told:
         found.insert(1, ("Apps", told))
     octets = Counter[str]()
@@ -70,18 +67,13 @@ def _all(made: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _sent(made: Mapping[str, Any]) -> list[dict[str, Any]]:
-    columns = ["flow", "direction", "data_type", "method", "whose"]
-    rows: list[dict[str, Any]] = made["transmissions"].select(columns).to_pylist()
-    return rows
+def _counted(rows: list[dict[str, Any]]) -> int:
+    return sum(row["counts"] == "app" for row in rows)
 
 
 def _told(rows: list[dict[str, Any]]) -> str:
     """How it is known that the app spoke, where anything says so: flows by ground, and those of nobody known."""
-    flows = Counter[str]()
-    for row in rows:
-        if row["whose"] not in _APART:
-            flows[row["app_from"] or "assumed"] += row["flows"]
+    flows = Counter(row["app_from"] or "assumed" for row in rows if row["counts"] == "app")
     if not flows.keys() - {"assumed"}:
         return ""
     named = [
@@ -115,13 +107,9 @@ def _who(hosts: list[dict[str, Any]]) -> str:
 
 
 def _what(rows: list[dict[str, Any]]) -> str:
-    from analysis.reference import Reference
-
-    reference = Reference.load()
-    rows = [r for r in rows if reference.is_personal(r["data_type"])]
-    types = {r["data_type"] for r in rows if r["direction"] == "sent"}
-    planted = {r["data_type"] for r in rows if r["direction"] == "sent" and r["method"] == "planted"}
-    kept = {r["data_type"] for r in rows if r["direction"] == "undelivered"}
+    types = {r["data_type"] for r in rows if r["counts"] == "sent"}
+    planted = {r["data_type"] for r in rows if r["counts"] == "sent" and r["method"] == "planted"}
+    kept = {r["data_type"] for r in rows if r["counts"] == "undelivered"}
     told = f"{_n(len(types), 'type')} of personal data left the phone, {len(planted)} of them known by planted values"
     if not types:
         told = "no personal data was read"

@@ -98,12 +98,10 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
             {k: v for k, v in f.items() if k not in ("transmissions", "destinations")} for f in facts.findings
         ],
         "transmissions": {
-            "sent": len(facts.sent),
-            "received": facts.received,
-            "undelivered": facts.undelivered,
-            "not_personal": facts.not_personal,
-            "system": facts.system_sent,
-            "other_apps": facts.other_sent,
+            **{
+                counts: facts.transmissions[counts]
+                for counts in ("sent", "received", "undelivered", "other", "system", "not_personal", "duplicate")
+            },
             "types_inferred": facts.unstated_types[0],
             "types_assumed": facts.unstated_types[1],
         },

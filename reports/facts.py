@@ -208,25 +208,29 @@ class Facts:
         self._apart: dict[str, dict[int, list[int]]] = {w: defaultdict(list) for w in APART}
         """Conversations of others, by destination."""
         self.duplicate_flows = 0
+        self._tried: set[int] = set()
+        """Destinations that a flow or an exchange of the app went to and did not reach."""
         spoke = {flow for (flow,) in _columns(self.tables["exchanges"], "flow")}
         wanted = (
-            *("flow", "same_as", "destination", "whose", "app_from", "decrypted", "first", "last"),
+            *("flow", "counts", "destination", "app_from", "decrypted", "first", "last"),
             *("bytes_out", "bytes_in", "bytes_read"),
         )
-        for flow, same_as, place, whose, app_from, decrypted, first, last, out, back, read in _columns(
+        for flow, counts, place, app_from, decrypted, first, last, out, back, read in _columns(
             self.tables["flows"], *wanted
         ):
             self._times += [t for t in (first, last) if t]
-            if same_as is not None or place is None:
-                self.duplicate_flows += same_as is not None
+            if counts == "duplicate":
+                self.duplicate_flows += 1
                 continue
             self._flow_octets[flow] = (out or 0, back or 0, read or 0)
             parts = closed.get(flow, [])
             octets = (out or 0) + (back or 0)
             quiet = not octets and not parts and flow not in spoke
             self._reading[flow] = "silent" if quiet else _reading(decrypted, parts, octets)
-            if whose in APART:
-                self._apart[whose][place].append(flow)
+            if counts in APART:
+                self._apart[counts][place].append(flow)
+            elif counts == "undelivered":
+                self._tried.add(place)
             else:
                 self.flow_destination[flow] = place
                 self.flow_first[flow] = first
@@ -237,17 +241,17 @@ class Facts:
         of_exchange: dict[int, set[str]] = defaultdict(set)
         elsewhere: dict[str, set[int]] = {w: set() for w in APART}
         self.exchange_times: list[tuple[int | None, str | None, int]] = []
-        for flow, place, whose, started, phase in _columns(
-            self.tables["exchanges"], "flow", "destination", "whose", "started", "phase"
+        for flow, place, counts, started, phase in _columns(
+            self.tables["exchanges"], "flow", "destination", "counts", "started", "phase"
         ):
-            if flow not in self._reading or place is None:
-                continue
-            if whose in APART:
-                elsewhere[whose].add(place)
-            elif flow in self.flow_reading:
+            if counts in APART:
+                elsewhere[counts].add(place)
+            elif counts == "undelivered":
+                self._tried.add(place)
+            elif counts == "app":
                 self.exchange_times.append((started, phase, place))
                 # A connection that served several names: what was said of it holds for each.
-                of_exchange[place].add("full" if self.flow_reading[flow] != "part" else "part")
+                of_exchange[place].add("full" if self.flow_reading.get(flow) != "part" else "part")
         rows = {row["destination"]: row for row in self.tables["destinations"].to_pylist()}
         hosts = {number: Host(row) for number, row in rows.items()}
         readings: dict[int, set[str]] = defaultdict(set)
@@ -262,11 +266,10 @@ class Facts:
                 host.octets_out, host.octets_in = host.row["app_bytes_out"], host.row["app_bytes_in"] or 0
             host.reading = _host_reading(readings[place] or of_exchange[place], host.closed)
         self.all_hosts = hosts
-        mine = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
-        self.hosts = [h for h in mine if h.row["answered"] is not False]
-        self.unanswered = [h for h in mine if h.row["answered"] is False]
-        """Hosts that were tried, and of which nothing came: in no other number."""
+        self.hosts = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
         self.app_places = {h.number for h in self.hosts}
+        self.unanswered = [hosts[n] for n in sorted(self._tried - self.app_places)]
+        """Hosts that were tried, and of which nothing came: in no other number."""
         self.other_hosts, self.system_hosts = (
             [self._of_others(rows[n], self._apart[w].get(n, [])) for n in sorted({*self._apart[w], *elsewhere[w]})]
             for w in APART
@@ -290,45 +293,32 @@ class Facts:
     def _sent(self) -> None:
         at = dict(_columns(self.tables["messages"], "message", "at"))
         self.sent: list[Sent] = []
-        self.received = self.not_personal = self.system_sent = self.other_sent = 0
-        undelivered: set[tuple[int, str]] = set()
+        self.transmissions = Counter(self.tables["transmissions"]["counts"].to_pylist())
+        """Fields with a data type by whether they count, and why not (``transmissions.counts``)."""
         wanted = (
-            *("transmission", "message", "exchange", "flow", "destination", "direction", "data_type"),
-            *("method", "also", "certainty", "endpoint", "phase", "whose"),
+            *("transmission", "message", "exchange", "flow", "destination", "data_type"),
+            *("method", "also", "certainty", "endpoint", "phase", "counts"),
         )
         for row in _columns(self.tables["transmissions"], *wanted):
-            number, message, exchange, flow, place, direction, kind, method, also, sure, endpoint, phase, whose = row
-            if flow not in self._reading or place is None:
+            number, message, exchange, flow, place, kind, method, also, sure, endpoint, phase, counts = row
+            if counts != "sent":
                 continue
-            if whose in APART:
-                counts = direction == "sent" and self.reference.is_personal(kind)
-                self.system_sent += counts and whose == "system"
-                self.other_sent += counts and whose == "other"
-            elif not self.reference.is_personal(kind):
-                self.not_personal += 1
-            elif direction == "undelivered":
-                undelivered.add((message, kind))
-            elif direction != "sent":
-                self.received += 1
-            else:
-                if method == "endpoint" and not also and not self.reference.endpoint_field_verified(endpoint):
-                    method = "memory"
-                self.sent.append(
-                    Sent(
-                        number,
-                        message,
-                        exchange,
-                        place,
-                        kind,
-                        method,
-                        sure or "low",
-                        phase,
-                        at.get(message),
-                        self._app_from.get(flow),
-                    )
+            if method == "endpoint" and not also and not self.reference.endpoint_field_verified(endpoint):
+                method = "memory"
+            self.sent.append(
+                Sent(
+                    number,
+                    message,
+                    exchange,
+                    place,
+                    kind,
+                    method,
+                    sure or "low",
+                    phase,
+                    at.get(message),
+                    self._app_from.get(flow),
                 )
-        self.undelivered = len(undelivered)
-        """Fields that the phone sent and the proxy could hand to nobody: in no other number."""
+            )
         seen: set[tuple[int, str]] = set()
         for s in self.sent:
             if s.method != "memory":

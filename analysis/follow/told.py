@@ -25,6 +25,8 @@ _COUNTS = ("flows", "bytes_out", "bytes_in")
 _NO_ANSWER = "no answer"
 """In place of the country of a machine that was only tried."""
 _WHOSE = {"system": "system", "other": "other app"}
+_SHARE_OF = {"sent": "app", **{whose: whose for whose in _WHOSE}}
+"""Whose a transmission that left the phone is, by ``counts``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +172,16 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
     Data types are those that the app under test sent, with the messages that carried each, as the report counts them;
     what is no personal data is none. Places and operators say whose the traffic was."""
     rows = made["destinations"].to_pylist()
-    counted = {flow for flow, same_as in _rows(made["flows"], "flow", "same_as") if same_as is None}
     sent: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)
     types: dict[str, dict[str, Any]] = {}
     by_number = {row["destination"]: row for row in rows}
-    columns = ("message", "flow", "destination", "whose", "direction", "data_type", "method", "certainty")
-    for message, flow, destination, whose, direction, data_type, method, certainty in _rows(
-        made["transmissions"], *columns
-    ):
-        if direction != "sent" or flow not in counted or not reference.is_personal(data_type):
+    columns = ("message", "destination", "counts", "direction", "data_type", "method", "certainty")
+    for message, destination, counts, direction, data_type, method, certainty in _rows(made["transmissions"], *columns):
+        if direction != "sent" or counts not in _SHARE_OF:
             continue
-        if destination is not None:
-            of_share = sent[destination, whose]
-            of_share[data_type] = _surer(of_share.get(data_type), certainty)
-        if whose != "app":
+        of_share = sent[destination, _SHARE_OF[counts]]
+        of_share[data_type] = _surer(of_share.get(data_type), certainty)
+        if counts != "sent":
             continue
         told = types.setdefault(data_type, {"messages": set(), "to": set(), "method": method, "certainty": certainty})
         told["messages"].add(message)
@@ -197,7 +195,7 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
         "transmissions": made["transmissions"].num_rows,
         "bytes_out": sum(r["bytes_out"] for r in rows),
         "bytes_in": sum(r["bytes_in"] for r in rows),
-        **_listed("destinations", _grouped(rows, _shares(made), sent, reference)),
+        **_listed("destinations", _grouped(made, rows, _shares(made), sent, reference)),
         **_listed("apps", made["apps"].to_pylist()),
         **_listed("readable", made["readable"].to_pylist()),
         **_listed("data_types", _types(types, by_number, reference)),
@@ -237,6 +235,7 @@ def _shares(made: Tables) -> dict[int, dict[str, list[int]]]:
 
 
 def _grouped(
+    made: Tables,
     rows: list[dict[str, Any]],
     shares: Mapping[int, Mapping[str, list[int]]],
     sent: Mapping[tuple[int, str], Mapping[str, str]],
@@ -245,13 +244,19 @@ def _grouped(
     """Destinations by place, operator, whose traffic it was and class of system noise: what is not the app's, and what
     gave it no answer (``unanswered``), is shown apart."""
     sensitivity = {t.id: t.sensitivity for t in reference.data_types.values()}
+    reached = {
+        number
+        for name in ("flows", "exchanges")
+        for number, counts in _rows(made[name], "destination", "counts")
+        if counts == "app"
+    }
     sums: dict[tuple[Any, ...], _Sum] = defaultdict(_Sum)
     first: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         number = row["destination"]
         for whose, (flows, out, back) in shares[number].items():
             noise = row["system_noise"] if whose == "system" else None
-            whose = "unanswered" if whose == "app" and row["answered"] is False else whose
+            whose = "unanswered" if whose == "app" and number not in reached else whose
             key = (place(row), row["operator"], operator(row), noise, whose)
             first.setdefault(key, row)
             total = sums[key]
@@ -261,10 +266,10 @@ def _grouped(
             total.destinations.add(number)
             for data_type, certainty in sent.get((number, whose), {}).items():
                 total.data_types[data_type] = _surer(total.data_types.get(data_type), certainty)
-    made = []
+    told = []
     for key, total in sums.items():
         row = first[key]
-        made.append(
+        told.append(
             {
                 "place": key[0],
                 "country": row["country"],
@@ -277,7 +282,7 @@ def _grouped(
                 **total.told(sensitivity),
             }
         )
-    return sorted(made, key=lambda r: (-r["bytes_out"], r["place"], r["operator_name"] or ""))
+    return sorted(told, key=lambda r: (-r["bytes_out"], r["place"], r["operator_name"] or ""))
 
 
 def _types(

@@ -15,6 +15,8 @@ from reports.strings import plain, shown
 from reports.words import Words
 
 HEAT_COMPANIES = 16
+_APART = ("received", "not_personal", "system", "other")
+"""Why a field with a data type does not count (``transmissions.counts``), but for what reached nobody."""
 _STEPS = (1, 5, 20, 100)
 
 
@@ -34,11 +36,8 @@ def context(book: Book) -> dict[str, Any]:
         **_heat(f, w),
         **_links(f, w),
         "claim": claim(f, w),
-        "received": f.received,
-        "undelivered": f.undelivered,
-        "not_personal": f.not_personal,
-        "system_sent": f.system_sent,
-        "other_sent": f.other_sent,
+        "apart": w.list(w.of("what.apart", counts, n=n) for counts in _APART if (n := f.transmissions[counts])),
+        "undelivered": f.transmissions["undelivered"],
         "no_persona": not f.options.get("persona"),
     }
 

@@ -69,6 +69,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "date_from": ("option", "manifest", "capture", "reference"),
     "line": ("direct", "vpn", "unknown"),
     "whose": ("app", "other", "system"),
+    "what.apart": ("received", "not_personal", "system", "other"),
     "app_from": ("stated", "joined", "inferred", "system", "unknown"),
     "app_by": APP_BY,
 }

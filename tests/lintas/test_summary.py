@@ -11,7 +11,7 @@ from tests.reports import fixtures
 def test_what_others_sent_is_no_line_of_the_apps(tmp_path: Path) -> None:
     told = dict(summary.lines(fixtures.several(tmp_path / "audit")))
     assert told["Seen"] == (
-        "7 exchanges in 7 flows with 4 destinations, and apart 2 of other apps and 1 of the phone's own system or the "
+        "4 exchanges in 4 flows with 4 destinations, and apart 2 of other apps and 1 of the phone's own system or the "
         "local network"
     )
     assert told["Apps"] == (

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis import tables
-from analysis.conclude import opaque
+from analysis.conclude import counting, opaque
 from analysis.folder import Manifest
+from analysis.reference import Reference
 
 START = datetime(2026, 11, 18, 3, 2, tzinfo=UTC)
 PHASES = (
@@ -312,6 +313,7 @@ class Maker:
         folder.mkdir(parents=True, exist_ok=True)
         made = {name: table.from_rows(self.rows[name]) for name, table in tables.TABLES.items()}
         opened_by = (audit.get("manifest") or {}).get("opened_by")
+        made = counting.counts(made, Reference.load())
         made["readable"] = opaque.readable(made, Manifest(opened_by=opened_by))
         tables.write(folder, made, {"format": tables.FORMAT, **audit})
         return folder

@@ -68,7 +68,7 @@ def test_system_noise_and_duplicates_count_nowhere(rich: Facts) -> None:
     assert [h.name for h in rich.system_hosts] == ["mtalk.noise.example"]
     assert "genetic" not in rich.types  # only on the leg that is the same traffic
     assert rich.duplicate_flows == 1
-    assert rich.system_sent == 1
+    assert rich.transmissions["system"] == 1
     assert all(s.destination in rich.app_places for s in rich.sent)
 
 
@@ -76,7 +76,7 @@ def test_what_others_sent_is_in_no_number_of_the_app(built: dict[str, Path]) -> 
     """Each number of the app is the same as if the others had not spoken; what they sent is counted beside it."""
     f = _facts(built["several"])
     assert set(f.types) == {"email", "imei", "gender", "push_token"}
-    assert (f.other_sent, f.system_sent, len(f.sent)) == (2, 1, 4)
+    assert (f.transmissions["other"], f.transmissions["system"], len(f.sent)) == (2, 1, 4)
     octets = {h.name: h.octets_out for h in f.hosts}
     assert octets == {"shop.example": 100, "new.example": 200, "unknown.example": 400, "push.example": 6400}
     assert {h.name: h.octets_out for h in f.other_hosts} == {"shop.example": 800, "bank.example": 1600}
@@ -88,7 +88,7 @@ def test_what_others_sent_is_in_no_number_of_the_app(built: dict[str, Path]) -> 
     assert f.unstated_types == (1, 1)
     told = json.loads((built["several"] / "report.json").read_text(encoding="utf-8"))
     assert told["hosts"]["other_apps"] == 2
-    assert told["transmissions"]["other_apps"] == 2
+    assert told["transmissions"]["other"] == 2
     assert len(told["apps"]) == 7
 
 
@@ -100,7 +100,7 @@ def test_the_page_tells_stated_joined_and_inferred_apart(built: dict[str, Path])
         "the idle phone did not speak to these hosts",
         "nothing says so",
         "another app: apart",
-        "2 fields that other apps sent",
+        "2 fields of personal data in traffic of other apps",
         "For one connection nothing says which app spoke",
         "2 hosts with which other apps spoke stand apart",
         "That the app itself sent one of these types is inferred, not stated",
