@@ -205,6 +205,11 @@ TABLES: dict[str, Table] = {
             ("method", TEXT, "planted, endpoint, key, value: the strongest ground"),
             ("also", TEXTS, "weaker methods that agreed"),
             ("certainty", TEXT, "high, medium, low"),
+            (
+                "strength",
+                TEXT,
+                "firm: planted, a documented endpoint field, or a key with a strong check; weak: all else",
+            ),
             ("endpoint", TEXT, "id of the known endpoint's field, or null"),
             ("path", TEXT, "where in the message; keys that carry a found value are written ‹type›"),
             ("via", TEXT, "decodings on the way, joined by ' > '"),

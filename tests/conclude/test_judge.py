@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.conclude import Settings, attribute, counting
+from analysis.conclude import Settings, attribute, counting, strength
 from analysis.conclude.judge import findings, keep_evidence
 from analysis.conclude.judge.evidence import KEPT
 from analysis.folder import App, Manifest
@@ -32,6 +32,7 @@ Rows = dict[str, list[dict[str, Any]]]
 def judged(made: Rows, manifest: Manifest = USER, events: tuple[dict[str, Any], ...] = ()) -> dict[str, dict[str, Any]]:
     spoken = attribute.apps(tables(**made), manifest, REFERENCE, events)
     counted = counting.counts(spoken, REFERENCE)
+    counted["transmissions"] = strength.describe(counted, REFERENCE)
     table = findings(counted, manifest, REFERENCE, Settings(date=DAY, events=events))
     return {f["finding"]: f for f in table.to_pylist()}
 
@@ -283,14 +284,61 @@ def test_a_field_of_a_known_endpoint_carries_one_when_it_was_read_in_a_document(
         assert with_field(field, also=["key"]) == {"REACH-SG", "DEST-SG"}
 
 
-def test_weak_signs_are_told_apart() -> None:
+WEAK = {"method": "key", "certainty": "low"}
+
+
+def test_a_finding_rests_on_firm_signs_and_counts_the_weak_ones_beside_them() -> None:
     leaves = [
-        sent(0, 0, "email", destination=0, certainty="low", method="key"),
-        sent(1, 0, "imei", destination=0, certainty="low", method="key"),
+        sent(0, 0, "email", destination=0, **WEAK),
+        sent(1, 0, "imei", destination=0, **WEAK),
         sent(2, 0, "imei", destination=0),
+        sent(3, 0, "genetic", destination=0, method="value", certainty="low"),
     ]
-    for finding in judged({**FIT, "transmissions": leaves}).values():
-        assert (args(finding)["types"], args(finding)["weak_types"]) == ("email,imei", "email")
+    made = judged({**FIT, "transmissions": leaves})
+    assert set(made) == {"REACH-SG", "DEST-SG"}
+    for finding in made.values():
+        told = args(finding)
+        assert (told["types"], told["type_count"]) == ("imei", "1")
+        assert (told["weak"], told["weak_types"]) == ("3", "email,genetic")
+        assert finding["transmissions"] == [2]
+    assert args(made["REACH-SG"])["operator"] == "1"
+
+
+def test_weak_signs_alone_make_no_finding() -> None:
+    events = tuple({"type": "phase", "phase": p, "at": n} for n, p in enumerate(("browse", "consent_refused", "buy")))
+    for change in (WEAK, {"method": "value", "certainty": "low"}, {"method": "endpoint", "endpoint": "no such field"}):
+        leaves = [sent(n, 0, destination=0, phase=p) | change for n, p in enumerate(("browse", "buy"))]
+        assert judged({**FIT, "transmissions": leaves}, events=events) == {}
+    leaves = [sent(n, 0, destination=0, phase=p) for n, p in enumerate(("browse", "buy"))]
+    assert set(judged({**FIT, "transmissions": leaves}, events=events)) == {
+        *("REACH-SG", "DEST-SG", "CONSENT-before", "CONSENT-refused")
+    }
+
+
+def test_a_destination_that_only_weak_signs_went_to_lends_no_level() -> None:
+    made = audit(link("SG", "machine", level=2), country="SG", level=2)
+    made["destinations"].append(destination(1, country="SG", level=4, law_links=[link("SG", "machine", level=4)]))
+    made["transmissions"].append(sent(1, 0, destination=1) | WEAK)
+    for finding in judged(made).values():
+        assert (finding["level"], finding["destinations"], args(finding)["weak"]) == (2, [0], "1")
+
+
+GROUNDS = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["planted", "endpoint", "key", "value"]),
+        "also": st.lists(st.sampled_from(["endpoint", "key", "value"]), max_size=2, unique=True),
+        "certainty": st.sampled_from(["high", "medium", "low"]),
+    }
+)
+
+
+@given(GROUNDS)
+def test_what_is_firm(ground: dict[str, Any]) -> None:
+    """Planted always is; a shape and a field from memory never are by themselves; a key is by its check."""
+    made = tables(transmissions=[sent(0, 0) | ground | {"endpoint": "no such field"}])
+    (found,) = strength.describe(made, REFERENCE)["strength"].to_pylist()
+    by_key = "key" in (ground["method"], *ground["also"]) and ground["certainty"] != "low"
+    assert found == ("firm" if ground["method"] == "planted" or by_key else "weak")
 
 
 def test_no_state_of_the_user_is_known_so_none_is_left_out() -> None:
@@ -352,6 +400,8 @@ def test_a_few_excerpts_of_each_kind_are_kept() -> None:
 
 def test_findings_stand_in_order_and_carry_only_codes_and_counts() -> None:
     made = audit(link("US"), link("CN"), country="CN", level=3)
-    table = findings(counting.counts(tables(**made), REFERENCE), USER, REFERENCE, Settings(date=date(2026, 1, 1)))
+    counted = counting.counts(tables(**made), REFERENCE)
+    counted["transmissions"] = strength.describe(counted, REFERENCE)
+    table = findings(counted, USER, REFERENCE, Settings(date=date(2026, 1, 1)))
     names = rows(table, "finding")
     assert names == sorted(names) == ["DEST-CN", "REACH-CN", "REACH-US"]

@@ -229,9 +229,10 @@ def test_a_known_endpoint_outranks_the_key(detector: Detector) -> None:
 def test_a_recalled_field_is_low(detector: Detector, reference: Any) -> None:
     field = next(f for f in reference.endpoints["appsflyer-events"].fields if f.field == "oaid")
     assert field.confidence == "recalled"
-    body = {"oaid": "3f2a9c1e77b44d0e9a51c0ffee123456"}
-    one = only(sent(detector, body, target="/api/v6.3/androidevent", host="launches.appsflyer.com"))
-    assert (one.method, one.certainty) == ("endpoint", "low")
+    # A key that its value only does not contradict adds nothing; one that a strong check bears out does.
+    for value, certainty in (("zq7-x_93kwm2-vvtr81p", "low"), ("3f2a9c1e77b44d0e9a51c0ffee123456", "medium")):
+        one = only(sent(detector, {"oaid": value}, target="/api/v6.3/androidevent", host="launches.appsflyer.com"))
+        assert (one.method, one.certainty, one.also) == ("endpoint", certainty, ("key",))
 
 
 # --------------------------------------------------------------------------------- what tables may hold

@@ -1,10 +1,11 @@
 """The rules. A finding is about a state or a phase of the session; it counts transmissions that were sent, each
-conversation once, the phone's own system and other apps apart.
+conversation once, the phone's own system and other apps apart. It rests on firm ones alone (``strength.py``); how many
+weak ones went the same way it says beside them, and weak ones alone make no finding.
 
 REACH, for a state: personal data reached machines or companies that its law can compel on paper (the per-state
 records ``*-REACH`` of ``regimes.yaml`` are cases of it). DEST, for a state: personal data went to a machine that is
 placed there (records ``*-DEST``). CONSENT, for a phase: personal data left before the question of consent was
-answered, or after it was refused. A fact from memory about a company, a statute or an endpoint's field carries none.
+answered, or after it was refused. A fact from memory about a company or a statute carries none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.conclude.attribute import phase_marks
+from analysis.conclude.strength import FIRM
 from analysis.conclude.who import reaches
 from analysis.folder import Manifest
 from analysis.tables import TABLES, Tables
@@ -39,15 +41,15 @@ class _Sent:
     data_type: str
     destination: int
     phase: str | None
-    sure: bool
-    """Not only by a weak sign."""
+    firm: bool
+    """Its ground is strong enough to carry a finding."""
     app_from: str | None
     """How it is known that the app sent it: stated, joined, inferred; None: nothing says that another did."""
 
 
 def findings(tables: Tables, manifest: Manifest, reference: Reference, settings: Settings) -> pa.Table:
     """What the rules say, sorted by rule and state."""
-    sent = _sent(tables, reference)
+    sent = _sent(tables)
     destinations = {row["destination"]: row for row in tables["destinations"].to_pylist()}
     rows = [
         *_reach(sent, destinations, manifest, reference),
@@ -61,18 +63,15 @@ def findings(tables: Tables, manifest: Manifest, reference: Reference, settings:
     return TABLES["findings"].from_rows(rows)
 
 
-def _sent(tables: Tables, reference: Reference) -> list[_Sent]:
-    """Transmissions that may carry a finding."""
+def _sent(tables: Tables) -> list[_Sent]:
+    """Transmissions of the app that count, firm ones and weak ones."""
     app_from = dict(zip(tables["flows"]["flow"].to_pylist(), tables["flows"]["app_from"].to_pylist(), strict=True))
     table = tables["transmissions"]
-    wanted = ("transmission", "data_type", "destination", "phase", "flow", "method", "also", "endpoint", "certainty")
+    wanted = ("transmission", "data_type", "destination", "phase", "flow", "strength")
     counting = table.filter(pc.equal(table["counts"], "sent")).select(list(wanted))
     return [
-        _Sent(number, kind, place, phase, certainty != "low", app_from[flow])
-        for number, kind, place, phase, flow, method, also, endpoint, certainty in zip(
-            *(counting[c].to_pylist() for c in wanted), strict=True
-        )
-        if method != "endpoint" or also or reference.endpoint_field_verified(endpoint)
+        _Sent(number, kind, place, phase, strength == FIRM, app_from[flow])
+        for number, kind, place, phase, flow, strength in zip(*(counting[c].to_pylist() for c in wanted), strict=True)
     ]
 
 
@@ -86,9 +85,17 @@ def _finding(
     **more: Any,
 ) -> dict[str, Any]:
     sent = list(sent)
-    types = sorted({s.data_type for s in sent})
-    weak = sorted({t for t in types if not any(s.sure for s in sent if s.data_type == t)})
-    told = {"types": ",".join(types), "type_count": len(types), "weak_types": ",".join(weak), **args}
+    weak = [s for s in sent if not s.firm]
+    firm = [s for s in sent if s.firm]
+    types = sorted({s.data_type for s in firm})
+    weak_types = sorted({s.data_type for s in weak} - set(types))
+    told = {
+        "types": ",".join(types),
+        "type_count": len(types),
+        "weak": len(weak),
+        "weak_types": ",".join(weak_types),
+        **args,
+    }
     return {
         "finding": f"{rule}-{state}" if state is not None else rule,
         "rule": rule.split("-")[0],
@@ -97,8 +104,8 @@ def _finding(
         "severity": "notice",
         "wording": wording,
         "args": [{"name": k, "value": str(v)} for k, v in told.items()],
-        "transmissions": sorted(s.number for s in sent),
-        "destinations": sorted({s.destination for s in sent}),
+        "transmissions": sorted(s.number for s in firm),
+        "destinations": sorted({s.destination for s in firm}),
         **more,
     }
 
@@ -132,23 +139,27 @@ def _reach(
     levels: dict[str, int] = {}
     statutes: dict[str, set[str]] = defaultdict(set)
     # Only what received something: a statute or a machine that touches another destination says nothing of this data.
+    # What received weak signs alone is counted with them, and lends neither level nor statute.
+    firm = {s.destination for s in sent if s.firm}
     for number in sorted({s.destination for s in sent}):
         for link in destinations[number]["law_links"] or ():
             if not reaches(link):
                 continue
             by_state[link["state"]][link["link"]].add(number)
+            if number not in firm:
+                continue
             statutes[link["state"]].update(s for s in link["statutes"] if _was_read(s, reference))
             if link["level"] is not None:
                 levels[link["state"]] = max(levels.get(link["state"], 0), link["level"])
     rows = []
     for state, links in by_state.items():
-        if state == manifest.user_country:
-            continue
         places = set().union(*links.values())
+        if state == manifest.user_country or not places & firm:
+            continue
         reached = [s for s in sent if s.destination in places]
         args: dict[str, Any] = {"state": state, "statutes": ",".join(sorted(statutes[state]))}
         for link in LINKS:
-            args[link] = len({s.data_type for s in sent if s.destination in links[link]})
+            args[link] = len({s.data_type for s in reached if s.firm and s.destination in links[link]})
         # A statute that is known from memory, came later or reaches in another way makes no sentence of reach.
         researched = bool(statutes[state])
         rows.append(
@@ -185,13 +196,14 @@ def _placed(
     rows = []
     for state, places in by_state.items():
         went = [s for s in sent if s.destination in places]
-        if state == manifest.user_country or not went:
+        firm = [s for s in went if s.firm]
+        if state == manifest.user_country or not firm:
             continue
-        levels = [destinations[s.destination]["level"] for s in went]
+        levels = [destinations[s.destination]["level"] for s in firm]
         best = max(levels)
         args = {"state": state, "level": best}
         for level in (1, 2, 3, 4):
-            args[f"hosts_{level}"] = len({s.destination for s in went if destinations[s.destination]["level"] == level})
+            args[f"hosts_{level}"] = len({s.destination for s in firm if destinations[s.destination]["level"] == level})
         missing = {1: ["missing.second_database", "missing.second_kind"], 2: ["missing.second_kind"]}.get(best, [])
         rows.append(
             _finding(
@@ -232,11 +244,12 @@ def _consent(sent: list[_Sent], manifest: Manifest, settings: Settings) -> list[
 
 
 def _phase_finding(kind: str, sent: list[_Sent]) -> list[dict[str, Any]]:
-    if not sent:
+    firm = [s for s in sent if s.firm]
+    if not firm:
         return []
     args = {
-        "hosts": len({s.destination for s in sent}),
-        "phases": ",".join(sorted({s.phase or "" for s in sent})),
+        "hosts": len({s.destination for s in firm}),
+        "phases": ",".join(sorted({s.phase or "" for s in firm})),
     }
     made = _finding(
         f"CONSENT-{kind}",

@@ -39,6 +39,8 @@ def _leaf(found: list[Found]) -> list[Found]:
         if same is not None:
             if one.method != same.method and one.method not in same.also:
                 same.also = (*same.also, one.method)
+            # A key with a strong check says more of a field than a record from memory does.
+            same.certainty = min(same.certainty, one.certainty, key=_CERTAINTY.__getitem__)
             if same.position is None:
                 same.position = one.position
             if same.endpoint is None:
