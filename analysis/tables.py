@@ -39,6 +39,9 @@ LAW_LINK = pa.list_(
             ("level", INT),
             ("statutes", TEXTS),
             ("confidence", TEXT),
+            ("basis", TEXT),
+            ("statutes_read", TEXTS),
+            ("auditor_data", YES),
         ]
     )
 )
@@ -286,7 +289,21 @@ TABLES: dict[str, Table] = {
             ("parent_share_percent", REAL, "share, where known"),
             ("party", TEXT, "first, third, unknown: against the app's vendor"),
             ("law_reach", TEXTS, "states whose law reaches it on paper, by verified facts, sorted"),
-            ("law_links", LAW_LINK, "each link: machine, operator, machine_owner, parent"),
+            (
+                "law_links",
+                LAW_LINK,
+                (
+                    "each link: machine, operator, machine_owner, parent; basis: the company is incorporated there, "
+                    "has its seat there (is run from there), both, or an office; statutes_read: those that were read, "
+                    "not remembered; auditor_data: it rests on records that the auditor laid over ours"
+                ),
+            ),
+            ("auditor_data", TEXTS, "of operator, rented_from, parent, party: which rest on the auditor's own records"),
+            (
+                "receiver",
+                TEXT,
+                "one key for each company: operator; where that is not known, the registrable domain, else the address",
+            ),
             ("flows", INT, "flows that count"),
             ("bytes_out", INT, "octets sent to it"),
             ("bytes_in", INT, "octets received"),

@@ -93,7 +93,7 @@ def audit(
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Keep the personal values in tables and report.")] = False,
     reference: Annotated[
-        Path | None, typer.Option(help="Folder with operators and endpoints of your own, laid over ours.")
+        Path | None, typer.Option(help="Folder with operators and endpoints that you vouch for, laid over ours.")
     ] = None,
     geo_country: Annotated[
         list[Path] | None, typer.Option(help="Your own country database (MMDB: MaxMind, IPinfo, DB-IP).")

@@ -22,6 +22,15 @@ class Link:
     """Likewise for the others, with the date for which the fact is known where it is not the capture's."""
     types: set[str] = field(default_factory=set)
     unsure_types: set[str] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
+    """Of the companies, those that the auditor's own data links to the state."""
+    basis: dict[str, set[str]] = field(default_factory=dict)
+    """By what each company belongs to the state: incorporated, seat, both, office."""
+
+    @property
+    def level(self) -> int:
+        """The best evidence of place among the machines that received what is counted; of all, where none did."""
+        return max((h.level for h in self.hosts if h.firm), default=max((h.level for h in self.hosts), default=0))
 
 
 @dataclass(slots=True)
@@ -63,6 +72,10 @@ def gather(facts: Facts) -> list[State]:
             statutes.setdefault(code, set()).update(row["statutes"] or ())
             link = state.links[row["link"]]
             company = row["company"]
+            if company is not None and row.get("auditor_data"):
+                link.own.add(company)
+            if company is not None and row.get("basis"):
+                link.basis.setdefault(company, set()).add(row["basis"])
             sure = _is_sure(row)
             # One host may have several links of a kind to a state: two parents, say.
             again = (code, row["link"], host.number, sure) in seen
@@ -75,7 +88,7 @@ def gather(facts: Facts) -> list[State]:
                 state.unsure_types.update(host.types)
                 if company is not None:
                     link.companies.setdefault(company, row["share_percent"])
-                if row["level"] is not None:
+                if row["level"] is not None and host.firm:
                     state.level = max(state.level, row["level"])
                 if host.reading != "full":
                     closed.setdefault(code, set()).add(host.number)

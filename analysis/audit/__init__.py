@@ -72,7 +72,7 @@ def run(
     tell, memory = progress or _silent, memory or Memory()
     capture = folder.open_capture(path)
     manifest = with_options(capture.manifest, options)
-    reference = Reference.load(_overlays(capture, options))
+    reference = Reference.load(options.reference)
     persona = _persona(capture, options, reference)
     from analysis.read import Detector
 
@@ -85,7 +85,7 @@ def run(
     manifest = clean_manifest(manifest, clean)
     key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, files.private)
     assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
-    for loss in (*capture.losses, *files.losses):
+    for loss in (*capture.losses, *files.losses, *_reference_ignored(capture, options)):
         loss = dataclasses.replace(loss, source=names.get(loss.source, loss.source))
         if options.sealed or loss.kind != "not_sealed":
             assembler.lose(loss)
@@ -186,9 +186,17 @@ def _read_all(
     return kinds
 
 
-def _overlays(capture: folder.Capture, options: AuditOptions) -> list[Path]:
-    found = [capture.reference] if capture.reference is not None else []
-    return found + ([options.reference] if options.reference is not None else [])
+def _reference_ignored(capture: folder.Capture, options: AuditOptions) -> list[Loss]:
+    """The reference data that came with the capture, which counts only where the auditor names it."""
+    place = capture.reference
+    if place is None or (options.reference is not None and options.reference.resolve() == place.resolve()):
+        return []
+    try:
+        sizes = [p.lstat().st_size for p in place.iterdir()]
+    except OSError:  # one that may not be looked into
+        sizes = []
+    why = "came with the capture, so nothing in it was used; where you vouch for it, name the folder with --reference"
+    return [Loss(place.name, "reference_ignored", max(len(sizes), 1), sum(sizes), why)]
 
 
 def _persona(capture: folder.Capture, options: AuditOptions, reference: Reference) -> Persona | None:

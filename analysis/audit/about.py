@@ -93,6 +93,7 @@ def about(
         "made": manifest.made,
         "sample": manifest.sample,
         "manifest": told,
+        "stated_by_capture": _stated_by_capture(capture, options),
         "capture_date": date[0].isoformat(),
         "capture_date_from": date[1],
         "options": {
@@ -100,6 +101,7 @@ def about(
             "reveal": options.reveal,
             "study_key": options.study_key is not None,
             "reference": list(reference.overlays),
+            "own_records": {name: sorted(ids) for name, ids in reference.own.items() if ids},
             "geo_country": [p.name for p in options.geo_country],
             "geo_asn": [p.name for p in options.geo_asn],
             "given": sorted(
@@ -116,6 +118,28 @@ def about(
             for f, h, s in zip(capture.files, files.sha256, files.sizes, strict=True)
         ],
     }
+
+
+def _stated_by_capture(capture: folder.Capture, options: AuditOptions) -> list[str]:
+    """What the verdict rests on that only the capture's own manifest says, and nobody else confirms: keys of the
+    manifest, where the auditor's options do not say the same. Whoever sends a capture can write anything there."""
+    manifest = capture.manifest
+    app = manifest.app if options.app in (None, manifest.app.id) else folder.App()
+    vantage = manifest.vantage if options.vantage is None else folder.Vantage()
+    claims = {
+        "app": app.id is not None and options.app is None,
+        "vendor": app.vendor is not None and options.vendor is None,
+        "domains": bool(app.domains),
+        "user_country": manifest.user_country is not None and options.user_country is None,
+        "vantage": vantage.country is not None or vantage.latitude is not None,
+        "persona": capture.persona is not None and options.persona is None,
+        "opened_by": manifest.opened_by is not None,
+        "by_system": manifest.device.by_system is not None,
+        "app_only": manifest.app_only,
+        "date": manifest.date is not None and options.date is None,
+        "phases": bool(manifest.phases),
+    }
+    return [name for name, stated in claims.items() if stated]
 
 
 def _counts(made: tables.Tables) -> dict[str, int]:

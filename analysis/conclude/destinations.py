@@ -15,7 +15,7 @@ from analysis.conclude import answered
 from analysis.conclude.locate.level import Place, Stance, place
 from analysis.conclude.locate.time import RoundTrip, round_trips
 from analysis.conclude.locate.witnesses import Witnesses
-from analysis.conclude.who import Who, identify, reaches
+from analysis.conclude.who import Who, identify, reaches, receiver
 from analysis.folder import Manifest
 from analysis.reference.embedded import is_local
 from analysis.tables import TABLES, Tables
@@ -250,4 +250,6 @@ def _who(row: dict[str, Any], who: Who) -> None:
         "parent_confidence": who.parent_confidence,
         "parent_share_percent": who.parent_share_percent,
         "party": who.party,
+        "auditor_data": who.auditor_data,
+        "receiver": receiver(who.operator, row["host"], row["address"]),
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from analysis.folder import Manifest
@@ -84,7 +85,9 @@ class Who:
     content_network: bool = False
     """The address lies in a network that serves others' content from many places."""
     seats: list[dict[str, Any]] = field(default_factory=list)
-    """Links of companies to states: state, link, company, share_percent, as_of, confidence."""
+    """Links of companies to states: state, link, company, share_percent, as_of, confidence, basis, auditor_data."""
+    auditor_data: list[str] = field(default_factory=list)
+    """Which of operator, rented_from, parent and party rest on the auditor's own records."""
     reference: Reference | None = None
     day: date | None = None
 
@@ -94,44 +97,58 @@ class Who:
         the state that reach by this kind of link."""
         links = []
         if country is not None and level > 0:
-            links.append(self._link(country, "machine", None, None, None, "verified", MACHINE, level))
-        links += [
-            self._link(
-                s["state"],
-                s["link"],
-                s["company"],
-                s["share_percent"],
-                s["as_of"],
-                s["confidence"],
-                PARENT if s["link"] == "parent" else COMPANY,
-            )
-            for s in self.seats
-        ]
+            machine = _company_link(country, "machine", None, None, None, "verified", None, False)
+            links.append(self._link(machine, MACHINE, level))
+        links += [self._link(s, PARENT if s["link"] == "parent" else COMPANY) for s in self.seats]
         return links
 
-    def _link(
-        self,
-        state: str,
-        link: str,
-        company: str | None,
-        share: float | None,
-        as_of: str | None,
-        confidence: str,
-        touches: frozenset[str],
-        level: int | None = None,
-    ) -> dict[str, Any]:
+    def _link(self, link: Mapping[str, Any], touches: frozenset[str], level: int | None = None) -> dict[str, Any]:
         assert self.reference is not None
-        statutes = [s for s in self.reference.statutes_of(state, self.day) if touches & set(s.reaches)]
+        statutes = [s for s in self.reference.statutes_of(link["state"], self.day) if touches & set(s.reaches)]
         return {
-            "state": state,
-            "link": link,
-            "company": company,
-            "share_percent": share,
-            "as_of": as_of,
+            **link,
             "level": level,
             "statutes": [s.id for s in statutes],
-            "confidence": confidence,
+            "statutes_read": [s.id for s in statutes if s.confidence == "verified"],
         }
+
+
+def _company_link(
+    state: str | None,
+    link: str,
+    company: str | None,
+    share: float | None,
+    as_of: str | None,
+    confidence: str,
+    basis: str | None,
+    own: bool,
+) -> dict[str, Any]:
+    return {
+        "state": state,
+        "link": link,
+        "company": company,
+        "share_percent": share,
+        "as_of": as_of,
+        "confidence": confidence,
+        "basis": basis,
+        "auditor_data": own,
+    }
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> Any:
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()
+
+
+def receiver(operator: str | None, host: str | None, address: str | None) -> str | None:
+    """One key for each company that receives: its id, else the domain that somebody registered (Public Suffix List,
+    whose private part tells the customers of one host apart), else the address."""
+    if operator is not None or host is None:
+        return operator or address
+    found: str | None = _suffixes().privatesuffix(host.lower().rstrip("."))
+    return found or host.lower().rstrip(".")
 
 
 def identify(host: str | None, network: Network, manifest: Manifest, reference: Reference, day: date) -> Who:
@@ -155,14 +172,25 @@ def identify(host: str | None, network: Network, manifest: Manifest, reference: 
         same = operator is not None and same_group(owner.id, operator.id, reference, day)
         if not same:
             who.rented_from, who.rented_from_name = owner.id, owner.name
-            _seats(who, "machine_owner", owner, by_network.confidence, None, None)
+            _seats(who, "machine_owner", owner, by_network.confidence, None, None, _is_own(owner, reference))
+            who.auditor_data += ["rented_from"] * _is_own(owner, reference)
     who.party = _party(host, operator.id if operator is not None else None, manifest, reference, day)
+    app = reference.app(manifest.app.id, manifest.app.platform) if manifest.app.id is not None else None
+    by_own_app = app is not None and reference.is_own("apps", app.id)
+    if who.party != "unknown" and (by_own_app or "operator" in who.auditor_data):
+        who.auditor_data.append("party")
     return who
+
+
+def _is_own(company: Operator | None, reference: Reference) -> bool:
+    return company is not None and reference.is_own("operators", company.id)
 
 
 def _companies(who: Who, link: str, operator: Operator, confidence: str, reference: Reference, day: date) -> None:
     """The operator's own seats, then those of each owner above it."""
-    _seats(who, link, operator, confidence, None, None)
+    own = _is_own(operator, reference)
+    who.auditor_data += [link] * own
+    _seats(who, link, operator, confidence, None, None, own)
     if operator.parent is None and operator.ultimate_parent_country not in (
         None,
         operator.country_of_incorporation,
@@ -176,6 +204,8 @@ def _companies(who: Who, link: str, operator: Operator, confidence: str, referen
             confidence,
             None,
             None,
+            "seat",
+            own,
         )
     chain = reference.ownership_chain(operator.id, day)
     sure, as_of = confidence, None
@@ -183,8 +213,9 @@ def _companies(who: Who, link: str, operator: Operator, confidence: str, referen
         # A chain is as sure, and of as early a day, as its weakest step: who owns a later owner is no owner of then.
         sure = "verified" if sure == owner.confidence == "verified" else "recalled"
         as_of = max(filter(None, (as_of, owner.as_of)), default=None)
+        own = own or _is_own(owner.operator, reference)
         if owner.operator is not None:
-            _seats(who, "parent", owner.operator, sure, owner.share_percent, as_of)
+            _seats(who, "parent", owner.operator, sure, owner.share_percent, as_of, own)
     if chain:
         top = chain[-1]
         who.parent, who.parent_name = top.id or top.name, top.name
@@ -193,6 +224,7 @@ def _companies(who: Who, link: str, operator: Operator, confidence: str, referen
         # What the first owner holds is no share of the last.
         who.parent_share_percent = top.share_percent if len(chain) == 1 else None
         who.as_of = as_of
+        who.auditor_data += ["parent"] * own
 
 
 def _run_from(company: Operator) -> str | None:
@@ -202,14 +234,35 @@ def _run_from(company: Operator) -> str | None:
     return own or company.country_of_incorporation
 
 
-def _seats(who: Who, link: str, company: Operator, confidence: str, share: float | None, as_of: str | None) -> None:
+def _seats(
+    who: Who, link: str, company: Operator, confidence: str, share: float | None, as_of: str | None, own: bool
+) -> None:
     """The states in which a company was formed, is run from, or has an office. Offices are from memory unless the
     company is run from there, so only seat and main office can carry a finding."""
-    mains = [company.country_of_incorporation, _run_from(company)]
-    states = mains if link == "parent" else mains[:1]
+    formed, run_from = company.country_of_incorporation, _run_from(company)
+    states = [formed, run_from] if link == "parent" else [formed]
     for state in dict.fromkeys([*states, *company.established_in]):
-        main = state in mains
-        _seat(who, link, company, state, confidence if main else "recalled", share, as_of)
+        main = state in (formed, run_from)
+        _seat(
+            who,
+            link,
+            company,
+            state,
+            confidence if main else "recalled",
+            share,
+            as_of,
+            _basis(company, state),
+            own,
+        )
+
+
+def _basis(company: Operator, state: str) -> str:
+    """By what a company belongs to a state: it is ``incorporated`` there, it has its ``seat`` there (it is run from
+    there), ``both``, or an ``office`` alone."""
+    run_from = company.ultimate_parent_country if company.parent is None else None
+    if state == company.country_of_incorporation:
+        return "both" if state == run_from else "incorporated"
+    return "seat" if state == run_from else "office"
 
 
 def _seat(
@@ -220,18 +273,11 @@ def _seat(
     confidence: str,
     share: float | None,
     as_of: str | None,
+    basis: str,
+    own: bool,
 ) -> None:
     sure = "verified" if confidence == company.corporate_confidence == "verified" else "recalled"
-    who.seats.append(
-        {
-            "state": state,
-            "link": link,
-            "company": company.id,
-            "share_percent": share,
-            "as_of": as_of,
-            "confidence": sure,
-        }
-    )
+    who.seats.append(_company_link(state, link, company.id, share, as_of, sure, basis, own))
 
 
 def same_group(one: str, other: str, reference: Reference, day: date) -> bool:

@@ -173,7 +173,8 @@ class Capture:
     files: list[CaptureFile]
     persona: Path | None = None
     reference: Path | None = None
-    """A ``reference`` folder of the capture's own (a sample brings its invented operators)."""
+    """A ``reference`` folder that came with the capture. Nothing in it is used: whoever made the capture would dictate
+    the verdict. Only the auditor's own word (``--reference``) makes it count."""
     losses: list[Loss] = field(default_factory=list)
 
     @property
@@ -210,7 +211,7 @@ def _open_folder(path: Path) -> Capture:
         outside = _links_out(path)
         if not files:
             raise InputError(f"{path} holds no capture: neither {MANIFEST} nor a file that could be one.")
-        return Capture(path, Manifest(), files, losses=outside)
+        return Capture(path, Manifest(), files, reference=_reference(path), losses=outside)
     if _inside(path, MANIFEST) is None:
         raise InputError(f"{place} is a link that leads out of the capture folder; copy the file itself into it.")
     manifest = read_manifest(place)
@@ -254,9 +255,13 @@ def _open_folder(path: Path) -> Capture:
     persona = None
     if manifest.persona is not None:
         persona = path / manifest.persona
-    reference = path / "reference"
-    own = reference.is_dir() and _inside(path, reference.name) is not None
-    return Capture(path, manifest, files, persona, reference if own else None, losses)
+    return Capture(path, manifest, files, persona, _reference(path), losses)
+
+
+def _reference(path: Path) -> Path | None:
+    """The folder's own ``reference``; a link that leads out is a loss of another kind."""
+    place = path / "reference"
+    return place if place.is_dir() and _inside(path, place.name) is not None else None
 
 
 def own_persona(capture: Capture) -> Path | None:

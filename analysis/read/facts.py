@@ -47,6 +47,7 @@ class Facts:
                         )
                         for f in e.fields
                     ),
+                    reference.is_own("endpoints", e.id),
                 )
                 for e in reference.endpoints.values()
             ),

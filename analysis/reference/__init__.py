@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analysis.model import InputError
 from analysis.reference import load, schema
+from analysis.reference.linear import Linear
 from analysis.reference.schema import (
     App,
     Country,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 OVERLAYS = ("operators", "endpoints", "apps")
 """Files that a user may lay over ours, by id."""
+
+
+_Search = Callable[[str], object]
 
 
 class OperatorMatch(NamedTuple):
@@ -103,7 +107,9 @@ class Reference:
         self._overlay = tuple(overlay)
         self._files: dict[str, tuple[Any, str]] = {}
         self.overlays: list[str] = []
-        """What the user's own folders laid over ours, in words."""
+        """What the auditor's own folders laid over ours, in words."""
+        self.own: dict[str, set[str]] = {name: set() for name in OVERLAYS}
+        """Ids of the records that rest on the auditor's word alone, by file. Wherever one counts, that is said."""
         for folder in self._overlay:
             if not any((folder / f"{name}.yaml").is_file() for name in OVERLAYS):
                 raise InputError(
@@ -140,6 +146,7 @@ class Reference:
                 theirs, _ = load.read(name, folder)
                 changed = {r.id: r for r in getattr(theirs, key)}
                 self.overlays.append(_told(name, changed, records))
+                self.own[name] |= changed.keys()
                 # Theirs come last, so that a domain or an app id which both name is theirs.
                 records = {i: r for i, r in records.items() if i not in changed} | changed
                 self._dates |= dict.fromkeys(changed, _first_day(theirs.as_of))
@@ -150,6 +157,13 @@ class Reference:
     def as_of(self) -> date:
         """The day for which the facts were last gone through."""
         return date.fromisoformat(self._file("operators").as_of)
+
+    def is_own(self, name: str, record: str | None) -> bool:
+        """True when a record of that file (``operators``, ``endpoints``, ``apps``) is the auditor's own."""
+        if record is None or not self._overlay:
+            return False
+        self._merged(name, name)
+        return record in self.own[name]
 
     # ------------------------------------------------------------------------------------- companies
 
@@ -346,21 +360,25 @@ class Reference:
         return self._merged("endpoints", "endpoints")
 
     @cached_property
-    def _endpoint_patterns(self) -> list[tuple[re.Pattern[str], re.Pattern[str], Endpoint]]:
-        return [(re.compile(e.host_pattern), re.compile(e.path_pattern), e) for e in self.endpoints.values()]
+    def _endpoint_patterns(self) -> list[tuple[_Search, _Search, Endpoint]]:
+        known = self.endpoints.values()
+        return [(self._pattern(e, e.host_pattern), self._pattern(e, e.path_pattern), e) for e in known]
+
+    def _pattern(self, endpoint: Endpoint, pattern: str) -> _Search:
+        return Linear(pattern).search if self.is_own("endpoints", endpoint.id) else re.compile(pattern).search
 
     @cached_property
-    def _endpoints_of_host(self) -> dict[str, list[tuple[re.Pattern[str], Endpoint]]]:
+    def _endpoints_of_host(self) -> dict[str, list[tuple[_Search, Endpoint]]]:
         return {}
 
     def endpoints_for(self, host: str, path: str) -> list[Endpoint]:
         """The known endpoints that a request to this host and path (without query) is for."""
         known = self._endpoints_of_host.get(host)
         if known is None:
-            known = [(path_, e) for host_, path_, e in self._endpoint_patterns if host_.search(host)]
+            known = [(path_, e) for host_, path_, e in self._endpoint_patterns if host_(host)]
             if len(self._endpoints_of_host) < 10_000:
                 self._endpoints_of_host[host] = known
-        return [e for pattern, e in known if pattern.search(path)]
+        return [e for pattern, e in known if pattern(path)]
 
     @cached_property
     def _endpoint_fields(self) -> dict[str, FieldMatch]:
@@ -604,9 +622,9 @@ def check(name: str, content: Any, reference: Reference, place: Path) -> None:
                 fail(e.id, f"its operator {e.operator!r} is no operator")
             for pattern in (e.host_pattern, e.path_pattern):
                 try:
-                    re.compile(pattern)
-                except re.error as error:
-                    fail(e.id, f"the pattern {pattern!r} is no regular expression ({error})")
+                    Linear(pattern)
+                except ValueError as error:
+                    fail(e.id, f"the pattern {pattern!r} is none that can be searched for in linear time ({error})")
             for f in e.fields:
                 if f.data_type not in reference.data_types:
                     fail(f.id, f"{f.data_type!r} is no data type")

@@ -34,9 +34,14 @@ def read(name: str, folder: Path = HERE) -> tuple[Any, str]:
     Raises InputError that names the file, the record and what is wrong with it."""
     place = folder / f"{name}.yaml"
     try:
+        if folder != HERE and not place.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"The reference file {place} is a link that leads out of its folder; copy the file itself into it."
+            )
         raw = place.read_bytes()
-    except OSError as error:
-        raise InputError(f"The reference file {place} cannot be read ({error.strerror}).") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        why = getattr(error, "strerror", None) or "its links lead in a circle"
+        raise InputError(f"The reference file {place} cannot be read ({why}).") from error
     sha256 = hashlib.sha256(raw).hexdigest()
     if folder == HERE:
         copied = _copy(name, sha256)

@@ -52,8 +52,12 @@ def company(words: Words, host: Host) -> Markup:
         )
         if row["operator_confidence"] != "verified":
             made += hidden(words.t("square.memory"))
+        if "operator" in (row["auditor_data"] or ()):
+            made += words.t("company.auditor_data")
     if row["rented_from_name"]:
         made += " " + tag("span", words.t("company.on", name=plain(row["rented_from_name"])), class_="m")
+        if "rented_from" in (row["auditor_data"] or ()):
+            made += words.t("company.auditor_data")
     return made
 
 

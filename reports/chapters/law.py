@@ -54,15 +54,16 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
     """One of the four questions of a row. They are never added up."""
     f, w, t = book.facts, book.words, book.words.t
     if link == "machine":
-        level = max((h.level for h in one.hosts), default=0)
-        mark = cells.level_mark(w, level) if one.hosts else cells.level_mark(w, 1)
+        mark = cells.level_mark(w, one.level if one.hosts else 1)
         closed = sum(h.reading != "full" for h in one.hosts)
         note = t("state.hosts", n=len(one.hosts), closed=closed)
         weak = t("state.weak_machine", n=len(one.unsure)) if one.unsure else None
     else:
         mark = marks.mark("sdocumented") if one.hosts else marks.mark("smemory")
         named = [
-            cells.company_named(w, f, c) + (t("state.share", percent=w.number(s, 1)) if s is not None else Markup(""))
+            cells.company_named(w, f, c)
+            + (t("state.share", percent=w.number(s, 1)) if s is not None else Markup(""))
+            + (t("company.auditor_data") if c in one.own else Markup(""))
             for c, s in sorted(one.companies.items(), key=lambda c: (-_types_of(book, c[0]), c[0]))
         ]
         note = w.few(named, _NAMED)

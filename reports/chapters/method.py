@@ -46,6 +46,12 @@ def context(book: Book) -> dict[str, Any]:
         if value:
             items = value if isinstance(value, list) else [value]
             say(name, Markup(", ").join(shown(str(i)) for i in items))
+    own = options.get("own_records")
+    if isinstance(own, dict) and own:
+        say("made.own_records", plain(", ".join(str(i) for name in sorted(own) for i in own[name]), 2_000))
+    claims = [c for c in audit.get("stated_by_capture") or () if f"capture_says.{c}" in w.t]
+    if claims:
+        say("capture_says", t("capture_says.text", list=w.list(w.of("capture_says", c) for c in claims)))
     device = f.manifest.get("device")
     if device:
         told = (

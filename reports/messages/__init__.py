@@ -57,6 +57,9 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "finding.consent": ("before", "refused"),
     "missing": ("statute", "second_database", "second_kind", "consent_text", "app_stated"),
     "cannot": ("demand", "parent_access", "behind_server", "storage", "legal_basis"),
+    "capture_says": (
+        *"app vendor domains user_country vantage persona opened_by by_system app_only date phases text".split(),
+    ),
     "opened_by": ("user_certificate", "system_certificate", "keys", "hooks", "none"),
     "party": ("first", "third", "unknown"),
     "platform": ("android", "ios"),

@@ -138,6 +138,7 @@ def _reach(
     by_state: dict[str, dict[str, set[int]]] = defaultdict(lambda: {link: set() for link in LINKS})
     levels: dict[str, int] = {}
     statutes: dict[str, set[str]] = defaultdict(set)
+    own: dict[str, set[str]] = defaultdict(set)
     # Only what received something: a statute or a machine that touches another destination says nothing of this data.
     # What received weak signs alone is counted with them, and lends neither level nor statute.
     firm = {s.destination for s in sent if s.firm}
@@ -149,6 +150,8 @@ def _reach(
             if number not in firm:
                 continue
             statutes[link["state"]].update(s for s in link["statutes"] if _was_read(s, reference))
+            if link["auditor_data"]:
+                own[link["state"]].add(link["company"])
             if link["level"] is not None:
                 levels[link["state"]] = max(levels.get(link["state"], 0), link["level"])
     rows = []
@@ -157,7 +160,11 @@ def _reach(
         if state == manifest.user_country or not places & firm:
             continue
         reached = [s for s in sent if s.destination in places]
-        args: dict[str, Any] = {"state": state, "statutes": ",".join(sorted(statutes[state]))}
+        args: dict[str, Any] = {
+            "state": state,
+            "statutes": ",".join(sorted(statutes[state])),
+            "auditor_data": ",".join(sorted(own[state])),
+        }
         for link in LINKS:
             args[link] = len({s.data_type for s in reached if s.firm and s.destination in links[link]})
         # A statute that is known from memory, came later or reaches in another way makes no sentence of reach.

@@ -7,11 +7,12 @@ the vendor gives it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from analysis.read.decode.leaves import Index, Node
+from analysis.reference.linear import Linear
 
 
 class EndpointField(NamedTuple):
@@ -33,6 +34,8 @@ class Endpoint(NamedTuple):
     host: str
     path: str
     fields: tuple[EndpointField, ...]
+    own: bool = False
+    """Its patterns are the auditor's, and are matched in linear time whatever they are."""
 
 
 _PLACES = {"query": "query", "json": "body", "form": "body", "header": "header", "cookie": "cookie", "protobuf": "body"}
@@ -112,11 +115,15 @@ def _compiled(field: EndpointField) -> re.Pattern[str]:
     return re.compile(r"\.".join(parts))
 
 
+def _search(pattern: str, own: bool) -> Callable[[str], object]:
+    return Linear(pattern).search if own else re.compile(pattern).search
+
+
 class Endpoints:
     """All known endpoints."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        self._known = [(re.compile(e.host), re.compile(e.path), e.fields) for e in endpoints]
+        self._known = [(_search(e.host, e.own), _search(e.path, e.own), e.fields) for e in endpoints]
         self._by_target: dict[tuple[str, str], Known] = {}
         self._sets: dict[tuple[int, ...], Known] = {}
 
@@ -128,11 +135,7 @@ class Endpoints:
         if known is None:
             if len(self._by_target) > 20_000:
                 self._by_target.clear()
-            fitting = tuple(
-                n
-                for n, (h, p, _) in enumerate(self._known)
-                if h.search(host) is not None and p.search(path) is not None
-            )
+            fitting = tuple(n for n, (h, p, _) in enumerate(self._known) if h(host) and p(path))
             known = self._sets.get(fitting)
             if known is None:
                 known = self._sets[fitting] = Known(f for n in fitting for f in self._known[n][2])
