@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import shlex
 import subprocess
@@ -27,7 +26,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from mitmproxy import ctx, hooks
 from mitmproxy.flow import Flow
 
-from addons.shared import add_folder_option, add_option, close, opened, refuse
+from addons.shared import add_folder_option, add_option, close, logger_of, opened, refuse
 from analysis.folder.programs import FOLLOW, start
 from analysis.folder.writing import Writing
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from mitmproxy.tcp import TCPFlow
     from mitmproxy.udp import UDPFlow
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 MARKER = ":red_circle:"
 RESTARTS = 3

@@ -15,7 +15,6 @@ Beside other addons of this project it writes the same folder. It keeps no log o
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from mitmproxy.proxy import layers
 from mitmproxy.proxy.layer import Layer, NextLayer
 from mitmproxy.proxy.layers.modes import ReverseProxy
 
-from addons.shared import add_folder_option, add_option, close, opened, refuse
+from addons.shared import add_folder_option, add_option, close, logger_of, opened, refuse
 from addons.unopened.connection import Seen, Unreached, asked_for, has_ended, host_of, unasked
 from addons.unopened.hosts import REFUSALS, RETRY, Host, Hosts, Place
 from addons.unopened.lines import Lines, micros, now
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from mitmproxy.flow import Flow
     from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 SILENCE = 5
 """What ``lintas_silence`` says where nobody says otherwise."""

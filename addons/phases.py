@@ -11,21 +11,20 @@ Each is a line of ``events.jsonl`` of the capture folder (``docs/design.md``). P
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mitmproxy import command, ctx, exceptions, types
 from mitmproxy.log import ALERT
 
-from addons.shared import add_folder_option, add_option, close, opened, refuse
+from addons.shared import add_folder_option, add_option, close, logger_of, opened, refuse
 from analysis.folder import PHASES
 from analysis.folder.writing import Writing
 
 if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 PHASE_KEY, MARK_KEY = "T", "N"
 _KEYS = (

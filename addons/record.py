@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import binascii
 import functools
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,7 +29,7 @@ from mitmproxy.utils import human
 
 from addons.recorded.bodies import INFLATES, Body, Direction, Head, WatchedRequest, WatchedResponse, settle
 from addons.recorded.state import serialised
-from addons.shared import add_folder_option, add_option, close, opened, refuse
+from addons.shared import add_folder_option, add_option, close, logger_of, opened, refuse
 from analysis.folder.ciphertext import LATE, Seal, StartTls, ciphertext
 from analysis.folder.writing import Writing
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from mitmproxy.connection import Client
     from mitmproxy.flow import Flow
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 LIMIT = "10m"
 """What ``lintas_body_limit`` says where nobody says otherwise."""

@@ -12,7 +12,7 @@ from mitmproxy.log import ALERT
 
 from analysis.folder.programs import lintas
 from analysis.folder.writing import OPTION, OPTION_HELP, Writing, writing
-from analysis.model import InputError
+from analysis.model import InputError, printable
 
 if TYPE_CHECKING:
     from mitmproxy.addonmanager import Loader
@@ -25,6 +25,24 @@ _asked: WeakSet[Any] = WeakSet()
 """Proxies whose options were looked through."""
 _ending: WeakSet[Any] = WeakSet()
 """Proxies that were ended for want of a folder."""
+
+
+class _Plain(logging.Filter):
+    """Lines for a terminal: what a capture, a file's name or an option brings along cannot steer it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = printable(record.getMessage()), None
+        return True
+
+
+_plain = _Plain()
+
+
+def logger_of(module: str) -> logging.Logger:
+    """The log of an addon, by its ``__name__``."""
+    logger = logging.getLogger(module)
+    logger.addFilter(_plain)
+    return logger
 
 
 def add_folder_option(loader: Loader, logger: logging.Logger) -> None:

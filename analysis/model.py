@@ -193,6 +193,18 @@ def token(text: str) -> str:
     return text if _TOKEN.fullmatch(text) else ""
 
 
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xFE00, 0xFE10)}
+"""Letters and marks that show nothing: by Unicode they are printable."""
+
+
+def printable(text: str) -> str:
+    """``text`` as a terminal or a log may be given it, on one line: control characters (C0, C1), those that turn the
+    direction of writing, those that show nothing and halves of surrogate pairs are written as ``\\x1b``."""
+    if text.isprintable() and _BLANK.isdisjoint(text):
+        return text
+    return "".join(c if c.isprintable() and c not in _BLANK else f"\\x{ord(c):02x}" for c in text)
+
+
 @dataclass(slots=True)
 class Message:
     """One body or frame in one direction. ``read`` gets nothing else, so it carries what it needs of its exchange."""

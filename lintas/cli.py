@@ -13,7 +13,7 @@ import typer
 
 from lintas.persona import app as persona_commands
 from lintas.phone.commands import app as phone
-from lintas.terminal import Progress, emit, ended, fail, guarded, note
+from lintas.terminal import Progress, emit, ended, fail, guarded, note, printable
 
 app = typer.Typer(
     name="lintas",
@@ -157,7 +157,7 @@ def audit(
             emit({"audit": str(out), "report": str(page), **about})
             return
         show(out)
-        print(page)
+        print(printable(page))
 
 
 @app.command(
@@ -269,7 +269,7 @@ def report(
 ) -> None:
     """Write the HTML report of an audit again. The last line printed is its path."""
     with guarded():
-        print(_report(folder, out))
+        print(printable(_report(folder, out)))
 
 
 @app.command(epilog="Example: lintas show audits/demo-shop 'flows.mitm#12!http-request-body>gzip:18+36'")

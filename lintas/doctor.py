@@ -9,6 +9,8 @@ import shutil
 import sys
 from typing import Any
 
+from lintas.terminal import printable
+
 _NEEDED = {
     "mitmproxy": "mitmproxy dumps",
     "scapy": "packet captures",
@@ -108,4 +110,4 @@ def _adb() -> dict[str, Any]:
 def print_checks(checks: list[dict[str, Any]]) -> None:
     """One line a check."""
     for check in checks:
-        print(f"{'ok  ' if check['ok'] else 'NO  '}{check['name']:<14}{check['text']}")
+        print(f"{'ok  ' if check['ok'] else 'NO  '}{check['name']:<14}{printable(check['text'])}")

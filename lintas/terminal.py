@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import typer
 
+from analysis import model
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -40,7 +42,7 @@ _SHOW_AFTER = 2.0
 
 def fail(sentence: str) -> NoReturn:
     """End with one line that says what, where and what to do, and exit code 2."""
-    print(f"lintas: {as_typed(' '.join(sentence.split()))}", file=sys.stderr)
+    print(f"lintas: {printable(as_typed(' '.join(sentence.split())))}", file=sys.stderr)
     raise SystemExit(REFUSED)
 
 
@@ -145,7 +147,14 @@ def labelled(lines: Iterable[tuple[str, str]], indent: int = 0, label_width: int
 
 def emit(value: Any) -> None:
     """A value as JSON on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    print("\n".join(line if model.printable(line) == line else _escaped(line) for line in text.split("\n")))
+
+
+def _escaped(line: str) -> str:
+    """A line of JSON whose characters that do not print are written as JSON escapes them; they stand in strings
+    alone."""
+    return "".join(c if model.printable(c) == c else json.dumps(c)[1:-1] for c in line)
 
 
 def table(rows: list[Mapping[str, Any]], columns: Mapping[str, str], numbers: frozenset[str] = frozenset()) -> None:
@@ -171,7 +180,7 @@ def printable(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
+    return model.printable(str(value))
 
 
 class Progress:

@@ -1,6 +1,6 @@
 """The same numbers as JSON, and the whole lists as CSV, for those who reckon on.
 
-A cell that a spreadsheet would take for a formula gets an apostrophe before it. No file's name begins like a table's.
+What a spreadsheet would take for a formula gets an apostrophe before it. No file's name begins like a table's.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,15 @@ from reports.facts import LINKS, Facts
 from reports.states import State
 
 FORMAT = 1
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SIGNS = frozenset("=+-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻")
+"""What a formula begins with, also where a spreadsheet makes the wide and small forms of these signs into them."""
+_ENDS = frozenset("\t\r\n;|")
+"""What begins another cell where these are the separators."""
+_PASSED = _ENDS | frozenset("\ufeff\u00ad\u180e\u200b\u200c\u200d\u200e\u200f\u2060\"'`‘’“”")
+"""What a spreadsheet, or whoever cleans a list for it, takes away from before a formula; spaces and control
+characters too."""
+_HARMLESS = re.compile(r"[0-9A-Za-z/][^\t\r\n;|]*")
+"""Most cells: they begin as no formula does, and nothing in them begins another cell."""
 
 
 def write(folder: Path, facts: Facts, states: Sequence[State]) -> None:
@@ -122,10 +132,31 @@ def cell(value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return value if _HARMLESS.fullmatch(value) else _no_formula(value)
     if isinstance(value, list | tuple | set):
         return cell(" ".join(str(v) for v in value))
     return value
+
+
+def _no_formula(text: str) -> str:
+    """``text`` with an apostrophe wherever a cell of it would begin as a formula: at its begin, and behind what
+    separates cells."""
+    made: list[str] = []
+    at: int | None = 0
+    for c in text:
+        if c in _ENDS:
+            made.append(c)
+            at = len(made)
+            continue
+        if at is not None and c in _SIGNS:
+            made.insert(at, "'")
+            at = None
+        elif c not in _PASSED and not c.isspace() and not unicodedata.category(c).startswith("C"):
+            at = None
+        made.append(c)
+    if made[:1] and made[0] in "\t\r\n":
+        made.insert(0, "'")
+    return "".join(made)
 
 
 _OF_HOST = (

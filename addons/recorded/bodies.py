@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
@@ -12,9 +11,10 @@ from typing import Any, Literal
 from mitmproxy.http import HTTPFlow, Message, Request, Response
 
 from addons.recorded.held import Half, held
+from addons.shared import logger_of
 from analysis.folder import sse
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Direction = Literal["sent", "received"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from addons.shared import logger_of
 from addons.unopened.connection import Seen
 from addons.unopened.hosts import Host, Place
 from addons.unopened.signals import ALERTED, Signal
@@ -14,7 +14,7 @@ from analysis.folder.writing import Writing
 if TYPE_CHECKING:
     from mitmproxy import connection
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class Lines:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from analysis.follow import INTERVAL, Follower, follow
-from analysis.model import InputError
+from analysis.model import InputError, printable
 
 REFUSED, DEFECT = 2, 1
 
@@ -134,7 +134,7 @@ def _wait(seconds: float) -> None:
 
 
 def _fail(sentence: str, code: int = REFUSED) -> int:
-    sys.stderr.write(f"lintas follow: {' '.join(sentence.split())}\n")
+    sys.stderr.write(f"lintas follow: {printable(' '.join(sentence.split()))}\n")
     return code
 
 

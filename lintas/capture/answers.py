@@ -10,7 +10,7 @@ from analysis.folder import Vantage
 from analysis.model import InputError
 from lintas.capture import settings, words
 from lintas.capture.outlet import EndedError
-from lintas.terminal import labelled
+from lintas.terminal import labelled, printable
 
 
 class Answers:
@@ -61,7 +61,7 @@ class Answers:
             try:
                 self._check(name, said, name.replace("_", " "))
             except InputError as error:
-                print(str(error))
+                print(printable(error))
                 continue
             return said
 

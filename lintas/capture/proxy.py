@@ -48,7 +48,7 @@ from mitmproxy.addons import (
 
 from analysis.folder import PRIVATE
 from analysis.folder.writing import Writing, writing
-from analysis.model import InputError
+from analysis.model import InputError, printable
 from lintas.capture.inner import Doors, Hidden
 
 RECORDING = ("record", "opaque", "phases")
@@ -110,6 +110,7 @@ class _Lines(logging.Handler):
         text = " ".join(record.getMessage().split())
         if record.exc_info and record.exc_info[1] is not None:
             text += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
+        text = printable(text)
         if self._dropped:
             text += f" ({self._dropped} lines before it were not taken)"
         # As long as a pipe takes whole or not at all (PIPE_BUF of POSIX is at least 512, Linux has 4096).

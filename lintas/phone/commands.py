@@ -241,7 +241,7 @@ def screen(
         if place is None:
             fail(video.trouble or "the phone gave no video.")
         print(f"SHA-256 {told[-1]['sha256']}")
-        print(place)
+        print(printable(place))
 
 
 @app.command(epilog="Example: lintas phone certificate ~/.mitmproxy/mitmproxy-ca-cert.pem")
@@ -253,7 +253,7 @@ def certificate(
     with guarded():
         from lintas.phone.certificate import install
 
-        print(install(_phone(serial), file).text)
+        print(printable(install(_phone(serial), file).text))
 
 
 @app.command(epilog="Example: lintas phone clean")
@@ -300,7 +300,7 @@ def _phone(serial: str | None) -> Phone:
     phone = choose(serial)
     said = recover(phone)
     if said is not None:
-        typer.echo(f"lintas: {said}", err=True)
+        typer.echo(f"lintas: {printable(said)}", err=True)
     return phone
 
 

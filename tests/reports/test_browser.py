@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+import reports
+from analysis.audit import AuditOptions, audit
 from tests.chromium import opened
+from tests.sources.made import entry, har
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,6 +32,33 @@ def test_no_message_no_request_no_sideways_scroll(
         over = seen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert over <= 0
         assert seen.page.title() != "owned"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_long_word_of_a_capture_widens_nothing(chromium: Browser, tmp_path: Path, width: int) -> None:
+    """Names of 2,500 letters without a break, in every field of a capture that a report shows."""
+    word = "w" * 2_500
+    capture = tmp_path / "capture"
+    capture.mkdir()
+    app = dict.fromkeys(("id", "name", "version", "vendor", "installer"), word)
+    lists = {key: [word] for key in ("domains", "shared_with", "permissions", "granted")}
+    about = {
+        "format": 1,
+        "name": word,
+        "made": word,
+        "app": app | lists,
+        "vantage": {"city": word},
+        "device": dict.fromkeys(("model", "system", "locale", "build"), word),
+        "tools": {word: word},
+        "phases": [{"phase": word, "start": datetime(2026, 11, 1, tzinfo=UTC), "note": word}],
+    }
+    (capture / "capture.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
+    paths = (f"h.example/{word}?email=budi@mail.example&k{word}=1", f"{'y' * 60}.{'z' * 60}.example/?q={word}")
+    (capture / "a.har").write_bytes(har(*(entry(f"https://{p}") for p in paths), creator=word))
+    audit(capture, tmp_path / "out", AuditOptions())
+    with opened(chromium, reports.build(tmp_path / "out"), width=width) as seen:
+        seen.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert seen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import reports
 from analysis import tables
@@ -133,6 +136,36 @@ def test_lists_hold_every_row(built: dict[str, Path], rich: Facts) -> None:
 def test_a_cell_is_no_formula(text: str) -> None:
     assert cell(text) == "'" + text
     assert cell([text]) == "'" + text
+
+
+@pytest.mark.parametrize("sign", "=+-@＝＋－＠")
+@pytest.mark.parametrize("before", ["\n", " ", "\t", "\ufeff", "\u00a0", "\u200b", "\x00", '"', "' ", "\r\n  ", '" "'])
+def test_a_formula_behind_what_is_taken_away_is_none(sign: str, before: str) -> None:
+    assert cell(before + sign + "1+1").startswith("'")
+
+
+@pytest.mark.parametrize("end", [";", "\n", "\t", "|", '";"', "; ", ";\ufeff"])
+def test_no_cell_begins_as_a_formula_where_other_signs_separate(end: str) -> None:
+    """A list whose separator is another one than the comma is cut at that one."""
+    text = cell(f"shop{end}=cmd(){end}-2{end}x-1")
+    parts = [p.strip('\ufeff "') for p in re.split(r"[;\n\t|]", text)]
+    assert not [p for p in parts if p.startswith(("=", "-"))]
+    assert "x-1" in text
+
+
+@given(st.text(alphabet="=+-@＝ \n\t;|\"'\ufeffab1,"))
+def test_formulas_law(text: str) -> None:
+    """No part of a cell begins as a formula; taken away what was put there, it is what it was."""
+    made = cell(text)
+    for part in re.split(r"[;\n\t|\r]", made):
+        assert part.lstrip(' \ufeff"')[:1] not in set("=+-@＝"), repr(made)
+    rest = iter(made)
+    assert all(c in rest for c in text)
+
+
+@pytest.mark.parametrize("text", ["de.example/x?a=1+1", "request.json.user-id", "", "plain; words", "1.5, -2"])
+def test_what_is_no_formula_stays(text: str) -> None:
+    assert cell(text) == text
 
 
 def test_segments_fill_the_bar_and_none_vanishes() -> None:
