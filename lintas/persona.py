@@ -224,7 +224,7 @@ def new(
             fail(f"{file} is there already; name another file, or look at it with lintas persona check {file}.")
         except OSError as error:
             fail(f"{file} cannot be written ({error.strerror}); name another file.")
-        print(file)
+        print(printable(file))
 
 
 def notes(place: Path | None, reference: Reference, country: str | None) -> list[str]:
