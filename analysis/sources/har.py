@@ -16,29 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from analysis.model import Exchange, InputError, Key, Message, Micros, Origin
-from analysis.sources import Batch, Options
+from analysis.sources import Batch, Options, har_way
 from analysis.sources import har_fields as fields
+from analysis.sources.delivery import delivered
 from analysis.sources.har_entries import Entry, Splitter, parse
 from analysis.sources.octets import Octets, Text, text_of
 from analysis.sources.rows import Batches, Losses, Names, address, authority, earlier, http_version, later, micros, port
 
 KIND = "har"
-
-_FROM_CACHE = {"memory", "disk", "memory cache", "disk cache"}
-_NOT_SENT = (
-    "ERR_BLOCKED_BY",
-    "ERR_NAME_",
-    "ERR_CONNECTION_REFUSED",
-    "ERR_CONNECTION_TIMED_OUT",
-    "ERR_INTERNET_DISCONNECTED",
-    "ERR_ADDRESS_",
-    "ERR_CERT_",
-    "ERR_SSL_",
-    "ERR_PROXY_",
-    "ERR_TUNNEL_",
-    "ERR_CACHE_",
-)
-"""Chrome's errors that end a request before it is sent."""
 
 
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
@@ -91,6 +76,8 @@ class _Made:
     received: int = 0
     missing: int = 0
     """Octets that the entry says there were and does not hold."""
+    lacking: int = 0
+    """Messages of which it lacks octets, also where nothing says how many."""
     started: Micros | None = None
     ended: Micros | None = None
 
@@ -198,20 +185,26 @@ class _Reader:
             "target": target,
             "protocol": protocol,
         }
-        stays = self._stays(url, value, response, status)
+        peer = address(value.get("serverIPAddress")) or literal
+        tried, passed = self._way(url, value, status)
         messages: list[Message] = []
-        sent = received = missing = 0
-        if not stays and request:
+        sent = received = missing = lacking = 0
+        if tried and request:
             message, lost = self._request(request, sent_headers, at, number, common)
             messages.append(message)
-            sent += message.size + (fields.size(request.get("headersSize")) or 0)
-            missing += lost
-        if not stays and (status is not None or _has_body(response)):
+            if passed:
+                sent += message.size + (fields.size(request.get("headersSize")) or 0)
+                missing += lost or 0
+                lacking += lost is not None
+            else:
+                message.direction = "undelivered"
+        if passed and (status is not None or _has_body(response)):
             message, lost = self._response(method, response, status, got_headers, end, number, common)
             messages.append(message)
             received += message.size + (fields.size(response.get("headersSize")) or 0)
-            missing += lost
-        if not stays:
+            missing += lost or 0
+            lacking += lost is not None
+        if passed:
             frames = [*self._frames(value, number, common), *self._events(value, number, common)]
             messages += frames
             sent += sum(m.size for m in frames if m.direction == "sent")
@@ -220,7 +213,6 @@ class _Reader:
                 end = later(end, frame.at)
         if entry.torn and messages:
             messages[-1].cut = True
-        peer = address(value.get("serverIPAddress")) or literal
         if value.get("serverIPAddress") and address(value.get("serverIPAddress")) is None:
             self.losses.add("address_unreadable", "serverIPAddress that is no IP address")
         by_kind = {m.kind: m for m in reversed(messages)}
@@ -236,7 +228,7 @@ class _Reader:
             port=url.port,
             path=target.split("?")[0],
             status=status,
-            request_bytes=by_kind["request"].size if "request" in by_kind else 0,
+            request_bytes=by_kind["request"].size if "request" in by_kind and passed else 0,
             response_bytes=by_kind["response"].size if "response" in by_kind else 0,
             origin=Origin(self.source, (number,), "http-request-head", 0, len(head))
             if head
@@ -247,16 +239,16 @@ class _Reader:
         row = {
             "leg": self.options.leg or "phone",
             "transport": {"": None, "http/3": "udp"}.get(protocol, "tcp"),
-            "dst": peer if not stays else None,
+            "dst": peer if passed else None,
             "dport": url.port,
             "host": host or None,
             "host_from": None if not host else "address" if address(host) else "http",
             "decrypted": True,
             "origin": str(self._place(entry, number)),
         }
-        name = (peer, host) if peer and host and not stays and not address(host) else None
+        name = (peer, host) if peer and host and passed and not address(host) else None
         connection = self._connection(value, peer, url)
-        return _Made(exchange, messages, row, connection, name, sent, received, missing, at, end)
+        return _Made(exchange, messages, row, connection, name, sent, received, missing, lacking, at, end)
 
     def _started(self, value: dict[str, Any]) -> Micros | None:
         started = fields.started(value.get("startedDateTime"))
@@ -266,26 +258,23 @@ class _Reader:
             self.losses.add("time_without_zone", "entries whose time names no zone: taken as UTC")
         return started.at
 
-    def _stays(self, url: fields.Url, value: dict[str, Any], response: dict[str, Any], status: int | None) -> bool:
-        """Whether nothing of this entry crossed the network: a browser lists also what it took from its
-        cache, what it keeps within itself, and what failed before it was sent."""
+    def _way(self, url: fields.Url, value: dict[str, Any], status: int | None) -> tuple[bool, bool]:
+        """Whether a request was meant for the network, and whether its server has it."""
         if not value:
-            return True
-        if not url.network:
-            self.losses.add("not_network", f"entries of the browser's own scheme {_word(url.scheme)}: nothing was sent")
-            return True
-        cached = fields.text(value.get("_fromCache")) or fields.text(value.get("_fetchType"))
-        if cached.lower() in _FROM_CACHE:
-            self.losses.add("from_cache", "entries answered from the browser's cache: nothing was sent")
-            return True
-        if value.get("_fetchedViaServiceWorker") is True and not value.get("serverIPAddress"):
-            self.losses.add("from_cache", "entries answered by a service worker on the device")
-            return True
-        error = fields.text(response.get("_error")) or fields.text(value.get("_error"))
-        if status is None and any(sign in error for sign in _NOT_SENT):
-            self.losses.add("not_sent", "entries that failed before the request was sent")
-            return True
-        return False
+            return False, False
+        reason = har_way.unsent(value, self.creator, "" if url.network else url.scheme)
+        if reason is not None:
+            self.losses.add(*reason)
+            return False, False
+        way = har_way.way(value, self.creator, status, address(value.get("serverIPAddress")), url.scheme)
+        if way.own_answer:
+            self.losses.add("own_answer", "answers that the tool made itself: no server gave them")
+        elif not way.is_stated:
+            self.losses.add(
+                "delivery_not_stated",
+                "requests without an answer, of which nothing says that they left: counted as not delivered",
+            )
+        return True, delivered(way)
 
     def _connection(self, value: dict[str, Any], peer: str | None, url: fields.Url) -> tuple[str, str] | None:
         """What names the transport connection. Firefox writes the server's port there, which names none."""
@@ -298,14 +287,16 @@ class _Reader:
 
     def _request(
         self, request: dict[str, Any], headers: Any, at: Micros | None, number: int, common: dict[str, Any]
-    ) -> tuple[Message, int]:
+    ) -> tuple[Message, int | None]:
         body = fields.request_body(request, headers)
         said = fields.size(request.get("bodySize"))
         coded = fields.is_coded(body.octets, fields.header(headers, "content-encoding"))
         # mitmproxy and HTTP Toolkit write a request's text with its content coding undone, browsers as it was
         # sent.
         decoded = coded is False or (coded is None and any(c in self.creator for c in ("mitmproxy", "http toolkit")))
-        return self._message("request", body, said, headers, at, number, common, decoded)
+        carries = fields.carries_request(request, common["method"], headers)
+        whole = fields.dropped(body, said, headers, carries)
+        return self._message("request", body, said, whole, headers, at, number, common, decoded)
 
     def _response(
         self,
@@ -316,31 +307,39 @@ class _Reader:
         at: Micros | None,
         number: int,
         common: dict[str, Any],
-    ) -> tuple[Message, int]:
+    ) -> tuple[Message, int | None]:
         body = fields.response_body(response, headers)
         said = fields.size(response.get("bodySize"))
         if status in (204, 304) or method.upper() == "HEAD":
             # RFC 9110 section 6.4.1: these carry no content; what a browser shows there is from its cache.
             if body.octets:
                 self.losses.add("from_cache", "contents shown from the browser's cache: not received", len(body.octets))
-            body, said = fields.Body(b"", True), said or 0
-        elif not body.present and said is None:
-            said = fields.size(fields.mapping(response.get("content")).get("size"))
+            body, said, whole = fields.Body(b"", True), said or 0, None
+        else:
+            content_size = fields.size(fields.mapping(response.get("content")).get("size"))
+            if not body.present and said is None:
+                said = content_size
+            carries = fields.carries_response(response, status, headers)
+            # The size of what is shown tells what is missing of it; what stands on the wire may be coded.
+            whole = fields.dropped(body, content_size if body.octets else said, headers, carries)
         coded = fields.is_coded(body.octets, fields.header(headers, "content-encoding"))
         common = common | {"status": status}
-        return self._message("response", body, said, headers, at, number, common, coded is not True)
+        return self._message("response", body, said, whole, headers, at, number, common, coded is not True)
 
     def _message(
         self,
         kind: Any,
         body: fields.Body,
         said: int | None,
+        whole: int | None,
         headers: Any,
         at: Micros | None,
         number: int,
         common: dict[str, Any],
         decoded: bool,
-    ) -> tuple[Message, int]:
+    ) -> tuple[Message, int | None]:
+        """``said``: octets that the entry states. ``whole``: octets that there were of a body that the HAR lacks, or
+        lacks a part of; None of one that it has. Gives the message, and the octets that are missing of it."""
         octets, cut = body.octets, body.damaged
         if body.damaged:
             self.losses.add("body_damaged", f"{kind} bodies whose base64 is damaged", len(octets))
@@ -349,10 +348,13 @@ class _Reader:
             self.losses.add("body_limit", f"{kind} bodies larger than is held", over)
             octets, cut = octets[: self.options.max_body], True
         size = said if said is not None else len(body.octets)
-        missing = 0
-        if not body.present and size:
-            missing, cut = size, True
-            self.losses.add("body_missing", f"{kind} bodies that the HAR does not hold", size)
+        missing = None
+        if whole is not None:
+            size, cut = whole, True
+            missing = max(size - len(body.octets), 0)
+            part = "of which the HAR holds a part" if body.octets else "that the HAR does not hold"
+            unknown = "" if missing else ", and of which nothing says how large they were"
+            self.losses.add("body_missing", f"{kind} bodies {part}{unknown}", missing)
         origin = Origin(self.source, (number,), f"http-{kind}-body", 0, len(octets))
         message = Message(
             key=Key(self.source, 0),
@@ -450,7 +452,7 @@ class _Reader:
         row["bytes_out"] += made.sent
         row["bytes_in"] += made.received
         known.missing += made.missing
-        known.missing_count += made.missing > 0
+        known.missing_count += made.lacking
         row["bytes_read"] = row["bytes_out"] + row["bytes_in"] - known.missing
         key = Key(self.source, row["unit"])
         made.exchange.flow = key
@@ -506,12 +508,6 @@ _TLS_ERRORS = {
     "no-shared-cipher": ("unread", "tls_failed"),
 }
 """What HTTP Toolkit's causes prove: only a rejected certificate is a refusal of it."""
-
-
-def _word(text: str) -> str:
-    return (
-        text if text in ("data", "blob", "about", "file", "chrome-extension", "chrome", "moz-extension") else "(other)"
-    )
 
 
 def _host(url: fields.Url, headers: Any) -> tuple[str, str | None]:

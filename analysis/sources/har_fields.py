@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -252,6 +252,8 @@ class Body:
     octets: bytes
     present: bool
     damaged: bool = False
+    exact: bool = False
+    """The text gives each octet, so that its length can be held against what the entry states."""
 
 
 _NONE = Body(b"", False)
@@ -277,7 +279,8 @@ def request_body(request: dict[str, Any], found: Headers) -> Body:
     if _coding(post) != "base64" and "form" in kind:
         # Firefox writes the header fields of an upload's stream before a form's own text.
         head = _STREAM_HEAD.match(written)
-        written = written[head.end() :] if head is not None else written
+        if head is not None:
+            return replace(_octets(written[head.end() :], "", kind, said), exact=False)
     return _octets(written, _coding(post), kind, said)
 
 
@@ -290,6 +293,53 @@ def response_body(response: dict[str, Any], found: Headers) -> Body:
     if not written:
         return Body(b"", not (size(content.get("size")) or 0) and not (size(response.get("bodySize")) or 0))
     return _octets(written, _coding(content), _kind(content, found), size(content.get("size")))
+
+
+_CARRIES = {"POST", "PUT", "PATCH"}
+"""Methods whose requests have a body for nearly all clients (RFC 9110 section 9.3)."""
+
+
+def content_length(found: Headers) -> int | None:
+    """What ``Content-Length`` states (RFC 9110 section 8.6); None where it is not there or no number."""
+    written = header(found, "content-length").strip()
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 13 else None
+
+
+def dropped(body: Body, size_stated: int | None, found: Headers, carries: bool) -> int | None:
+    """How many octets a body had on the wire of which the HAR lacks some: 0 where it lacks them and nothing says how
+    many there were; None where it lacks none. ``size_stated``: the entry's own word. ``carries``: that there was a
+    body is known from elsewhere."""
+    announced = content_length(found)
+    if not body.octets:
+        if size_stated or announced:
+            return size_stated or announced
+        if announced == 0 or (size_stated == 0 and not carries):
+            return None
+        return 0 if carries or "chunked" in header(found, "transfer-encoding").lower() else None
+    coding = header(found, "content-encoding").strip().lower()
+    whole = announced or size_stated or 0
+    if not body.exact or body.damaged or coding not in ("", "identity") or len(body.octets) >= whole:
+        return None
+    # Text may stand here in another encoding, without its byte order mark, or with other line ends than it had.
+    other_lines = body.octets.count(b"\n") if b"\r\n" not in body.octets else 0
+    doubled = range(2 * len(body.octets), 2 * len(body.octets) + 3)
+    return None if whole <= len(body.octets) + max(3, other_lines) or whole in doubled else whole
+
+
+def carries_request(request: dict[str, Any], method: str, found: Headers) -> bool:
+    """Whether a request without text had a body all the same: its method usually has one, its type is named, and its
+    size is not stated to be 0."""
+    post = mapping(request.get("postData"))
+    named = header(found, "content-type") or text(post.get("mimeType"))
+    null = "text" in post and post["text"] is None
+    return method.upper() in _CARRIES and bool(named) and (size(request.get("bodySize")) is None or null)
+
+
+def carries_response(response: dict[str, Any], status: int | None, found: Headers) -> bool:
+    """The same of a response: it is a 200 of a named type, and neither its size nor its text is there."""
+    content = mapping(response.get("content"))
+    sizes = (size(content.get("size")), size(response.get("bodySize")))
+    return status == 200 and bool(header(found, "content-type")) and sizes == (None, None) and "text" not in content
 
 
 def _kind(content: dict[str, Any], found: Headers) -> str:
@@ -309,7 +359,7 @@ def _coding(content: dict[str, Any]) -> str:
 def _octets(written: str, coding: str, kind: str, said: int | None) -> Body:
     if coding == "base64":
         return _from_base64(written)
-    return Body(_encoded(written, kind, said), True)
+    return Body(_encoded(written, kind, said), True, exact=written.isascii())
 
 
 def _encoded(written: str, kind: str, said: int | None) -> bytes:
@@ -348,7 +398,7 @@ def _try_encode(written: str, charset: str) -> bytes | None:
 def _from_base64(written: str) -> Body:
     raw = written.encode("utf-8", "surrogatepass")
     try:
-        return Body(base64.b64decode(raw, validate=True), True)
+        return Body(base64.b64decode(raw, validate=True), True, exact=True)
     except (binascii.Error, ValueError):
         pass
     # Line ends and missing padding are usual (RFC 2045); the URL alphabet is (RFC 4648 section 5). All else
