@@ -14,21 +14,24 @@ _OF_THE_SERVER = frozenset({"encrypted", "sealed", "non_http", "relayed", "trunc
 
 
 def of(tables: Tables) -> dict[int, bool]:
-    """By destination: True where something came back from it, be it a TCP handshake; False where it was tried, and a
-    proxy, a browser or the packets show that nothing of it stood. Where neither can be told (the phone refused the
-    proxy before a server was asked; something was sent, and no answer is in the capture) it is left out."""
+    """By destination: True where octets of its own came back, those of a TLS handshake among them; False where it was
+    tried, and a proxy, a browser or the packets show that nothing of it stood. Where neither can be told it is left
+    out: the phone refused the proxy before a server was asked; something was sent, and no answer is in the capture; all
+    that came was a TCP handshake, which any box on the way can give, or what a proxy says of a tunnel to it."""
     said: dict[int, set[bool | None]] = defaultdict(set)
     ways = _Ways(tables)
-    asked = set()
-    for row in _rows(tables, "exchanges", "flow", "exchange", "destination", "status"):
+    asked, tunnels = set(), set()
+    for row in _rows(tables, "exchanges", "flow", "exchange", "destination", "status", "method"):
         asked.add(row["flow"])
+        if row["method"] == "CONNECT":
+            tunnels.add(row["flow"])
         said[row["destination"]].add(ways.of_exchange(row))
     for row in _rows(
         tables,
         "flows",
         *("flow", "destination", "packets_out", "packets_in", "bytes_out", "bytes_in", "tcp_ms", "tls_ms", "unread"),
     ):
-        if _of_flow(row) or row["flow"] in ways.came:
+        if _of_flow(row, row["flow"] in tunnels) or row["flow"] in ways.came:
             said[row["destination"]].add(True)
         elif row["flow"] not in asked:
             said[row["destination"]].add(_not_stood(row))
@@ -52,18 +55,24 @@ class _Ways:
 
     def of_exchange(self, row: Mapping[str, Any]) -> bool | None:
         number = row["exchange"]
+        if number in self._exchanges["undelivered"]:
+            return False  # what answers a request that reached nobody is the proxy's own
         if number in self._exchanges["received"]:
-            return True
+            # That a tunnel is opened is the proxy's word (RFC 9110 section 9.3.6).
+            return None if row["method"] == "CONNECT" else True
         if number in self._exchanges["sent"]:
             return None
         # A browser writes down what it gave up before it sent anything.
         gave_up = row["status"] is None and row["flow"] in self._of_browsers
-        return False if gave_up or number in self._exchanges["undelivered"] else None
+        return False if gave_up else None
 
 
-def _of_flow(row: Mapping[str, Any]) -> bool:
-    """Something of the server itself is in the flow."""
-    if row["packets_in"] or row["tcp_ms"] is not None or row["tls_ms"] is not None:
+def _of_flow(row: Mapping[str, Any], tunnelled: bool) -> bool:
+    """Octets of the server itself are in the flow. ``tunnelled``: a proxy was asked to open a tunnel in it, and its own
+    words are among the octets that came."""
+    if row["tls_ms"] is not None:
+        return True
+    if row["packets_in"] and row["bytes_in"] and not tunnelled:
         return True
     kinds = {part["kind"] for part in row["unread"] or ()}
     return bool(row["bytes_in"]) and bool(kinds) and kinds <= _OF_THE_SERVER
@@ -71,6 +80,8 @@ def _of_flow(row: Mapping[str, Any]) -> bool:
 
 def _not_stood(row: Mapping[str, Any]) -> bool | None:
     """False where a connection was tried and shown not to stand."""
+    if row["tcp_ms"] is not None:
+        return None
     if any(part["cause"] == _UNREACHABLE for part in row["unread"] or ()):
         return False
     only_tried = row["packets_out"] and row["packets_in"] == 0 and not row["bytes_out"]

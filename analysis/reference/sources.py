@@ -25,6 +25,9 @@ class About(NamedTuple):
     attribution: str
 
 
+REGISTRIES = "NRO"
+"""Maker of the registries' own statistics."""
+
 GEO_FILES = {
     "dbip-country": About(
         "DB-IP country",
@@ -37,7 +40,7 @@ GEO_FILES = {
     ),
     "nro-country": About(
         "NRO geo-whois",
-        "NRO",
+        REGISTRIES,
         "location",
         "2026-06-17",
         "@ip-location-db/geo-whois-asn-country-mmdb 2.3.2026061719",

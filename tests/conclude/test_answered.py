@@ -25,14 +25,20 @@ def answered(kind: str = "mitmproxy", **rows: list[dict[str, Any]]) -> dict[str 
     ("row", "expected"),
     [
         (IDLE | {"unread": UNREACHABLE, "decrypted": False}, False),
-        (IDLE | {"unread": UNREACHABLE, "decrypted": False, "tcp_ms": 12.5}, True),
+        (IDLE | {"unread": UNREACHABLE, "decrypted": False, "tcp_ms": 12.5}, None),
         # What came to the phone may be the proxy's own certificate.
         ({"unread": REFUSED, "decrypted": False}, None),
-        ({"unread": REFUSED, "decrypted": False, "tcp_ms": 12.5}, True),
+        ({"unread": REFUSED, "decrypted": False, "tcp_ms": 12.5}, None),
+        ({"unread": REFUSED, "decrypted": False, "tcp_ms": 12.5, "tls_ms": 25.0}, True),
         ({"unread": SEALED, "decrypted": False}, True),
         (IDLE, None),
         (IDLE | {"packets_out": 3, "packets_in": 0}, False),
-        (IDLE | {"packets_out": 3, "packets_in": 1}, True),
+        # A TCP handshake alone, as any box on the way gives it: with and without something sent behind it.
+        (IDLE | {"packets_out": 3, "packets_in": 1}, None),
+        (IDLE | {"packets_out": 2, "packets_in": 1, "tcp_ms": 9.0}, None),
+        ({"bytes_out": 517, "bytes_in": 0, "packets_out": 3, "packets_in": 1, "tcp_ms": 9.0}, None),
+        ({"bytes_out": 9, "bytes_in": 0, "packets_out": 2, "packets_in": 0, "transport": "udp"}, None),
+        ({"bytes_out": 9, "bytes_in": 1, "packets_out": 2, "packets_in": 1}, True),
         ({"bytes_out": 10, "bytes_in": 0, "packets_out": 3, "packets_in": 0}, None),
     ],
 )
@@ -44,7 +50,7 @@ def test_a_connection(row: dict[str, Any], expected: bool | None) -> None:
     ("directions", "kind", "status", "expected"),
     [
         (["undelivered"], "mitmproxy", None, False),
-        (["undelivered", "received"], "mitmproxy", 502, True),
+        (["undelivered", "received"], "mitmproxy", 502, False),
         (["sent"], "mitmproxy", None, None),
         (["sent", "received"], "har", 200, True),
         (["received"], "har", 200, True),
@@ -67,7 +73,7 @@ def test_one_sign_is_enough_and_one_doubt_too() -> None:
     flows = [flow(0, host="a.example", **tried), flow(1, host="a.example", **tried)]
     assert answered(flows=flows) == {"a.example": False}
     assert answered(flows=[*flows, flow(2, host="a.example", **IDLE)]) == {"a.example": None}
-    assert answered(flows=[*flows, flow(2, host="a.example", tcp_ms=3.0)]) == {"a.example": True}
+    assert answered(flows=[*flows, flow(2, host="a.example", tls_ms=3.0)]) == {"a.example": True}
 
 
 def test_of_two_names_on_one_connection_each_speaks_for_itself() -> None:
@@ -80,3 +86,15 @@ def test_of_two_names_on_one_connection_each_speaks_for_itself() -> None:
         "a.example": True,
         "b.example": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"), [({"bytes_in": 30}, None), ({"bytes_in": 30, "unread": SEALED, "decrypted": False}, True)]
+)
+def test_that_a_proxy_opens_a_tunnel_is_no_answer_of_the_host(inside: dict[str, Any], expected: bool | None) -> None:
+    ways = [message(0, 0, exchange=0), message(1, 0, exchange=0, direction="received", kind="response")]
+    rows = {
+        "flows": [flow(0, host="a.example", packets_out=4, packets_in=3, **inside)],
+        "exchanges": [exchange(0, 0, "a.example", method="CONNECT", status=200)],
+    }
+    assert answered(messages=ways, **rows) == {"a.example": expected}

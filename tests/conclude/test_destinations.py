@@ -154,11 +154,15 @@ def test_a_destination_without_a_public_address_stands_nowhere() -> None:
         assert row["operator"] == "meta"
 
 
-def test_the_registered_country_of_a_network_is_no_place_of_a_machine() -> None:
-    """An American company's network in Singapore."""
-    (row,) = concluded(tables(flows=[flow(0, dst="52.74.0.1")]), REFERENCE)["destinations"].to_pylist()
-    assert (row["country"], row["registered_country"]) == ("SG", "US")
-    assert {x["state"] for x in row["law_links"] if x["link"] == "machine"} == {"SG"}
+def test_where_a_network_is_registered_is_said_only_where_two_sources_agree() -> None:
+    """An American company's network in Singapore, whose registration only one source gives; Yandex's, of which one
+    source says Serbia and the registries Russia; and one of which both say the same."""
+    addresses = ("52.74.0.1", "77.88.21.127", "157.240.1.35")
+    rows = concluded(tables(flows=[flow(n, dst=a) for n, a in enumerate(addresses)]), REFERENCE)["destinations"]
+    of = {row["address"]: (row["country"], row["registered_country"]) for row in rows.to_pylist()}
+    assert of["52.74.0.1"] == ("SG", None)
+    assert of["77.88.21.127"][1] is None
+    assert of["157.240.1.35"][1] == "US"
 
 
 def test_addresses_of_a_content_network_stand_nowhere() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.conclude.locate.level import Witness
 from analysis.conclude.who import Network
+from analysis.reference.sources import REGISTRIES
 from analysis.tables import Tables
 
 if TYPE_CHECKING:
@@ -81,10 +82,14 @@ class Witnesses:
         return Network() if found is None else Network(found.number, found.name)
 
     def registered(self, address: str | None) -> str | None:
-        """Country in which the network of an address is registered; no witness of place."""
+        """Country in which the network of an address is registered; no witness of place. Said only where two makers
+        agree: one that says where networks are registered, and the registries' own statistics."""
         if address is None or self.reserved(address):
             return None
-        return next((c.country for c in self._geo.lookup(address) if c.kind == "registration"), None)
+        claims = self._geo.lookup(address)
+        stated = {c.country for c in claims if c.kind == "registration"}
+        kept = {c.country for c in claims if c.maker == REGISTRIES}
+        return stated.pop() if len(stated) == 1 and stated == kept else None
 
     def reserved(self, address: str) -> bool:
         """True for addresses that no public network has: private, documentation, loopback, multicast."""
