@@ -11,6 +11,7 @@ import hmac
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.model import Exchange, Key, Loss, Message, Reading, token
+from analysis.reading_states import OPAQUE_OF_MESSAGE
 from analysis.sources import Batch
 from analysis.tables import TABLES, TIME, Tables, mask, value_key
 
@@ -49,6 +51,15 @@ _KEYED = {
     "transmissions": ("message", "exchange", "flow"),
     "clues": ("flow",),
 }
+
+
+@dataclass(slots=True)
+class _Unread:
+    """Octets of bodies of one flow, by direction, and how many bodies."""
+
+    sent: int = 0
+    received: int = 0
+    count: int = 0
 
 
 class _Columns:
@@ -114,7 +125,10 @@ class Assembler:
             ).split(),
         )
         self._messages = _columns(
-            "messages", *"message flow exchange direction index at kind bytes decoded origin".split()
+            "messages",
+            *(
+                "message flow exchange direction index at kind bytes decoded reading bytes_not_understood origin"
+            ).split(),
         )
         self._transmissions = _columns(
             "transmissions",
@@ -125,6 +139,8 @@ class Assembler:
         )
         self._evidence = _columns("evidence", *"transmission excerpt request_line chain origin".split())
         self._clues = _columns("clues", *"flow kind text at origin".split())
+        self._unread: dict[int, dict[tuple[str, str], _Unread]] = {}
+        """By flow, then by kind and cause: octets of bodies that nobody understood."""
 
     # ------------------------------------------------------------------------------------------- coming in
 
@@ -217,8 +233,9 @@ class Assembler:
     def _message(self, m: Message, reading: Reading) -> None:
         self._messages.append(
             *(self._id(m.key), self._id(m.flow), self._id(m.exchange), m.direction, m.index, m.at, m.kind),
-            *(m.size, reading.decoded, str(m.origin)),
+            *(m.size, reading.decoded, reading.state, reading.not_understood, str(m.origin)),
         )
+        self._not_understood(m, reading)
         for loss in reading.losses:
             self.lose(loss)
         for clue in reading.clues:
@@ -250,6 +267,26 @@ class Assembler:
             self._shown[of] += 1
             if self._shown[of] <= _MOST_EVIDENCE:
                 self._evidence.append(first + e.transmission, e.excerpt, e.request_line, e.chain, str(e.origin))
+
+    def _not_understood(self, m: Message, reading: Reading) -> None:
+        """Note what of a body that passed was not understood, and is not missing already in its source's own count:
+        what the capture lacks of it."""
+        if reading.decoded or m.direction == "undelivered":
+            return
+        lacking = max(m.size - len(m.body), 0) if m.cut else 0
+        octets = max(reading.not_understood - lacking, 0)
+        if not octets and lacking:
+            return
+        kind, cause = OPAQUE_OF_MESSAGE[reading.state]
+        flow = self._id(m.flow)
+        assert flow is not None
+        parts = self._unread.setdefault(flow, {})
+        part = parts.setdefault((kind, reading.cause or cause), _Unread())
+        part.count += 1
+        if m.direction == "sent":
+            part.sent += octets
+        else:
+            part.received += octets
 
     def _segment_key(self, text: str) -> bytes:
         return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")[:8]
@@ -309,7 +346,32 @@ class Assembler:
         table = table.drop_columns(["unit"]).set_column(0, "source", pa.array(order)).append_column("flow", key)
         for column, form in (("alpn", _ALPN), ("tls", _TLS)):
             table = self._formed(table, column, form)
-        return self._causes(_mapped(_mapped(table, "host", self._named), "app", self._named))
+        table = self._causes(_mapped(_mapped(table, "host", self._named), "app", self._named))
+        return self._less_what_was_not_understood(table)
+
+    def _less_what_was_not_understood(self, table: pa.Table) -> pa.Table:
+        """Octets of bodies that nobody understood, taken from ``bytes_read`` and put into ``unread``: never more than
+        the flow has."""
+        if not self._unread:
+            return table
+        names = ("flow", "bytes_out", "bytes_in", "bytes_read", "unread")
+        read, unread = [], []
+        for flow, out, back, octets, parts in zip(*(table[n].to_pylist() for n in names), strict=True):
+            left = {"sent": out or 0, "received": back or 0}
+            for (kind, cause), part in sorted(self._unread.get(flow, {}).items()):
+                taken = 0
+                for direction, most in (("sent", part.sent), ("received", part.received)):
+                    here = min(most, left[direction], (octets or 0) - taken)
+                    left[direction] -= here
+                    taken += here
+                octets = (octets or 0) - taken
+                parts = [*(parts or ()), {"kind": kind, "cause": cause, "bytes": taken, "count": part.count}]
+            read.append(octets)
+            unread.append(parts)
+        for name, column in (("bytes_read", read), ("unread", unread)):
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, name, pa.array(column, TABLES["flows"].schema.field(name).type))
+        return table
 
     def _causes(self, table: pa.Table) -> pa.Table:
         """``unread`` with causes that are words, without what was planted."""

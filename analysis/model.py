@@ -1,6 +1,7 @@
 """The words of this house: what a capture is made of once its bytes were understood.
 
-Everything here is plain data that any room may hold; this module imports nothing of ours. Rows that are still
+Everything here is plain data that any room may hold; this module imports nothing of ours but the scale of reading
+states. Rows that are still
 on their way carry keys of the form ``(source, unit)``: the file's name in the manifest and an ordinal within it.
 ``analysis.audit`` turns keys into the integers of the tables, in manifest order, so that it does not matter in
 which batches a capture arrived.
@@ -13,6 +14,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from analysis.reading_states import EMPTY, UNDERSTOOD
 
 Micros = int
 """Microseconds since 1970-01-01T00:00:00Z."""
@@ -330,7 +333,12 @@ class Reading:
     """What ``read`` understood of one message."""
 
     message: Key
-    decoded: bool
+    state: str
+    """How far its body could be read: ``analysis.reading_states``."""
+    not_understood: int = 0
+    """Octets of its body, as sent, that nobody understood, whatever the state."""
+    cause: str | None = None
+    """Why they were not, where the state alone does not say it: a word fit for ``opaque.cause``."""
     transmissions: list[Transmission] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     clues: list[Clue] = field(default_factory=list)
@@ -339,3 +347,8 @@ class Reading:
     """A request's path without query, in which each segment that carries a found value is written ``‹type›``."""
     host: str | None = None
     """The same for the labels of its host."""
+
+    @property
+    def decoded(self) -> bool:
+        """The body was understood down to leaves, or there was none."""
+        return self.state in (UNDERSTOOD, EMPTY)

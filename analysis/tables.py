@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.model import InputError, Secret
+from analysis.reading_states import MESSAGE_STATES, STATES
 
 FORMAT = 1
 """Version of the audit folder: a reader refuses one that it does not know."""
@@ -140,7 +141,7 @@ TABLES: dict[str, Table] = {
             ("last", TIME, "last packet or answer"),
             ("bytes_out", INT, "transport payload octets from the phone, retransmissions apart"),
             ("bytes_in", INT, "transport payload octets to the phone, retransmissions apart"),
-            ("bytes_read", INT, "of both, those that a reader understood"),
+            ("bytes_read", INT, "of both, those that a reader understood: without bodies that nobody understood"),
             ("packets_out", INT, "packets from the phone; null where the capture holds no packets"),
             ("packets_in", INT, "packets to the phone"),
             ("tcp_ms", REAL, "ms, TCP SYN to SYN-ACK where the capture point itself spoke to the server"),
@@ -152,6 +153,14 @@ TABLES: dict[str, Table] = {
             ("alpn", TEXT, "application protocol agreed on or offered"),
             ("decrypted", YES, "its content could be read: clear, or opened by a proxy or a key"),
             ("unread", UNREAD, "what a reader could not understand, by kind, cause, octets, count"),
+            (
+                "reading",
+                TEXT,
+                (
+                    f"{', '.join(STATES)} where all of it is, part where some was understood, else that of most "
+                    "octets; null: the same traffic seen again"
+                ),
+            ),
             ("destination", INT, "destination"),
             ("phase", TEXT, "phase of the session in which it began"),
             ("origin", TEXT, "bytes of its first packet or entry"),
@@ -193,6 +202,12 @@ TABLES: dict[str, Table] = {
             ("kind", TEXT, "request, response, websocket, grpc, sse, tcp, udp"),
             ("bytes", INT, "body octets as sent"),
             ("decoded", YES, "its body was understood down to leaves, or there was none"),
+            ("reading", TEXT, f"how far it could be read: {', '.join(MESSAGE_STATES)}"),
+            (
+                "bytes_not_understood",
+                INT,
+                "octets of the body, as sent, that nobody understood, whatever the state; with ciphertext in the query",
+            ),
             ("origin", TEXT, "bytes of its body"),
         ),
         _table(
@@ -314,6 +329,25 @@ TABLES: dict[str, Table] = {
             ("app_flows", INT, "of the flows, those of the app under test"),
             ("app_bytes_out", INT, "octets that they sent to it"),
             ("app_bytes_in", INT, "octets that they received"),
+            ("reading", TEXT, "how far it could be read, over the flows that count; as in flows"),
+            ("app_reading", TEXT, "likewise, over those of the app under test; null: it spoke to nobody there"),
+        ),
+        _table(
+            "readings",
+            "How far what went to and came from each destination could be read: flows that count, each octet once.",
+            ("destination", INT, "destination"),
+            ("whose", TEXT, "app, other, system; as in flows"),
+            ("direction", TEXT, "sent, received, undelivered; as in messages"),
+            ("state", TEXT, ", ".join(STATES)),
+            ("bodies", INT, "messages with a body in that state"),
+            (
+                "bytes",
+                INT,
+                (
+                    "octets in that state, heads among them; of octets outside of messages that no source tells by "
+                    "direction, the share that the flow's own octets have"
+                ),
+            ),
         ),
         _table(
             "apps",
@@ -361,8 +395,9 @@ TABLES: dict[str, Table] = {
                 "kind",
                 TEXT,
                 (
-                    "ca_refused, pinned, probable_pin, probable_refusal, encrypted, sealed, non_http, relayed, "
-                    "truncated, unread; unused, unreachable, fell_back (nothing was said)"
+                    "ca_refused, pinned, probable_pin, probable_refusal, encrypted, non_http, relayed, unread; "
+                    "inside what was opened: not_understood, sealed (ciphertext), truncated (the capture lacks it); "
+                    "unused, unreachable, fell_back (nothing was said)"
                 ),
             ),
             ("cause", TEXT, "the signal that says so"),

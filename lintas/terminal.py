@@ -30,6 +30,7 @@ UNREAD = {
     "non_http": "not HTTP",
     "relayed": "passed on unopened",
     "truncated": "cut by the capture",
+    "not_understood": "opened, not understood",
     "unread": "not understood",
     "unused": "connections never used",
     "unreachable": "servers not reached",

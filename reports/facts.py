@@ -31,7 +31,7 @@ _READING_OF = {
     **dict.fromkeys(("encrypted", "relayed", "probable_pin", "probable_refusal"), "encrypted"),
     **dict.fromkeys(("unused", "unreachable", "fell_back"), "silent"),
 }
-_INSIDE = frozenset({"sealed", "truncated", "unread"})
+_INSIDE = frozenset({"sealed", "truncated", "unread", "not_understood"})
 """Kinds of a closed part within what was opened."""
 METHODS = ("planted", "endpoint", "key", "value", "memory")
 """From the strongest ground to the weakest; ``memory`` is a known endpoint's field that nobody has looked up."""

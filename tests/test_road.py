@@ -143,7 +143,9 @@ def test_the_demo_shop_says_what_it_should(tmp_path: Path) -> None:
     assert hosts["img.kirana.example"]["country"] in (None, "ID")
     assert hosts["unknown-edge.example"]["level"] == 0
     assert hosts["connectivitycheck.gstatic.com"]["system_noise"]
-    assert set(made["opaque"]["kind"].to_pylist()) == {"pinned", "probable_pin", "encrypted", "non_http"}
+    assert set(made["opaque"]["kind"].to_pylist()) == {
+        *("pinned", "probable_pin", "encrypted", "non_http", "not_understood")
+    }
     took = [f for f in made["flows"].to_pylist() if f["tls"] and f["decrypted"]]
     for row in made["opaque"].to_pylist():
         if row["kind"] in ("pinned", "probable_pin"):
@@ -318,4 +320,4 @@ def test_what_was_opened_and_not_understood_is_said(tmp_path: Path) -> None:
     assert "One body of what was opened (30 kB) was not understood" in report.replace("\xa0", " ").replace(
         "\u202f", " "
     )
-    assert "could be opened, and not all of it was understood" in report
+    assert "Opened, but nobody understood the body" in report

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context, resource_tracker
 from typing import TYPE_CHECKING, Any
 
+from analysis import reading_states
 from analysis.audit.memory import Memory
 from analysis.model import Loss, Message, Reading
 
@@ -50,7 +51,8 @@ def read_messages(detector: Detector, messages: Iterable[Message]) -> list[Readi
         try:
             reading = detector.read(message)
         except Exception as error:
-            reading = Reading(message.key, decoded=not message.body)
+            state = reading_states.NOT_UNDERSTOOD if message.size or message.body else reading_states.EMPTY
+            reading = Reading(message.key, state, message.size, "reader_failed")
             where = f"{type(error).__name__} while a {message.kind} was read"
             reading.losses.append(Loss(message.key.source, "reader_failed", 1, len(message.body), where))
         readings.append(reading)

@@ -39,7 +39,19 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     """The tables with everything that can be said of the capture as a whole.
 
     ``tables``: as the assembler made them; columns that only this function fills may be null or stale."""
-    from analysis.conclude import attribute, clocks, counting, destinations, join, judge, link, names, opaque, strength
+    from analysis.conclude import (
+        attribute,
+        clocks,
+        counting,
+        destinations,
+        join,
+        judge,
+        link,
+        names,
+        opaque,
+        readings,
+        strength,
+    )
 
     made = dict(tables)
     made["flows"] = names.name_flows(made["flows"], made["names"])
@@ -53,6 +65,7 @@ def conclude(tables: Tables, manifest: Manifest, reference: Reference, settings:
     made = counting.counts(made, reference)
     made["opaque"] = opaque.gather(made, manifest, settings.events)
     made["readable"] = opaque.readable(made, manifest)
+    made |= readings.gather(made)
     made["transmissions"] = strength.describe(made, reference)
     made["links"] = link.identifiers(made, reference)
     made["evidence"] = judge.keep_evidence(made)

@@ -9,7 +9,7 @@ from typing import Any
 from analysis.tables import Tables
 
 _UNREACHABLE = "server_unreachable"
-_OF_THE_SERVER = frozenset({"encrypted", "sealed", "non_http", "relayed", "truncated"})
+_OF_THE_SERVER = frozenset({"encrypted", "sealed", "non_http", "relayed", "truncated", "not_understood"})
 """Kinds of unread octets that passed between both ends; those of other kinds may be the proxy's own."""
 
 

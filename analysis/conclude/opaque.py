@@ -200,6 +200,8 @@ def _could_be(one: str | None, other: str | None) -> bool:
 def _kind(row: Mapping[str, Any], part: Mapping[str, Any], capture: _Capture) -> str:
     """What a part's signal means, before what was passed through for it."""
     kind, cause = str(part["kind"]), part["cause"]
+    if kind == "sealed" and cause not in ("ciphertext", "passed_through"):
+        return "encrypted"  # a connection that nobody opened: ``sealed`` is what stands inside an opened one
     if kind not in ("ca_refused", "unread"):
         return kind
     if row["transport"] == "udp" and (kind == "ca_refused" or cause in ("quic", "closed_after_handshake")):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from analysis.model import METHODS, Direction, Origin
+from analysis.reading_states import INSIDE, of_opaque
 from analysis.tables import Tables
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Refe
             found = flows[flow].types[direction]
             found[data_type] = _surer(found.get(data_type), certainty)
     for number, kind, cause in _rows(made["opaque"], "flow", "kind", "cause"):
-        if number in of_number and kind != "truncated":
+        if number in of_number and of_opaque(kind) not in INSIDE:
             flows[of_number[number]].opaque.setdefault(cause or kind)
     places = {row["destination"]: row for row in made["destinations"].to_pylist()}
     sensitivity = {t.id: t.sensitivity for t in reference.data_types.values()}

@@ -120,7 +120,7 @@ class Detector:
     def _read(self, message: Message) -> Reading:
         walked = Walk(message, self._forest, self._limits).run()
         found = self._detect(message, walked)
-        reading = Reading(message.key, walked.decoded)
+        reading = Reading(message.key, walked.state, walked.not_understood, walked.cause)
         source = message.key.source
         for kind, octets, where in walked.losses:
             reading.losses.append(Loss(source, kind, 1, octets, self.scrub(where)[:80]))

@@ -355,6 +355,8 @@ class _Reader:
             part = "of which the HAR holds a part" if body.octets else "that the HAR does not hold"
             unknown = "" if missing else ", and of which nothing says how large they were"
             self.losses.add("body_missing", f"{kind} bodies {part}{unknown}", missing)
+        elif cut:
+            missing = max(size - len(octets), 0)
         origin = Origin(self.source, (number,), f"http-{kind}-body", 0, len(octets))
         message = Message(
             key=Key(self.source, 0),

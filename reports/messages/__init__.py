@@ -38,6 +38,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "reading.short": ("full", "part", "refused", "encrypted", "non_http", "silent"),
     "opaque": (
         *"ca_refused pinned probable_pin probable_refusal encrypted sealed non_http relayed truncated unread".split(),
+        "not_understood",
         *"unused unreachable fell_back".split(),
     ),
     "method": ("planted", "endpoint", "key", "value", "memory"),

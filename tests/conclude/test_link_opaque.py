@@ -98,7 +98,7 @@ def test_a_refusal_is_a_pin_only_when_proven(manifest: Manifest, kind: str) -> N
     assert (row["kind"], row["cause"], row["host"], row["bytes"]) == (kind, "certificate_not_trusted", "a.example", 5)
 
 
-@pytest.mark.parametrize("kind", ["encrypted", "sealed", "non_http", "relayed", "truncated", "unread"])
+@pytest.mark.parametrize("kind", ["encrypted", "non_http", "relayed", "truncated", "unread", "not_understood"])
 def test_nothing_else_becomes_a_pin(kind: str) -> None:
     made = gathered(Manifest(opened_by="system_certificate"), flow(0, unread=[unread(kind)]))
     assert rows(made["opaque"], "kind") == [kind]

@@ -27,6 +27,7 @@ from analysis.read.decode.leaves import (
     name_of,
 )
 from analysis.read.decode.media import media_type
+from analysis.reading_states import CUT, EMPTY, NOT_UNDERSTOOD, UNDERSTOOD
 
 _CODEC = {ESCAPED: "json-string", FORM: "form-percent", PERCENT: "percent", XML: "html"}
 """The codec that turns a leaf's bytes into its value."""
@@ -54,12 +55,21 @@ class Walked:
     """What a message consists of."""
 
     layers: list[Layer] = field(default_factory=list)
-    decoded: bool = True
-    """The body was understood down to leaves, is media of a known type, or there is none."""
+    state: str = UNDERSTOOD
+    """How far the body could be read; media of a known type is understood."""
+    not_understood: int = 0
+    """Octets of the body, as sent, that nobody understood."""
+    cause: str | None = None
+    """Why, where the state alone does not say it."""
     losses: list[tuple[str, int, str]] = field(default_factory=list)
     """Kind, octets, and where or why."""
     moved: set[tuple[int, int]] = field(default_factory=set)
     """Leaves whose value stands as a leaf of its own in a later layer: identity of their layer, number."""
+
+    @property
+    def decoded(self) -> bool:
+        """The body was understood down to leaves, or there is none."""
+        return self.state in (UNDERSTOOD, EMPTY)
 
 
 class Forest:
@@ -190,7 +200,9 @@ class Walk:
         m = self.message
         if not m.body:
             if m.size > 0 or m.cut:
-                self._not_understood("body_cut", m.size, "the capture does not hold it")
+                self._not_read(CUT, m.size, "body_cut", m.size, "the capture does not hold it")
+            else:
+                self.out.state = EMPTY
             return
         coded = undo_codings(m, self.limits.octets)
         self.out.losses += coded.losses
@@ -199,25 +211,27 @@ class Walk:
         if coded.limited:
             # Bytes that a bomb would give are not walked; those that came are searched.
             told = f"content coding gives over {self.limits.octets} octets"
-            self._not_understood("body_limited", len(m.body), told)
+            self._not_read(NOT_UNDERSTOOD, m.size, "body_limited", len(m.body), told)
             return
         kind = content_type(m.headers)
         understood = self.open(layer, kind, m.kind)
         if understood and not (m.cut or coded.cut):
             return
         if self._hit:
-            self._not_understood("body_limited", len(m.body), f"limit of {', '.join(sorted(self._hit))}")
+            self._not_read(
+                NOT_UNDERSTOOD, m.size, "body_limited", len(m.body), f"limit of {', '.join(sorted(self._hit))}"
+            )
         elif m.cut or coded.cut or self._broken:
-            self._not_understood(
-                "body_cut", m.size, "it breaks off; what came was read" if understood else "it breaks off"
-            )
+            told = "it breaks off; what came was read" if understood else "it breaks off"
+            lacking = max(m.size - len(m.body), 0) if understood else m.size
+            self._not_read(CUT, lacking, "body_cut", m.size, told)
         else:
-            self._not_understood(
-                "body_undecoded", len(m.body), kind.partition(";")[0].strip().lower() or "no type stated"
-            )
+            told = kind.partition(";")[0].strip().lower() or "no type stated"
+            self._not_read(NOT_UNDERSTOOD, m.size, "body_undecoded", len(m.body), told)
 
-    def _not_understood(self, kind: str, octets: int, where: str) -> None:
-        self.out.decoded = False
+    def _not_read(self, state: str, not_understood: int, kind: str, octets: int, where: str) -> None:
+        self.out.state, self.out.not_understood = state, not_understood
+        self.out.cause = kind if state == NOT_UNDERSTOOD else None
         self.out.losses.append((kind, octets, where))
 
     # ------------------------------------------------------------------------------------------------ layers
