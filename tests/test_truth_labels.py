@@ -13,12 +13,12 @@ import yaml
 from stdnum import iban, luhn
 from stdnum.br import cpf
 
-from benchmarks.truth.__main__ import Accusation, forbidden, is_firm, sensitivities
+from benchmarks.truth.__main__ import Accusation, forbidden, is_about, is_firm, sensitivities
 from benchmarks.truth.messages import HERE, METHODS, PARTS, SEED, Message, har, load, messages, spell
 from benchmarks.truth.values import DRAWS, Draw, fill, words
 
 SENSITIVITY = sensitivities()
-LABELS = {"at", "never", "truly", "whose", "right", "near", "agent", "fixed", "type", *METHODS, *PARTS}
+LABELS = {"at", "never", "truly", "whose", "value_at", "right", "near", "agent", "fixed", "type", *METHODS, *PARTS}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_ids_are_unique(innocents: list[Message], guilty: list[Message]) -> None
 def test_they_are_spread_over_countries_and_places(innocents: list[Message]) -> None:
     assert len({m.country for m in innocents}) >= 10
     places = Counter(p for m in innocents for p in m.places)
-    assert {"path", "query", "headers", "json", "form", "answer"} <= places.keys()
+    assert {"path", "query", "headers", "cookies", "json", "form", "answer"} <= places.keys()
 
 
 @pytest.mark.parametrize("name", ["innocents", "guilty"])
@@ -167,3 +167,19 @@ def test_what_is_firm_is_read_from_the_column_where_there_is_one(row: dict[str, 
     assert is_firm(row) is firm
     message = Message("k/1.1", "k", "ID", ("json",), {})
     assert Accusation(message, {"data_type": "email", **row}).rule.startswith("email × ")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_meant"),
+    [
+        ("request.body.eventId", True),
+        ("request.query.event-id", True),
+        ("request.body.device.id", False),
+        ("request.body.view.id", True),
+        ("request.body.review.id", False),
+    ],
+)
+def test_a_label_speaks_of_the_paths_that_it_names(path: str, is_meant: bool) -> None:
+    message = Message("k/1.1", "k", "ID", ("json",), {}, value_at=("event_id", "view.id"))
+    assert is_about(message, path) is is_meant
+    assert is_about(Message("k/1.1", "k", "ID", ("json",), {}), path)

@@ -8,6 +8,7 @@ is firm, and how many of the guilty were named, by type. README.md says what the
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -50,6 +51,15 @@ def forbidden(message: Message, sensitivity: Mapping[str, int]) -> frozenset[str
     return frozenset(t for t, s in sensitivity.items() if s >= PERSONAL) - message.truly
 
 
+def is_about(message: Message, path: str) -> bool:
+    """Whether the label speaks of the value at this path; keys are compared without case, underscores and hyphens."""
+
+    def plain(text: str) -> str:
+        return re.sub("[-_]", "", text.lower())
+
+    return not message.value_at or any(plain(f".{path}").endswith(plain(f".{end}")) for end in message.value_at)
+
+
 def is_firm(row: Mapping[str, Any]) -> bool:
     """Whether it may stand on the first screen: column ``strength`` where there is one, else the nearest to it."""
     if "strength" in row:
@@ -76,7 +86,7 @@ def accusations(batch: list[Message], rows: list[list[Mapping[str, Any]]]) -> It
     for message, own in zip(batch, rows, strict=True):
         never = forbidden(message, sensitivity)
         for row in own:
-            if row["direction"] == SENT and row["data_type"] in never:
+            if row["direction"] == SENT and row["data_type"] in never and is_about(message, row["path"]):
                 if message.whose == "system" and row["whose"] == "system":
                     continue
                 yield Accusation(message, row)

@@ -39,6 +39,7 @@ class Message:
     """One exchange and what is true of it.
 
     ``never``: types that it must not be accused of; ``any`` for every personal type but those in ``truly``.
+    ``value_at``: ends of the paths that ``never`` speaks of, where something else in the message is truly personal.
     ``right``: the type that its value really is (guilty messages only); ``near``: types that come close."""
 
     id: str
@@ -49,6 +50,7 @@ class Message:
     never: frozenset[str] = frozenset()
     truly: frozenset[str] = frozenset()
     whose: str = "app"
+    value_at: tuple[str, ...] = ()
     right: str | None = None
     near: frozenset[str] = field(default=frozenset())
 
@@ -181,6 +183,7 @@ def messages(name: str, seed: int = SEED) -> Iterator[Message]:
                     never=frozenset(labels.get("never", ())),
                     truly=frozenset(labels.get("truly", ())),
                     whose=labels.get("whose", "app"),
+                    value_at=tuple(labels.get("value_at", ())),
                     right=labels.get("right"),
                     near=frozenset(labels.get("near", ())),
                 )
