@@ -368,6 +368,7 @@ TABLES: dict[str, Table] = {
             ("data_type", TEXT, "data type"),
             ("destinations", INTS, "destinations that received it"),
             ("operators", TEXTS, "their operators"),
+            ("receivers", TEXTS, "their receivers, each company once: two hosts of one are one"),
             ("first", TIME, "first time"),
             ("last", TIME, "last time"),
         ),

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pyarrow as pa
 
 from analysis.tables import Tables
+from reports.marks import GRADES
 
 if TYPE_CHECKING:
     from analysis.reference import Reference
@@ -82,6 +83,12 @@ class Host:
         return int(self.row["level"])
 
     @property
+    def grade(self) -> str:
+        """As in ``marks.GRADES``."""
+        own_word = str(self.row["reason"] or "").partition("+")[0] == "anycast_node_names_itself"
+        return "node" if own_word and self.level == 2 else str(self.level)
+
+    @property
     def country(self) -> str | None:
         found: str | None = self.row["country"]
         return found
@@ -107,6 +114,11 @@ class Host:
     @property
     def links(self) -> list[Mapping[str, Any]]:
         return self.row["law_links"] or []
+
+
+def surest(hosts: Iterable[Host]) -> str:
+    """The best grade of some hosts."""
+    return min((h.grade for h in hosts), key=GRADES.index, default="0")
 
 
 @dataclass(slots=True)
@@ -433,6 +445,12 @@ class Facts:
         return [c for c in self.companies if c.id is not None]
 
     # ----------------------------------------------------------------------------------------------- places
+
+    @cached_property
+    def hosts_at_grade(self) -> dict[str, int]:
+        """Hosts by how sure their place is, the surest first."""
+        counts = Counter(h.grade for h in self.hosts)
+        return {grade: counts[grade] for grade in GRADES if counts[grade] or grade != "node"}
 
     @cached_property
     def hosts_at_level(self) -> dict[int, int]:

@@ -9,7 +9,9 @@ from markupsafe import Markup
 
 from reports.svg import join, tag
 
-PLACES = ("4", "3", "2", "1", "0", "refuted")
+GRADES = ("4", "3", "2", "node", "1", "0")
+"""How sure a place is: the level, and apart from those that two sources place what only its own word does."""
+PLACES = (*GRADES, "refuted")
 SQUARES = ("documented", "memory", "unknown")
 DIAMONDS = ("planted", "endpoint", "key", "value", "memory")
 HATCHES = ("part", "refused", "encrypted", "non_http", "silent")
@@ -32,6 +34,7 @@ def definitions() -> Markup:
         _symbol("p4", _circle(6.0, "line"), _circle(3.6, "full")),
         _symbol("p3", _circle(5.0, "full")),
         _symbol("p2", _circle(4.6, "line"), tag("path", d="M7 2.4a4.6 4.6 0 0 0 0 9.2z", class_="full")),
+        _symbol("pnode", _circle(4.6, "line"), _circle(1.8, "full")),
         _symbol("p1", _circle(4.6, "line")),
         _symbol("p0", _circle(4.6, "line dash")),
         _symbol("prefuted", _circle(5.0, "line rust"), tag("path", d="M3.5 10.5 10.5 3.5", class_="line rust")),
@@ -79,8 +82,9 @@ def at(name: str, x: float, y: float, size: float = 14) -> Markup:
     )
 
 
-def place(level: int) -> str:
-    return f"p{level}"
+def place(grade: str) -> str:
+    """Symbol for one of ``GRADES``."""
+    return f"p{grade}"
 
 
 def square(confidence: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reports.facts import LINKS, Facts, Host
+from reports.facts import LINKS, Facts, Host, surest
 
 
 @dataclass(slots=True)
@@ -28,9 +28,9 @@ class Link:
     """By what each company belongs to the state: incorporated, seat, both, office."""
 
     @property
-    def level(self) -> int:
-        """The best evidence of place among the machines that received what is counted; of all, where none did."""
-        return max((h.level for h in self.hosts if h.firm), default=max((h.level for h in self.hosts), default=0))
+    def grade(self) -> str:
+        """How sure the best place is, among the machines that received what is counted; of all, where none did."""
+        return surest([h for h in self.hosts if h.firm] or self.hosts)
 
 
 @dataclass(slots=True)
@@ -39,6 +39,8 @@ class State:
     links: dict[str, Link]
     statutes: list[str] = field(default_factory=list)
     """Ids of its researched statutes that reach by one of these links."""
+    statutes_read: list[str] = field(default_factory=list)
+    """Of these, those that were read; the others are from memory."""
     types: set[str] = field(default_factory=set)
     """Types that reached it by a sure link, each once."""
     unsure_types: set[str] = field(default_factory=set)
@@ -61,6 +63,7 @@ def gather(facts: Facts) -> list[State]:
     """Every state that any link of any host names, most types first; those without a sure link last."""
     found: dict[str, State] = {}
     statutes: dict[str, set[str]] = {}
+    read: dict[str, set[str]] = {}
     closed: dict[str, set[int]] = {}
     seen: set[tuple[str, str, int, bool]] = set()
     for host in facts.hosts:
@@ -70,6 +73,7 @@ def gather(facts: Facts) -> list[State]:
             code = row["state"]
             state = found.setdefault(code, State(code, {link: Link() for link in LINKS}))
             statutes.setdefault(code, set()).update(row["statutes"] or ())
+            read.setdefault(code, set()).update(row.get("statutes_read") or ())
             link = state.links[row["link"]]
             company = row["company"]
             if company is not None and row.get("auditor_data"):
@@ -101,5 +105,6 @@ def gather(facts: Facts) -> list[State]:
                     link.unsure_companies.setdefault(company, row["as_of"])
     for code, state in found.items():
         state.statutes = sorted(statutes[code])
+        state.statutes_read = sorted(read[code])
         state.unread = len(closed.get(code, ()))
     return sorted(found.values(), key=lambda s: (not s.sure, -len(s.types), -len(s.unsure_types), s.code))

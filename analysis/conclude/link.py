@@ -6,7 +6,8 @@ That any of them did is not shown by a capture. Values are compared by their key
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,13 +33,10 @@ def identifiers(tables: Tables, reference: Reference) -> pa.Table:
             strict=True,
         )
     )
-    operators = dict(
-        zip(
-            tables["destinations"]["destination"].to_pylist(),
-            tables["destinations"]["operator"].to_pylist(),
-            strict=True,
-        )
-    )
+    columns = ("destination", "operator", "receiver")
+    of = {
+        number: (operator, key) for number, operator, key in zip(*_lists(tables["destinations"], columns), strict=True)
+    }
     sent = tables["transmissions"]
     sent = sent.filter(pc.equal(sent["counts"], "sent"))
     wanted = ("value_key", "data_type", "destination", "message")
@@ -55,7 +53,8 @@ def identifiers(tables: Tables, reference: Reference) -> pa.Table:
             "value_key": key,
             "data_type": kind,
             "destinations": sorted(places),
-            "operators": sorted({operators[p] for p in places if operators[p] is not None}),
+            "receivers": sorted({of[p][1] for p in places if of[p][1] is not None}),
+            "operators": sorted({of[p][0] for p in places if of[p][0] is not None}),
             "first": min(times, default=None),
             "last": max(times, default=None),
         }
@@ -63,6 +62,10 @@ def identifiers(tables: Tables, reference: Reference) -> pa.Table:
         if len(places) > 1
     ]
     return TABLES["links"].from_rows(rows)
+
+
+def _lists(table: pa.Table, names: Sequence[str]) -> list[list[Any]]:
+    return [table[name].to_pylist() for name in names]
 
 
 def _single(data_type: str, reference: Reference) -> bool:

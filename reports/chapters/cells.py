@@ -19,13 +19,14 @@ def hidden(words: Markup) -> Markup:
     return tag("span", words, class_="vh")
 
 
-def level_mark(words: Words, level: int) -> Markup:
-    return marks.mark(marks.place(level)) + hidden(words.t("level.hidden", n=level))
+def level_mark(words: Words, grade: str) -> Markup:
+    said = words.t("level.hidden_node") if grade == "node" else words.t("level.hidden", n=int(grade))
+    return marks.mark(marks.place(grade)) + hidden(said)
 
 
 def place(words: Words, host: Host) -> Markup:
     """Mark and country of a host, as weakly as its evidence is."""
-    made = level_mark(words, host.level) + "\u00a0"
+    made = level_mark(words, host.grade) + "\u00a0"
     if host.placed is not None:
         made += words.country(host.placed)
     elif host.row["anycast"]:
@@ -117,7 +118,7 @@ def place_sentence(words: Words, host: Host) -> Markup:
         made = t("place.lowered", country=country, level=host.level, ms=ms)
     elif host.level == 3:
         made = t("place.level3", country=country, witness=witness, timed=timed)
-    elif host.level == 2 and row["anycast"]:
+    elif host.grade == "node":
         made = t("place.level2_node", country=country)
     elif host.level == 2:
         made = t("place.level2", country=country)

@@ -54,7 +54,7 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
     """One of the four questions of a row. They are never added up."""
     f, w, t = book.facts, book.words, book.words.t
     if link == "machine":
-        mark = cells.level_mark(w, one.level if one.hosts else 1)
+        mark = cells.level_mark(w, one.grade if one.hosts else "1")
         closed = sum(h.reading != "full" for h in one.hosts)
         note = t("state.hosts", n=len(one.hosts), closed=closed)
         weak = t("state.weak_machine", n=len(one.unsure)) if one.unsure else None
@@ -63,6 +63,7 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
         named = [
             cells.company_named(w, f, c)
             + (t("state.share", percent=w.number(s, 1)) if s is not None else Markup(""))
+            + Markup("").join(w.of("basis", b) for b in sorted(one.basis.get(c, ())) if link == "parent")
             + (t("company.auditor_data") if c in one.own else Markup(""))
             for c, s in sorted(one.companies.items(), key=lambda c: (-_types_of(book, c[0]), c[0]))
         ]
@@ -153,7 +154,7 @@ def _against(book: Book, state: State) -> list[Markup]:
     refuted = sum(state.code in h.row["refuted"] for h in f.refuted)
     if refuted:
         made.append(t("against.refuted", n=refuted))
-    if not state.statutes:
+    if not state.statutes_read:
         made.append(t("against.not_researched"))
     if any(link.unsure_companies for link in links.values()):
         made.append(t("against.memory"))

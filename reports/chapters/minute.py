@@ -128,7 +128,7 @@ def _where(f: Facts, w: Words) -> dict[str, Any]:
         if years is not None and f.placed:
             parts.append(t("where.dated", then=str(years[0]), now=str(years[1])))
         said = Markup(" ").join(parts)
-    sure = [(f"p{level}", n, w.of("level.short", level)) for level, n in f.hosts_at_level.items()]
+    sure = [(marks.place(grade), n, w.of("level.short", grade)) for grade, n in f.hosts_at_grade.items()]
     return _axis(w, "where", said, sure)
 
 
@@ -175,14 +175,14 @@ def _who(f: Facts, w: Words) -> dict[str, Any]:
 def _law(book: Book) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
     reached = [s for s in book.states if s.types]
-    researched = [s for s in reached if s.statutes]
+    researched = [s for s in reached if s.statutes_read]
     memory = [s for s in book.states if not s.types and s.unsure_types]
     parts = []
     if reached:
         parts.append(t("law.reached", n=len(reached)))
         if set().union(*(s.types for s in reached)) <= f.weak_types:
             parts.append(t("law.weak"))
-        blank = [s for s in reached if not s.statutes]
+        blank = [s for s in reached if not s.statutes_read]
         if blank:
             names = [w.the_country(s.code) for s in blank[:4]] + (
                 [t("where.more", n=len(blank) - 4)] if len(blank) > 4 else []

@@ -209,7 +209,7 @@ def _claim(f: Facts, w: Words, s: Sent, evidence: dict[str, Any]) -> dict[str, A
         "certainty": w.of("certainty", s.certainty),
         "key": " ".join(row["value_key"][i : i + 4] for i in range(0, 12, 4)) if row["value_key"] else None,
         "same": t("claim.same", n=len(also.receivers) - 1) if also else None,
-        "place_mark": cells.level_mark(w, host.level),
+        "place_mark": cells.level_mark(w, host.grade),
         "company": operator,
         "company_how": _company_how(w, host),
         "origin": plain(evidence["origin"] or "", 4000),

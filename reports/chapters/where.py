@@ -16,7 +16,7 @@ from reports.words import Words
 
 def context(book: Book) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
-    strong = sum(n for level, n in f.hosts_at_level.items() if level >= 2)
+    strong = sum(h.placed is not None for h in f.hosts)
     if not f.hosts:
         answer = t("where.none")
     else:
@@ -49,14 +49,14 @@ def _map(f: Facts, w: Words) -> dict[str, Any]:
         return {"map_wide": None, "map_why": w.t("map.empty")}
     projection = world.Projection(world.choose_centre(f))
     hidden = sum(h.level <= 1 and (h.country is None or bool(h.row["anycast"])) for h in f.hosts)
-    levels = sorted({h.level for hosts in drawn.values() for h in hosts}, reverse=True)
+    grades = {h.grade for hosts in drawn.values() for h in hosts}
     return {
         "land": world.land(f.reference.distance.coasts, projection),
         "map_wide": world.draw(f, w, WIDE, "fig-map", projection),
         "map_narrow": world.draw(f, w, NARROW, "fig-map", projection),
         "map_hidden": hidden,
         "map_lines": f.vantage.get("latitude") is not None,
-        "map_levels": [(marks.mark(f"p{n}"), w.of("level.short", n)) for n in levels],
+        "map_levels": [(marks.mark(marks.place(g)), w.of("level.short", g)) for g in marks.GRADES if g in grades],
         "map_refuted": bool(f.refuted),
         "map_listed": max(len(drawn) - world.LABELLED, 0),
     }
@@ -139,14 +139,14 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
         hosts = f.placed.get(code, []) + f.named_weakly.get(code, [])
         finding = f.finding("DEST", code)
         types = f.firm_types(hosts)
-        closed = sum(h.reading != "full" for h in hosts)
+        closed = sum(h.reading != "full" for h in f.placed.get(code, []))
         rows.append(
             {
                 "country": w.country(code),
                 "levels": [
-                    (cells.level_mark(w, level), w.number(n))
-                    for level in (4, 3, 2, 1)
-                    if (n := sum(h.level == level for h in hosts))
+                    (cells.level_mark(w, grade), w.number(n))
+                    for grade in marks.GRADES
+                    if (n := sum(h.grade == grade for h in hosts))
                 ],
                 "id": finding["finding"] if finding else None,
                 "sentence": destination(f, w, finding) if finding else None,
@@ -156,6 +156,7 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
                 "own": code == f.manifest.get("user_country"),
                 "types": w.number(len(types)) if types or not closed else None,
                 "closed": closed,
+                "weakly": len(f.named_weakly.get(code, [])) if code not in f.placed else 0,
             }
         )
     return rows
@@ -181,7 +182,7 @@ def destination(f: Facts, w: Words, finding: dict[str, Any] | Any) -> Markup:
 
 def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
     return {
-        "mark": cells.level_mark(w, host.level),
+        "mark": cells.level_mark(w, host.grade),
         "host": w.host(host),
         "address": host.row["address"] if host.row["host"] else None,
         "said": cells.place_sentence(w, host),

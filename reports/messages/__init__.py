@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "level": ("4", "3", "2", "1", "0"),
-    "level.short": ("4", "3", "2", "1", "0", "refuted", "doubtful"),
+    "level.short": ("4", "3", "2", "node", "1", "0", "refuted", "doubtful"),
     "reason": (
         *"bounded_by_time beyond_fibre all_refuted anycast_node_names_itself anycast_nodes_disagree anycast".split(),
         *"no_source no_time_bound sources_contradict no_second_kind one_database no_database".split(),
@@ -47,13 +47,14 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "certainty": ("high", "medium", "low"),
     "stance": ("for", "against", "silent", "refuted", "void"),
     "witness": ("database", "ranges", "geofeed", "node", "reverse", "certificate"),
+    "basis": ("incorporated", "seat", "both", "office"),
     "link": ("machine", "operator", "machine_owner", "parent"),
     "link.note": ("machine", "operator", "machine_owner", "parent"),
     "phase": (
         *"idle install first_launch consent_asked consent_refused consent_accepted login browse search".split(),
         *"chat buy background logout deleted uninstalled".split(),
     ),
-    "finding.destination": ("level1", "level2", "level3", "level4"),
+    "finding.destination": ("own_word", "level1", "level2", "level3", "level4"),
     "finding": ("reach", "reach_not_researched"),
     "finding.consent": ("before", "refused"),
     "missing": ("statute", "second_database", "second_kind", "consent_text", "app_stated"),

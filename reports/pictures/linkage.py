@@ -23,15 +23,25 @@ class Shared(NamedTuple):
     value_key: str
     data_type: str
     receivers: frozenset[str]
-    """Companies by id; a host whose operator is not known stands for itself, as ``host:<number>``."""
+    """Companies by id; of hosts whose operator is not known, those of one registrable domain are one receiver, as
+    ``host:<number>`` of the first of them."""
 
 
 def gather(facts: Facts) -> list[Shared]:
     """Identifiers by the number of their receivers, most first."""
     found = []
+    first: dict[str | None, int] = {}
+    for number in sorted(facts.all_hosts):
+        first.setdefault(facts.all_hosts[number].row["receiver"], number)
+
+    def key(place: int) -> str:
+        host = facts.all_hosts[place]
+        known = host.row["receiver"]
+        return host.company or f"host:{place if known is None else first[known]}"
+
     for row in facts.tables["links"].to_pylist():
         places = [p for p in row["destinations"] or () if p in facts.app_places]
-        receivers = frozenset(facts.all_hosts[p].company or f"host:{p}" for p in places)
+        receivers = frozenset(map(key, places))
         if len(receivers) > 1:
             found.append(Shared(row["value_key"], row["data_type"], receivers))
     return sorted(found, key=lambda s: (-len(s.receivers), s.data_type, s.value_key))

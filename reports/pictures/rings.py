@@ -12,7 +12,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from reports import marks, svg
-from reports.facts import Facts, Host
+from reports.facts import Facts, Host, surest
 from reports.pictures.labels import Board
 from reports.words import Words
 
@@ -127,9 +127,9 @@ def _countries(
             continue
         x, y = middle + far * km * math.sin(turn), middle - far * km * math.cos(turn)
         board.block(x - 8, y - 8, 16, 16)
-        found.append((x, y, max(h.level for h in hosts), words.country_short(code)))
-    for x, y, level, name in found:
-        drawn.append(svg.tag("circle", cx=x, cy=y, r=6, class_="ground") + marks.at(marks.place(level), x, y, 13))
+        found.append((x, y, surest(hosts), words.country_short(code)))
+    for x, y, grade, name in found:
+        drawn.append(svg.tag("circle", cx=x, cy=y, r=6, class_="ground") + marks.at(marks.place(grade), x, y, 13))
         left, top = board.place(x, y, len(name) * 7.0, 14)
         drawn.append(svg.text(left, top + 11, name, "lab strong halo"))
     return svg.join(drawn)

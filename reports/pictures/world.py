@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from reports import marks, svg
-from reports.facts import Facts, Host
+from reports.facts import Facts, Host, surest
 from reports.pictures import NARROW, WIDE
 from reports.pictures.labels import Board
 from reports.words import Words
@@ -114,8 +114,8 @@ class _Spot:
     refuted: int = 0
 
     @property
-    def best(self) -> int:
-        return max((h.level for h in self.hosts), default=-1)
+    def best(self) -> str:
+        return surest(self.hosts)
 
 
 def spots(facts: Facts) -> dict[str, list[Host]]:
@@ -263,15 +263,15 @@ def _label(spot: _Spot, board: Board, words: Words, narrow: bool) -> Markup:
 
 def _strip(hosts: list[Host], words: Words) -> tuple[Markup, float]:
     if len(hosts) <= _STRIP:
-        return svg.join(marks.at(marks.place(h.level), 5 + n * 11, 5, 10) for n, h in enumerate(hosts)), len(
+        return svg.join(marks.at(marks.place(h.grade), 5 + n * 11, 5, 10) for n, h in enumerate(hosts)), len(
             hosts
         ) * 11.0
     drawn, x = [], 0.0
-    for level in (4, 3, 2, 1):
-        count = sum(h.level == level for h in hosts)
+    for grade in marks.GRADES:
+        count = sum(h.grade == grade for h in hosts)
         if count:
             text = words.number(count)
-            drawn += [marks.at(marks.place(level), x + 5, 5, 10), svg.text(x + 13, 9.5, text, "small halo")]
+            drawn += [marks.at(marks.place(grade), x + 5, 5, 10), svg.text(x + 13, 9.5, text, "small halo")]
             x += 20 + len(text) * 7
     return svg.join(drawn), x
 

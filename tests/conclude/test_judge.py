@@ -405,3 +405,11 @@ def test_findings_stand_in_order_and_carry_only_codes_and_counts() -> None:
     table = findings(counted, USER, REFERENCE, Settings(date=date(2026, 1, 1)))
     names = rows(table, "finding")
     assert names == sorted(names) == ["DEST-CN", "REACH-CN", "REACH-US"]
+
+
+def test_a_place_by_its_own_word_alone_is_never_two_sources() -> None:
+    """The words follow the ground: a node that names itself, and a machine that two databases place."""
+    own = audit(country="SG", level=2, reason="anycast_node_names_itself+vpn", anycast=True)
+    two = audit(country="SG", level=2, reason="no_second_kind")
+    assert judged(own)["DEST-SG"]["wording"] == "finding.destination.own_word"
+    assert judged(two)["DEST-SG"]["wording"] == "finding.destination.level2"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.conclude.who import Network, Who, identify, reaches
+from analysis.conclude.who import Network, Who, identify, reaches, receiver
 from analysis.folder import App, Manifest
 from analysis.reference import Reference
 from tests.conclude.made import DAY, laid, link, operator
@@ -232,3 +232,44 @@ def test_a_statute_reaches_only_in_its_own_way() -> None:
 def test_operator_and_owner_of_a_machine_are_reached_alike(state: str, kind: str) -> None:
     assert statutes(state, kind) == statutes(state, "operator")
     assert statutes(state, kind) <= statutes(state, "parent")
+
+
+def test_a_link_says_by_what_the_company_belongs_to_the_state(tmp_path: Path) -> None:
+    reference = laid(
+        tmp_path,
+        operator("induk", country_of_incorporation="KY", ultimate_parent_country="CN", established_in=["SG"]),
+        operator("anak", country_of_incorporation="SG", parent="induk"),
+        operator("tunggal", country_of_incorporation="JP", ultimate_parent_country="JP"),
+    )
+
+    def bases(host: str) -> set[tuple[str, str, str | None]]:
+        return {(x["link"], x["state"], x["basis"]) for x in who(reference, host).law_links("DE", 2)}
+
+    assert bases("a.anak.example") == {
+        ("machine", "DE", None),
+        ("operator", "SG", "incorporated"),
+        ("parent", "KY", "incorporated"),
+        ("parent", "CN", "seat"),
+        ("parent", "SG", "office"),
+    }
+    assert bases("a.tunggal.example") == {("machine", "DE", None), ("operator", "JP", "both")}
+
+
+def test_a_link_tells_statutes_that_were_read_from_those_in_memory(tmp_path: Path) -> None:
+    reference = laid(tmp_path, operator("warung", country_of_incorporation="US"))
+    statutes = reference.statutes
+    remembered = {s for s in statutes if statutes[s].confidence == "recalled"}
+    assert remembered
+    for state in {s.country for s in statutes.values()}:
+        for x in who(reference, "a.warung.example").law_links(state, 2):
+            assert set(x["statutes_read"]) == set(x["statutes"]) - remembered
+
+
+def test_one_receiver_for_one_company_and_for_one_registrable_domain() -> None:
+    assert receiver("warung", "a.warung.example", "192.0.2.1") == "warung"
+    assert receiver(None, "a.tracker.co.id", None) == receiver(None, "B.Tracker.co.id.", "192.0.2.1") == "tracker.co.id"
+    # Customers of one host are told apart.
+    assert receiver(None, "one.github.io", None) != receiver(None, "two.github.io", None)
+    assert receiver(None, None, "192.0.2.1") == "192.0.2.1"
+    assert receiver(None, "localhost", None) == "localhost"
+    assert receiver(None, None, None) is None

@@ -208,6 +208,8 @@ def _placed(
             continue
         levels = [destinations[s.destination]["level"] for s in firm]
         best = max(levels)
+        surest = [destinations[s.destination] for s in went if destinations[s.destination]["level"] == best]
+        own_word = best == 2 and all((d["reason"] or "").startswith("anycast_node_names_itself") for d in surest)
         args = {"state": state, "level": best}
         for level in (1, 2, 3, 4):
             args[f"hosts_{level}"] = len({s.destination for s in firm if destinations[s.destination]["level"] == level})
@@ -217,7 +219,7 @@ def _placed(
                 "DEST",
                 "destination",
                 state,
-                f"finding.destination.level{best}",
+                "finding.destination.own_word" if own_word else f"finding.destination.level{best}",
                 went,
                 args,
                 level=best,
