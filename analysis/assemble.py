@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.model import Exchange, Key, Loss, Message, Reading, token
+from analysis.model import Clue, Exchange, Key, Loss, Message, Reading, token
 from analysis.reading_states import OPAQUE_OF_MESSAGE
 from analysis.sources import Batch
 from analysis.tables import TABLES, TIME, Tables, mask, value_key
@@ -138,6 +138,7 @@ class Assembler:
             ).split(),
         )
         self._evidence = _columns("evidence", *"transmission excerpt request_line chain origin".split())
+        self._agents: set[tuple[Key, str]] = set()
         self._clues = _columns("clues", *"flow kind text at origin".split())
         self._unread: dict[int, dict[tuple[str, str], _Unread]] = {}
         """By flow, then by kind and cause: octets of bodies that nobody understood."""
@@ -153,7 +154,7 @@ class Assembler:
         for loss in batch.losses:
             self.lose(loss)
         for clue in batch.clues:
-            self._clues.append(self._id(clue.flow), clue.kind, self.clean(clue.text), clue.at, str(clue.origin))
+            self._clue(clue)
         seen: dict[Key, Reading] = {}
         for message, reading in zip(batch.messages, readings, strict=True):
             self._message(message, reading)
@@ -167,6 +168,16 @@ class Assembler:
         total = self._losses.setdefault((loss.source, loss.kind, self.clean(loss.where)), [0, 0])
         total[0] += loss.count
         total[1] += loss.bytes
+
+    def _clue(self, clue: Clue) -> None:
+        """A clue's row. What a client says that it is stands once for each flow, and not with every request."""
+        text = self.clean(clue.text)
+        if clue.kind == "user_agent":
+            stated = (clue.flow, text)
+            if stated in self._agents:
+                return
+            self._agents.add(stated)
+        self._clues.append(self._id(clue.flow), clue.kind, text, clue.at, str(clue.origin))
 
     def clean(self, text: str) -> str:
         """A string of the capture without the values that were planted."""
@@ -239,7 +250,7 @@ class Assembler:
         for loss in reading.losses:
             self.lose(loss)
         for clue in reading.clues:
-            self._clues.append(self._id(clue.flow), clue.kind, self.clean(clue.text), clue.at, str(clue.origin))
+            self._clue(clue)
         first = self._transmissions.count
         position_base = self._positions
         for t in reading.transmissions:

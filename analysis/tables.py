@@ -48,12 +48,13 @@ LAW_LINK = pa.list_(
 )
 APP_BY = tuple(
     "capture uid_map socket socket_phone_end tunnel both_ends phone_end server_end requests host_and_time "
-    "idle_baseline destination".split()
+    "idle_baseline destination user_agent".split()
 )
 """What it may rest on that an app spoke: the file itself names it; the file names a user id and the phone its app; the
 phone's socket table, by both ends or by the phone's; one app in the tunnel; another file of the capture, by both ends,
 the phone's end, the server's, the same requests, or only the host and the time; the idle phase as a baseline. And, for
-the system, the list of hosts that phones contact by themselves."""
+the system, the list of hosts that phones contact by themselves. Last, the client's own word in its requests
+(User-Agent), which anybody can write."""
 WAYS = tuple("wireguard tun local transparent regular upstream socks5 reverse dns".split())
 """How a connection came into the proxy: mitmproxy's modes. What goes around the proxy hangs on it."""
 ARGS = pa.list_(pa.struct([("name", TEXT), ("value", TEXT)]))
@@ -256,9 +257,9 @@ TABLES: dict[str, Table] = {
         ),
         _table(
             "clues",
-            "Witnesses of place other than databases.",
+            "Witnesses other than databases: of a place, and of who spoke.",
             ("flow", INT, "flow"),
-            ("kind", TEXT, "header, certificate, reverse, host"),
+            ("kind", TEXT, "header, certificate, reverse, host; user_agent: the program that a client says it is"),
             ("text", TEXT, "what it says"),
             ("at", TIME, "when"),
             ("origin", TEXT, "the bytes"),

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from analysis import folder, tables
 from analysis.audit.files import Files
 from analysis.audit.options import AuditOptions
-from analysis.conclude.attribute import phase_marks
+from analysis.conclude.attribute import phase_marks, suggested
 from analysis.model import InputError, Micros
 from analysis.persona import Persona
 from analysis.reference import Reference
@@ -94,6 +94,7 @@ def about(
         "sample": manifest.sample,
         "manifest": told,
         "stated_by_capture": _stated_by_capture(capture, options),
+        "app_suggested": None if manifest.app.id or manifest.app.name else suggested(made["apps"]),
         "capture_date": date[0].isoformat(),
         "capture_date_from": date[1],
         "options": {

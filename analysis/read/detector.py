@@ -24,6 +24,7 @@ from analysis.model import (
     Transmission,
     token,
 )
+from analysis.read import agent
 from analysis.read.decode.leaves import Layer, Node, text_of
 from analysis.read.decode.walk import Forest, Limits, Walk, Walked
 from analysis.read.detect import value as shapes
@@ -128,6 +129,7 @@ class Detector:
         if message.kind == "response":
             self._clues(message, reading)
         elif message.kind == "request":
+            self._agent(message, reading)
             self._hide_target(message, found, reading)
         self._evidence(message, found, reading)
         self._messages += 1
@@ -480,6 +482,21 @@ class Detector:
                 origin = Origin(message.origin.source, message.origin.units, "http-response-head", at, size)
                 reading.clues.append(Clue(message.flow, "header", f"{name}: {value}", message.at, origin))
             at += size + 2
+
+    def _agent(self, message: Message, reading: Reading) -> None:
+        """Which program the client says it is, for ``conclude`` to judge."""
+        for place, (name, value) in enumerate(message.headers):
+            if name.lower() != "user-agent":
+                continue
+            program = agent.program(value, self._spec.facts.agents)
+            if program is not None:
+                at = message.head().index(b"\r\n") + 2
+                before = (f"{n}: {v}\r\n" for n, v in message.headers[:place])
+                at += sum(len(line.encode("utf-8", "surrogatepass")) for line in before)
+                size = len(f"{name}: {value}".encode("utf-8", "surrogatepass"))
+                origin = Origin(message.origin.source, message.origin.units, "http-request-head", at, size)
+                reading.clues.append(Clue(message.flow, "user_agent", program, message.at, origin))
+            return
 
     def _hide_target(self, message: Message, found: list[Found], reading: Reading) -> None:
         """The path and host that tables may hold."""

@@ -23,6 +23,8 @@ class Facts:
     country_names: frozenset[str]
     """English and Indonesian, lower case."""
     node_headers: frozenset[str]
+    agents: frozenset[str] = frozenset()
+    """Programs of the phone's own system, as they name themselves in ``User-Agent``, lower case."""
 
     @classmethod
     def of(cls, reference: Reference) -> Facts:
@@ -54,4 +56,5 @@ class Facts:
             country_codes=frozenset(c for one in countries for c in (one.code, one.alpha3)),
             country_names=frozenset(n.lower() for one in reference.countries.values() for n in (one.en, one.id)),
             node_headers=reference.node_headers,
+            agents=frozenset(reference.noise_agents),
         )

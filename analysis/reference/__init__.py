@@ -327,6 +327,11 @@ class Reference:
         """Processes of the phone's own system, where a capture names processes and no packages."""
         return {p: r for r in self._file("apps").system_noise for p in r.processes}
 
+    @cached_property
+    def noise_agents(self) -> dict[str, schema.Noise]:
+        """Programs of the phone's own system by what they call themselves in ``User-Agent``, in lower case."""
+        return {a.lower(): r for r in self._file("apps").system_noise for a in r.agents}
+
     # ------------------------------------------------------------------------------------- data types
 
     @cached_property

@@ -109,7 +109,7 @@ class Noise(Record, kw_only=True, frozen=True):
     """What a phone contacts by itself."""
 
     id: str
-    kind: Literal["host", "package", "process"]
+    kind: Literal["host", "package", "process", "agent"]
     class_: str = msgspec.field(name="class")
     platform: Literal["android", "ios", "any", "lab"]
     operator: str | None = None
@@ -121,6 +121,8 @@ class Noise(Record, kw_only=True, frozen=True):
     ports: tuple[str, ...] = ()
     android: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    """Products as they stand first in ``User-Agent`` (RFC 9110 section 10.1.5), without version."""
     purpose: str
     purpose_confidence: Confidence | None = None
     note: str | None = None

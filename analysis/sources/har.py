@@ -70,7 +70,7 @@ class _Made:
     exchange: Exchange
     messages: list[Message]
     flow: dict[str, Any]
-    connection: tuple[str, str] | None
+    connection: tuple[str, ...] | None
     name: tuple[str, str] | None
     sent: int = 0
     received: int = 0
@@ -95,7 +95,7 @@ class _Reader:
     options: Options
     losses: Losses = field(init=False)
     names: Names = field(default_factory=Names)
-    connections: dict[tuple[str, str], _Connection] = field(default_factory=dict)
+    connections: dict[tuple[str, ...], _Connection] = field(default_factory=dict)
     flows: int = 0
     messages: int = 0
     creator: str = ""
@@ -186,6 +186,7 @@ class _Reader:
             "protocol": protocol,
         }
         peer = address(value.get("serverIPAddress")) or literal
+        app = fields.app(value)
         tried, passed = self._way(url, value, status)
         messages: list[Message] = []
         sent = received = missing = lacking = 0
@@ -238,6 +239,8 @@ class _Reader:
             message.key = Key(self.source, first_message + n)
         row = {
             "leg": self.options.leg or "phone",
+            "app": app,
+            "app_from": "stated" if app is not None else None,
             "transport": {"": None, "http/3": "udp"}.get(protocol, "tcp"),
             "dst": peer if passed else None,
             "dport": url.port,
@@ -247,7 +250,7 @@ class _Reader:
             "origin": str(self._place(entry, number)),
         }
         name = (peer, host) if peer and host and passed and not address(host) else None
-        connection = self._connection(value, peer, url)
+        connection = self._connection(value, peer, url, app)
         return _Made(exchange, messages, row, connection, name, sent, received, missing, lacking, at, end)
 
     def _started(self, value: dict[str, Any]) -> Micros | None:
@@ -276,12 +279,14 @@ class _Reader:
             )
         return True, delivered(way)
 
-    def _connection(self, value: dict[str, Any], peer: str | None, url: fields.Url) -> tuple[str, str] | None:
+    def _connection(
+        self, value: dict[str, Any], peer: str | None, url: fields.Url, app: str | None
+    ) -> tuple[str, ...] | None:
         """What names the transport connection. Firefox writes the server's port there, which names none."""
         name = fields.text(value.get("connection"))
         if not name or (name == str(url.port) and not any(c in self.creator for c in ("webinspector", "pcapdroid"))):
             return None
-        return name, peer or ""
+        return name, peer or "", app or ""
 
     # ------------------------------------------------------------------------------------------- its messages
 

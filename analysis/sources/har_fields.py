@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from analysis.model import Headers, Micros
-from analysis.sources.rows import MOST_STATED, authority, plausible, valid
+from analysis.sources.rows import LONGEST_TEXT, MOST_STATED, authority, plausible, valid
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -235,6 +235,28 @@ def headers(value: object, cookies: object, cookie_name: str) -> Headers:
 def header(found: Headers, name: str) -> str:
     """The first header field of that name (lower case); empty when there is none."""
     return next((said for n, said in found if n.lower() == name), "")
+
+
+# ------------------------------------------------------------------------------------------------ who asked
+
+_APP_KEYS = ("_app", "_process", "_appId", "_packageName", "_bundleId", "_bundleIdentifier", "_appName", "_processName")
+_APP_NAMES = ("id", "packageName", "package", "bundleId", "bundleIdentifier", "name", "processName")
+_UNKNOWN_OF_PROXYPIN = "com.network.proxy"
+
+
+def app(entry: dict[str, Any]) -> str | None:
+    """The app that the capture names for an entry: its id where there is one, else its name; None where it names none.
+
+    ``_app`` with id, name, path and os is ProxyPin's (``lib/utils/har.dart`` and ``lib/network/util/process_info.dart``
+    of wanghongenpin/proxypin), which writes its own id, with an empty path, for a socket whose owner it does not know.
+    The other keys are taken by what they say: no writer of them was read."""
+    for key in _APP_KEYS:
+        value = entry.get(key)
+        stated = [value] if isinstance(value, str) else [mapping(value).get(name) for name in _APP_NAMES]
+        names = [valid(name).strip()[:LONGEST_TEXT] for name in stated if isinstance(name, str) and name.strip()]
+        if names and not (names[0] == _UNKNOWN_OF_PROXYPIN and not mapping(value).get("path")):
+            return names[0]
+    return None
 
 
 # ---------------------------------------------------------------------------------------------------- bodies

@@ -908,3 +908,46 @@ def test_the_order_of_files_and_lines_changes_nothing(
     marks = lines[:]
     dice.shuffle(marks)
     assert attributed(other, [list(range(len(f))) for f in files], marks) == plain
+
+
+class TestUserAgent:
+    """The client's own word: weaker than all else."""
+
+    TOKO = Manifest(app=App(id="id.example.toko", name="Toko"))
+
+    @staticmethod
+    def clues(**by_flow: str) -> list[dict[str, Any]]:
+        return [{"flow": int(n[1:]), "kind": "user_agent", "text": text, "origin": "x"} for n, text in by_flow.items()]
+
+    def test_it_names_the_app_as_inferred(self) -> None:
+        flows = [conversation(0), conversation(1, 40_001, dst=OTHER)]
+        got = said(flows, manifest=self.TOKO, clues=self.clues(_0="Toko"))
+        assert got == [("Toko", "inferred", "user_agent", "app"), (None, None, None, "app")]
+
+    @pytest.mark.parametrize("agent", ["com.apple.trustd", "locationd", "Android-GCM", "geod"])
+    def test_the_phones_own_programs_are_the_systems(self, agent: str) -> None:
+        assert said([conversation()], clues=self.clues(_0=agent)) == [(agent, "system", "user_agent", "system")]
+
+    def test_another_app_is_another_only_by_its_id_or_where_the_tested_one_is_named(self) -> None:
+        flows = [conversation(0), conversation(1, 40_001, dst=OTHER)]
+        assert said(flows[:1], manifest=self.TOKO, clues=self.clues(_0="Bank"))[0][3] == "app"
+        assert said(flows[:1], manifest=self.TOKO, clues=self.clues(_0="id.example.bank"))[0][3] == "other"
+        assert said(flows, manifest=self.TOKO, clues=self.clues(_0="Bank", _1="Toko"))[0][3] == "other"
+
+    def test_two_words_in_one_flow_say_nothing(self) -> None:
+        both = [*self.clues(_0="Toko"), *self.clues(_0="Bank")]
+        assert said([conversation()], manifest=self.TOKO, clues=both) == [(None, None, None, "app")]
+
+    def test_what_is_stated_outranks_it(self) -> None:
+        flows = [conversation(app=SHOP, app_from="stated")]
+        assert said(flows, clues=self.clues(_0="locationd")) == [(SHOP, "stated", "capture", "app")]
+        got = said([conversation()], manifest=Manifest(app=App(id=SHOP), app_only=True), clues=self.clues(_0="geod"))
+        assert got == [(SHOP, "stated", "tunnel", "app")]
+
+    def test_the_capture_suggests_an_app_where_most_of_it_names_one(self) -> None:
+        flows = [conversation(n, 40_000 + n, dst=OTHER) for n in range(4)]
+        nobody = Manifest()
+        apps = told(flows, manifest=nobody, clues=self.clues(_0="Toko", _1="Toko", _2="Toko", _3="geod"))["apps"]
+        assert attribute.suggested(apps) == {"app": "Toko", "by": "user_agent", "flows": 3, "of": 3}
+        apps = told(flows, manifest=nobody, clues=self.clues(_0="Toko", _1="Toko"))["apps"]
+        assert attribute.suggested(apps) is None

@@ -106,6 +106,28 @@ class TestEntries:
             assert [m.kind for m in seen.messages] == ["request"]
 
 
+class TestApps:
+    @pytest.mark.parametrize(
+        ("parts", "app"),
+        [
+            ({"_app": {"id": "com.example.uji", "name": "Uji", "path": "", "os": "android"}}, "com.example.uji"),
+            ({"_app": {"id": "", "name": "Uji", "path": ""}}, "Uji"),
+            ({"_app": {"id": "com.network.proxy", "name": "ProxyPin", "path": ""}}, None),
+            ({"_app": "com.example.uji"}, "com.example.uji"),
+            ({"_app": None, "_process": {"name": "uji", "pid": 7}}, "uji"),
+            ({"_app": {"id": 7, "name": ["x"]}}, None),
+            ({"_app": [1]}, None),
+        ],
+    )
+    def test_the_capture_names_it(self, tmp_path: Path, parts: dict[str, Any], app: str | None) -> None:
+        (flow,) = one(tmp_path, **parts).flows
+        assert (flow["app"], flow["app_from"]) == (app, "stated" if app else None)
+
+    def test_one_connection_of_two_apps_is_two_flows(self, tmp_path: Path) -> None:
+        both = (entry(connection="9", _app={"id": f"com.example.{name}"}) for name in ("a", "b"))
+        assert [f["app"] for f in read(tmp_path, har(*both)).flows] == ["com.example.a", "com.example.b"]
+
+
 class TestNothingWasSent:
     @pytest.mark.parametrize("how", [{"_fromCache": "disk"}, {"_fromCache": "memory"}, {"_fetchType": "Memory Cache"}])
     def test_what_came_from_the_cache_was_not_sent(self, tmp_path: Path, how: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from analysis.conclude.attribute.agents import agents
 from analysis.conclude.attribute.baseline import Baseline, Marks
 from analysis.conclude.attribute.device import Device
 from analysis.conclude.attribute.joined import joined
@@ -40,7 +41,8 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     """Tables that say who spoke (``app``, ``app_from``, ``app_by``) and whose it is (``whose``).
 
     In this order: what the capture or the phone's sockets state of a flow; what another file states of the same
-    conversation; the list of what phones do by themselves; that the app was alone in the tunnel; the idle baseline.
+    conversation; the list of what phones do by themselves; that the app was alone in the tunnel; the idle baseline;
+    what the client calls itself. A program that calls itself one of the system is the system's, baseline or not.
     A host on that list is the system's unless the flow itself is stated or joined to be an app's: then it is that
     app's, since an app may call a push server itself. Where nobody said which app is tested, every app's traffic
     counts, and only the system's stands apart."""
@@ -71,14 +73,21 @@ def apps(tables: Tables, manifest: Manifest, reference: Reference, events: Itera
     if alone is None and manifest.app.id is not None:
         ran = running((f for f in flows if device.is_phone(f)), events, manifest, clocks)
         baseline = Baseline(marks, events, flows, made["names"], own.is_own, device, ran, clocks)
+    programs = agents(made["clues"])
+    own.met(programs.values(), weakly=True)
     for flow in flows:
         known = told.get(flow.number)
         if known is not None and (known[1] is not None or known[3] != "app"):
             continue
+        program = programs.get(flow.number)
         if alone is not None:
             told[flow.number] = (alone, "stated", "tunnel", "app")
+        elif known is None and program is not None and own.is_system_agent(program):
+            told[flow.number] = (program, "system", "user_agent", "system")
         elif known is None and baseline is not None and baseline.infers(flow, others):
             told[flow.number] = (manifest.app.id, "inferred", "idle_baseline", "app")
+        elif known is None and program is not None:
+            told[flow.number] = own.tell_agent(program)
         else:
             told[flow.number] = (None, None, None, "app")
     return _written(made, flows, told, noise)
@@ -129,6 +138,7 @@ class Own:
         self._id = manifest.app.id
         self._uid = manifest.app.uid if manifest.app.id is not None else None
         self._system = {*reference.noise_packages, *reference.noise_processes}
+        self._agents = reference.noise_agents
         names: list[str] = []
         if self._id is not None:
             known = reference.app(self._id, manifest.app.platform)
@@ -136,6 +146,7 @@ class Own:
             names += [known.name, *known.android, *known.ios] if known is not None else []
         self._names = {name.lower() for name in names if name}
         self._called = False
+        self._called_weakly = False
 
     def numbers(self, packages: Mapping[int, Iterable[str]]) -> frozenset[int]:
         """Its numbers (``app_number``), as the manifest and the phone say; none where a number is not only its."""
@@ -143,9 +154,23 @@ class Own:
         uids += [self._uid] if self._uid is not None else []
         return frozenset(number for uid in uids if (number := app_number(uid)) is not None)
 
-    def met(self, names: Iterable[str]) -> None:
-        """The names that the capture uses."""
-        self._called = any(self.is_own(name) for name in names)
+    def met(self, names: Iterable[str], weakly: bool = False) -> None:
+        """The names that the capture uses. ``weakly``: those that clients give themselves."""
+        called = any(self.is_own(name) for name in names)
+        if weakly:
+            self._called_weakly = called
+        else:
+            self._called = called
+
+    def is_system_agent(self, program: str) -> bool:
+        return program.lower() in self._agents
+
+    def tell_agent(self, program: str) -> _Told:
+        """What the tables say of a flow of which only the client's own word is there."""
+        other = (
+            bool(self._names) and not self.is_own(program) and (self._called_weakly or _ID.match(program) is not None)
+        )
+        return (program, "inferred", "user_agent", "other" if other else "app")
 
     def is_own(self, app: str) -> bool:
         return _among(app.lower(), self._names)
