@@ -21,6 +21,7 @@ from analysis.folder.ciphertext import Seal
 from analysis.model import Clue, Exchange, Headers, InputError, Key, Message, Micros, Origin, Step
 from analysis.sources import Batch, Options
 from analysis.sources.beside import passed_through
+from analysis.sources.delivery import delivered
 from analysis.sources.journal import Journaled, journaled
 from analysis.sources.mitm_dump import Gap, Record, State, records
 from analysis.sources.mitm_flows import HTTP, Conversation, Conversations, Dumped, family
@@ -44,7 +45,7 @@ from analysis.sources.mitm_state import (
     sequence,
     server_of,
     text_of,
-    undelivered,
+    way_of,
 )
 from analysis.sources.octets import Octets, inflated
 from analysis.sources.rows import (
@@ -234,6 +235,10 @@ class _Reader:
 
     def _http(self, record: Record, state: State, known: Conversation, number: int) -> _Made:
         request, response = mapping(state.get("request")), mapping(state.get("response"))
+        handed_on = delivered(way_of(state))
+        if response and not handed_on:
+            self.losses.add("answered_here", "answers that the proxy made itself: none of the server's")
+            response = {}
         made_up = request.get("host") == b"unknown" and not request.get("timestamp_start") and not response
         key, self.exchanges = Key(self.source, self.exchanges), self.exchanges + 1
         flow = Key(self.source, known.unit)
@@ -262,6 +267,8 @@ class _Reader:
         status = status if isinstance(status, int) and 100 <= status < 1000 else None
         self._named(known, host, started)
         sent = self._half("request", request, headers, started, number, common, state)
+        if not handed_on:
+            sent.direction = "undelivered"
         ended = micros(response.get("timestamp_end")) or micros(response.get("timestamp_start")) or started
         got_common = common | {"status": status}
         received = self._half("response", response, headers_of(response), ended, number, got_common, state)
@@ -372,7 +379,7 @@ class _Reader:
             body, cut = body[: self.options.max_body], True
         return Message(
             key=Key(self.source, 0),
-            direction="received" if kind == "response" else "undelivered" if undelivered(state) else "sent",
+            direction="received" if kind == "response" else "sent",
             index=0,
             at=at,
             kind=kind,
