@@ -151,6 +151,11 @@ class Record:
 
     def responseheaders(self, flow: HTTPFlow) -> None:
         if flow.live and flow.response is not None:
+            ended = flow.response.timestamp_end
+            if ended is not None and flow.response.timestamp_start > ended:
+                # An answer that has its end already was made by another addon; where it stands in place of the
+                # server's, its beginning is not newer than that.
+                flow.metadata["lintas_answered_here"] = True
             self._watch(flow, flow.response, WatchedResponse, "received")
 
     def request(self, flow: HTTPFlow) -> None:

@@ -45,8 +45,8 @@ from analysis.sources.mitm_state import (
     sequence,
     server_of,
     text_of,
-    way_of,
 )
+from analysis.sources.mitm_way import way_of
 from analysis.sources.octets import Octets, inflated
 from analysis.sources.rows import (
     Batches,
