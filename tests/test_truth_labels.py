@@ -3,9 +3,11 @@ matter of this test."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +15,7 @@ import yaml
 from stdnum import iban, luhn
 from stdnum.br import cpf
 
-from benchmarks.truth.__main__ import Accusation, forbidden, is_about, is_firm, sensitivities
+from benchmarks.truth.__main__ import Accusation, accusations, audited, forbidden, is_about, is_firm, sensitivities
 from benchmarks.truth.messages import HERE, METHODS, PARTS, SEED, Message, har, load, messages, spell
 from benchmarks.truth.values import DRAWS, Draw, fill, words
 
@@ -183,3 +185,15 @@ def test_a_label_speaks_of_the_paths_that_it_names(path: str, is_meant: bool) ->
     message = Message("k/1.1", "k", "ID", ("json",), {}, value_at=("event_id", "view.id"))
     assert is_about(message, path) is is_meant
     assert is_about(Message("k/1.1", "k", "ID", ("json",), {}), path)
+
+
+def test_transmissions_are_laid_to_the_message_that_they_stand_in(
+    tmp_path: Path, innocents: list[Message], guilty: list[Message]
+) -> None:
+    mails = [m for m in guilty if m.kind == "emails"]
+    plain = [m for m in innocents if m.kind == "things-in-paths"]
+    batch = [m for pair in zip(plain, mails, strict=False) for m in pair]
+    rows = audited(batch, tmp_path, "mixed")
+    assert [any(r["data_type"] == "email" for r in own) for own in rows] == [m.kind == "emails" for m in batch]
+    blamed = [dataclasses.replace(m, never=frozenset({"email"})) for m in batch]
+    assert {a.message.id for a in accusations(blamed, rows)} == {m.id for m in mails[: len(plain)]}

@@ -1,7 +1,7 @@
 """How many innocents an audit accuses, and how many guilty it names.
 
-``.venv/bin/python -m benchmarks.truth [--seed N] [--by rule|kind|type|country|place] [--keep FOLDER]``: writes the
-labelled messages of this folder as two HAR files, audits them as ``lintas audit`` does and compares its table
+``.venv/bin/python -m benchmarks.truth [--seed N] [--by rule|kind|type|country|place] [--list] [--keep FOLDER]``: writes
+the labelled messages of this folder as two HAR files, audits them as ``lintas audit`` does and compares its table
 ``transmissions`` with the labels. Printed are the accused innocents by rule and by kind, the rate in whole and of what
 is firm, and how many of the guilty were named, by type. README.md says what the labels mean."""
 
@@ -116,11 +116,21 @@ def table(against: list[Accusation], by: str) -> str:
     return "\n".join(lines)
 
 
+def listing(against: Iterable[Accusation]) -> str:
+    """Each accusation: the message's id, the rule, whether firm, and where in the message; never a value."""
+    lines = {
+        f"  {a.message.id}  {a.rule}  {'firm' if is_firm(a.row) else 'weak'}  {a.row['path']}": None for a in against
+    }
+    return "\n".join(["accusations one by one:", *lines])
+
+
 def rate(ids: set[str], count: int) -> str:
     return f"{len(ids)} of {count}, {100 * len(ids) / count:.1f} %"
 
 
-def innocents(batch: list[Message], rows: list[list[Mapping[str, Any]]], by: Iterable[str]) -> str:
+def innocents(
+    batch: list[Message], rows: list[list[Mapping[str, Any]]], by: Iterable[str], one_by_one: bool = False
+) -> str:
     against = list(accusations(batch, rows))
     lines = []
     for name, part in (
@@ -131,7 +141,8 @@ def innocents(batch: list[Message], rows: list[list[Mapping[str, Any]]], by: Ite
         accused = {a.message.id for a in against} & part
         firm = {a.message.id for a in against if is_firm(a.row)} & part
         lines.append(f"innocents, {name}: accused {rate(accused, len(part))}; firm {rate(firm, len(part))}")
-    return "\n".join([*lines, *(table(against, group) for group in by)])
+    lines += [table(against, group) for group in by]
+    return "\n".join([*lines, listing(against)] if one_by_one else lines)
 
 
 def guilty(batch: list[Message], rows: list[list[Mapping[str, Any]]]) -> str:
@@ -165,6 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.truth", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seed", type=int, default=SEED, help="another seed gives siblings under the same labels")
     parser.add_argument("--by", action="append", choices=list(GROUPS), help="how to group; default: rule and kind")
+    parser.add_argument("--list", action="store_true", help="also each accusation, by message and path")
     parser.add_argument("--keep", type=Path, help="write the HAR files there and leave them")
     options = parser.parse_args()
     if options.keep:
@@ -173,7 +185,7 @@ def main() -> None:
         batches = {name: list(messages(name, options.seed)) for name in ("innocents", "guilty")}
         rows = {name: audited(batch, Path(place), name) for name, batch in batches.items()}
     print(f"seed {options.seed}")
-    print(innocents(batches["innocents"], rows["innocents"], options.by or ("rule", "kind")))
+    print(innocents(batches["innocents"], rows["innocents"], options.by or ("rule", "kind"), options.list))
     print(guilty(batches["guilty"], rows["guilty"]))
 
 
