@@ -80,10 +80,12 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
             t: {
                 "method": m,
                 "most_sensitive": facts.is_sensitive(t),
-                "weak": t in facts.weak_types,
                 "hosts": sum(t in h.types for h in facts.hosts),
             }
             for t, m in facts.types.items()
+        },
+        "weak_types": {
+            t: {"method": m, "hosts": sum(t in h.weak for h in facts.hosts)} for t, m in facts.weak_types.items()
         },
         "states": [
             {
@@ -178,7 +180,7 @@ def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence
     ]
     yield (
         "all-destinations",
-        [*_OF_HOST, "whose", "read", "bytes_out", "bytes_in", "types", "messages"],
+        [*_OF_HOST, "whose", "read", "bytes_out", "bytes_in", "types", "messages", "weak_types"],
         (
             [
                 *(h.row[c] for c in _OF_HOST),
@@ -188,6 +190,7 @@ def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence
                 h.octets_in,
                 sorted(h.types),
                 sum(h.types.values()),
+                sorted(h.weak),
             ]
             for whose, h in everyone
         ),
@@ -197,12 +200,12 @@ def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence
     names = facts.tables["readable"].schema.names
     yield ("how-much-was-read", names, ([row[c] for c in names] for row in facts.readable))
     wanted = {s.number: s for s in facts.sent}
-    table = facts.tables["transmissions"].select(list(_OF_SENT))
+    table = facts.tables["transmissions"].select([*_OF_SENT, "strength"])
     yield (
         "all-transmissions",
-        [*_OF_SENT, "method", "host"],
+        [*_OF_SENT, "method", "strength", "host"],
         (
-            [*(row[c] for c in _OF_SENT), s.method, facts.all_hosts[s.destination].name]
+            [*(row[c] for c in _OF_SENT), s.method, row["strength"], facts.all_hosts[s.destination].name]
             for batch in table.to_batches(max_chunksize=4096)
             for row in batch.to_pylist()
             if (s := wanted.get(row["transmission"])) is not None
@@ -210,8 +213,13 @@ def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence
     )
     yield (
         "types-by-company",
-        ["operator", "operator_name", "data_type", "messages"],
-        ([c.id, c.name, t, len(m)] for c in facts.companies for t, m in sorted(c.types.items())),
+        ["operator", "operator_name", "data_type", "strength", "messages"],
+        (
+            [c.id, c.name, t, strength, len(m)]
+            for c in facts.companies
+            for strength, types in (("firm", c.types), ("weak", c.weak))
+            for t, m in sorted(types.items())
+        ),
     )
     yield (
         "unread",

@@ -18,24 +18,30 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 
+from analysis.reading_states import (
+    CUT,
+    ENCRYPTED,
+    NON_HTTP,
+    NOT_UNDERSTOOD,
+    PART,
+    REFUSED,
+    SEALED,
+    SILENT,
+    UNDERSTOOD,
+    together,
+)
 from analysis.tables import Tables
 from reports.marks import GRADES
 
 if TYPE_CHECKING:
     from analysis.reference import Reference
 
-READINGS = ("full", "part", "refused", "encrypted", "non_http", "silent")
-"""How far something could be read: in full; opened but with a closed part; and the reasons for not at all. The last
-is a conversation in which no octet passed."""
-_READING_OF = {
-    **dict.fromkeys(("ca_refused", "pinned"), "refused"),
-    **dict.fromkeys(("encrypted", "relayed", "probable_pin", "probable_refusal"), "encrypted"),
-    **dict.fromkeys(("unused", "unreachable", "fell_back"), "silent"),
-}
-_INSIDE = frozenset({"sealed", "truncated", "unread", "not_understood"})
-"""Kinds of a closed part within what was opened."""
+READINGS = (UNDERSTOOD, PART, NOT_UNDERSTOOD, SEALED, CUT, REFUSED, ENCRYPTED, NON_HTTP, SILENT)
+"""The one scale of reading states in the order in which it is drawn, with ``part`` for what consists of parts."""
 METHODS = ("planted", "endpoint", "key", "value", "memory")
 """From the strongest ground to the weakest; ``memory`` is a known endpoint's field that nobody has looked up."""
+FIRM = "firm"
+"""``transmissions.strength`` of what may be said; anything else is a weak sign, counted apart and drawn hollow."""
 APART = ("other", "system")
 """Whose traffic is in no number of the app's: that of other apps, and that of the phone's own system."""
 LINKS = ("machine", "operator", "machine_owner", "parent")
@@ -62,12 +68,12 @@ class Host:
     flows: int = 0
     octets_out: int = 0
     octets_in: int = 0
-    reading: str = "silent"
+    reading: str = SILENT
     closed: list[Closed] = field(default_factory=list)
     types: Counter[str] = field(default_factory=Counter)
-    """Messages that carried a type of personal data, by type."""
-    firm: set[str] = field(default_factory=set)
-    """Of these types, those that are known by more than a field from memory: only they may carry a finding."""
+    """Messages that carried a type of personal data on firm ground, by type."""
+    weak: Counter[str] = field(default_factory=Counter)
+    """Messages with weak signs of a type for which there is nothing firm at this host, by type."""
 
     @property
     def number(self) -> int:
@@ -104,8 +110,29 @@ class Host:
         return found
 
     @property
+    def receiver(self) -> str:
+        """One key for each company that receives: two hosts of one registrable domain are one."""
+        return str(self.row["receiver"] or self.company or self.name)
+
+    @property
+    def firm(self) -> set[str]:
+        """Types that were read on firm ground on their way there."""
+        return set(self.types)
+
+    @property
     def is_read(self) -> bool:
-        return self.reading in ("full", "part")
+        """Something of it was understood."""
+        return self.reading in (UNDERSTOOD, PART)
+
+    @property
+    def is_closed(self) -> bool:
+        """Something of it was not understood: that nothing was found there does not mean that nothing was there."""
+        return self.reading not in (UNDERSTOOD, SILENT)
+
+    @property
+    def is_understood(self) -> bool:
+        """All of it was understood: only there can a type be absent."""
+        return self.reading == UNDERSTOOD
 
     @property
     def octets_closed(self) -> int:
@@ -130,12 +157,19 @@ class Company:
     confidence: str | None
     hosts: list[Host] = field(default_factory=list)
     types: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    """Messages that carried a type, by type."""
+    """Messages that carried a type on firm ground, by type."""
+    weak: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Messages with weak signs of a type for which there is nothing firm at this company, by type."""
 
     @property
     def is_closed(self) -> bool:
-        """Some of its traffic could not be read."""
-        return any(h.reading != "full" for h in self.hosts)
+        """Something of its traffic was not understood."""
+        return any(h.is_closed for h in self.hosts)
+
+    @property
+    def is_understood(self) -> bool:
+        """All that it received was understood, and it received something: only there can a type be absent."""
+        return not self.is_closed and any(h.is_read for h in self.hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +183,8 @@ class Sent:
     data_type: str
     method: str
     """As in ``METHODS``."""
+    firm: bool
+    """It may be said; else it is a weak sign."""
     certainty: str
     phase: str | None
     at: int | None
@@ -211,34 +247,22 @@ class Facts:
         self.flow_destination: dict[int, int] = {}
         self.flow_reading: dict[int, str] = {}
         self.flow_first: dict[int, int | None] = {}
-        self._flow_octets: dict[int, tuple[int, int, int]] = {}
+        self._flow_octets: dict[int, tuple[int, int]] = {}
         self._closed = closed
         self._times: list[int] = []
-        self._reading: dict[int, str] = {}
-        """Of every conversation that counts, whosoever it is."""
         self._app_from: dict[int, str | None] = {}
         self._apart: dict[str, dict[int, list[int]]] = {w: defaultdict(list) for w in APART}
         """Conversations of others, by destination."""
         self.duplicate_flows = 0
         self._tried: set[int] = set()
         """Destinations that a flow or an exchange of the app went to and did not reach."""
-        spoke = {flow for (flow,) in _columns(self.tables["exchanges"], "flow")}
-        wanted = (
-            *("flow", "counts", "destination", "app_from", "decrypted", "first", "last"),
-            *("bytes_out", "bytes_in", "bytes_read"),
-        )
-        for flow, counts, place, app_from, decrypted, first, last, out, back, read in _columns(
-            self.tables["flows"], *wanted
-        ):
+        wanted = ("flow", "counts", "destination", "app_from", "reading", "first", "last", "bytes_out", "bytes_in")
+        for flow, counts, place, app_from, reading, first, last, out, back in _columns(self.tables["flows"], *wanted):
             self._times += [t for t in (first, last) if t]
             if counts == "duplicate":
                 self.duplicate_flows += 1
                 continue
-            self._flow_octets[flow] = (out or 0, back or 0, read or 0)
-            parts = closed.get(flow, [])
-            octets = (out or 0) + (back or 0)
-            quiet = not octets and not parts and flow not in spoke
-            self._reading[flow] = "silent" if quiet else _reading(decrypted, parts, octets)
+            self._flow_octets[flow] = (out or 0, back or 0)
             if counts in APART:
                 self._apart[counts][place].append(flow)
             elif counts == "undelivered":
@@ -246,15 +270,15 @@ class Facts:
             else:
                 self.flow_destination[flow] = place
                 self.flow_first[flow] = first
-                self.flow_reading[flow] = self._reading[flow]
+                self.flow_reading[flow] = reading
                 self._app_from[flow] = app_from
 
     def _hosts(self) -> None:
-        of_exchange: dict[int, set[str]] = defaultdict(set)
         elsewhere: dict[str, set[int]] = {w: set() for w in APART}
+        mine = set(self.flow_destination.values())
         self.exchange_times: list[tuple[int | None, str | None, int]] = []
-        for flow, place, counts, started, phase in _columns(
-            self.tables["exchanges"], "flow", "destination", "counts", "started", "phase"
+        for place, counts, started, phase in _columns(
+            self.tables["exchanges"], "destination", "counts", "started", "phase"
         ):
             if counts in APART:
                 elsewhere[counts].add(place)
@@ -262,44 +286,46 @@ class Facts:
                 self._tried.add(place)
             elif counts == "app":
                 self.exchange_times.append((started, phase, place))
-                # A connection that served several names: what was said of it holds for each.
-                of_exchange[place].add("full" if self.flow_reading.get(flow) != "part" else "part")
+                mine.add(place)
+        self._octets: dict[tuple[int, str | None], Counter[str]] = defaultdict(Counter)
+        """Octets by state of reading, by destination and whose they are."""
+        wanted = ("destination", "whose", "direction", "state", "bytes", "bodies")
+        self.bodies: Counter[str] = Counter()
+        """Bodies to and from the app's hosts, by state of reading."""
+        for place, whose, direction, state, octets, bodies in _columns(self.tables["readings"], *wanted):
+            if direction != "undelivered":
+                self._octets[place, whose][state] += octets
+                self.bodies[state] += bodies if whose == "app" and place in mine else 0
         rows = {row["destination"]: row for row in self.tables["destinations"].to_pylist()}
-        hosts = {number: Host(row) for number, row in rows.items()}
-        readings: dict[int, set[str]] = defaultdict(set)
+        self.all_hosts = {number: Host(row) for number, row in rows.items()}
         for flow, place in self.flow_destination.items():
-            host = hosts.get(place)
-            if host is None:
-                continue
-            self._count(host, flow)
-            readings[place].add(self.flow_reading[flow])
-        for place, host in hosts.items():
+            self._count(self.all_hosts[place], flow)
+        for host in self.all_hosts.values():
             if host.row["app_bytes_out"] is not None:
                 host.octets_out, host.octets_in = host.row["app_bytes_out"], host.row["app_bytes_in"] or 0
-            host.reading = _host_reading(readings[place] or of_exchange[place], host.closed)
-        self.all_hosts = hosts
-        self.hosts = [h for n, h in hosts.items() if readings[n] or of_exchange[n]]
+            host.reading = host.row["app_reading"] or SILENT
+        self.hosts = [h for n, h in self.all_hosts.items() if n in mine]
         self.app_places = {h.number for h in self.hosts}
-        self.unanswered = [hosts[n] for n in sorted(self._tried - self.app_places)]
+        self.unanswered = [self.all_hosts[n] for n in sorted(self._tried - self.app_places)]
         """Hosts that were tried, and of which nothing came: in no other number."""
         self.other_hosts, self.system_hosts = (
-            [self._of_others(rows[n], self._apart[w].get(n, [])) for n in sorted({*self._apart[w], *elsewhere[w]})]
+            [self._of_others(rows[n], w, self._apart[w].get(n, [])) for n in sorted({*self._apart[w], *elsewhere[w]})]
             for w in APART
         )
 
     def _count(self, host: Host, flow: int) -> None:
-        out, back, _ = self._flow_octets[flow]
+        out, back = self._flow_octets[flow]
         host.flows += 1
         host.octets_out += out
         host.octets_in += back
         host.closed += self._closed.get(flow, [])
 
-    def _of_others(self, row: Mapping[str, Any], flows: list[int]) -> Host:
+    def _of_others(self, row: Mapping[str, Any], whose: str, flows: list[int]) -> Host:
         """A host with what others than the app under test exchanged with it."""
         host = Host(row)
         for flow in flows:
             self._count(host, flow)
-        host.reading = _host_reading({self._reading[f] for f in flows}, host.closed)
+        host.reading = together(self._octets[row["destination"], whose])
         return host
 
     def _sent(self) -> None:
@@ -309,10 +335,10 @@ class Facts:
         """Fields with a data type by whether they count, and why not (``transmissions.counts``)."""
         wanted = (
             *("transmission", "message", "exchange", "flow", "destination", "data_type"),
-            *("method", "also", "certainty", "endpoint", "phase", "counts"),
+            *("method", "also", "certainty", "endpoint", "phase", "counts", "strength"),
         )
         for row in _columns(self.tables["transmissions"], *wanted):
-            number, message, exchange, flow, place, kind, method, also, sure, endpoint, phase, counts = row
+            number, message, exchange, flow, place, kind, method, also, sure, endpoint, phase, counts, strength = row
             if counts != "sent":
                 continue
             if method == "endpoint" and not also and not self.reference.endpoint_field_verified(endpoint):
@@ -325,19 +351,20 @@ class Facts:
                     place,
                     kind,
                     method,
+                    strength == FIRM,
                     sure or "low",
                     phase,
                     at.get(message),
                     self._app_from.get(flow),
                 )
             )
-        seen: set[tuple[int, str]] = set()
-        for s in self.sent:
-            if s.method != "memory":
-                self.all_hosts[s.destination].firm.add(s.data_type)
-            if (s.message, s.data_type) not in seen:
-                seen.add((s.message, s.data_type))
-                self.all_hosts[s.destination].types[s.data_type] += 1
+        self.firm = [s for s in self.sent if s.firm]
+        """Of these, those that may be said; the others are weak signs."""
+        for place, _message, kind in {(s.destination, s.message, s.data_type) for s in self.firm}:
+            self.all_hosts[place].types[kind] += 1
+        for place, _message, kind in {(s.destination, s.message, s.data_type) for s in self.sent if not s.firm}:
+            if kind not in self.all_hosts[place].types:
+                self.all_hosts[place].weak[kind] += 1
 
     @cached_property
     def ways(self) -> Counter[str]:
@@ -347,16 +374,15 @@ class Facts:
         came = {
             (way, *((src, sport, first) if sport is not None else (flow,)))
             for flow, way, src, sport, first in wanted
-            if way is not None and flow in self._reading
+            if way is not None and flow in self._flow_octets
         }
         return Counter(way for way, *_ in came)
 
     @cached_property
-    def undecoded(self) -> tuple[int, int]:
-        """Bodies that were read and not understood, and their octets."""
-        wanted = _columns(self.tables["messages"], "flow", "decoded", "bytes")
-        sizes = [size for flow, decoded, size in wanted if decoded is False and size and flow in self.flow_reading]
-        return len(sizes), sum(sizes)
+    def not_understood(self) -> tuple[int, int]:
+        """Bodies that were opened and that nobody understood, or that the app sealed, and all octets of that kind."""
+        octets = self.octets_by_reading
+        return sum(self.bodies[r] for r in (NOT_UNDERSTOOD, SEALED)), octets[NOT_UNDERSTOOD] + octets[SEALED]
 
     # ------------------------------------------------------------------------------------------------- apps
 
@@ -382,25 +408,29 @@ class Facts:
 
     @cached_property
     def types(self) -> dict[str, str]:
-        """Types of personal data that were sent, with the strongest ground for each; by hosts, then by name."""
-        best: dict[str, int] = {}
-        for s in self.sent:
-            best[s.data_type] = min(METHODS.index(s.method), best.get(s.data_type, len(METHODS)))
-        reach = Counter(t for h in self.hosts for t in h.types)
-        return {t: METHODS[best[t]] for t in sorted(best, key=lambda t: (-reach[t], t))}
+        """Types of personal data that were sent, as far as that may be said, with the strongest ground for each; by
+        hosts, then by name."""
+        return self._grounds(self.firm, Counter(t for h in self.hosts for t in h.types))
 
     @cached_property
-    def weak_types(self) -> set[str]:
-        """Types for which there are weak signs only."""
-        strong = {s.data_type for s in self.sent if s.certainty != "low"}
-        return set(self.types) - strong
+    def weak_types(self) -> dict[str, str]:
+        """Types of which there are weak signs only, likewise."""
+        weak = [s for s in self.sent if s.data_type not in self.types]
+        return self._grounds(weak, Counter(t for h in self.hosts for t in h.weak))
+
+    @staticmethod
+    def _grounds(sent: Iterable[Sent], reach: Counter[str]) -> dict[str, str]:
+        best: dict[str, int] = {}
+        for s in sent:
+            best[s.data_type] = min(METHODS.index(s.method), best.get(s.data_type, len(METHODS)))
+        return {t: METHODS[best[t]] for t in sorted(best, key=lambda t: (-reach[t], t))}
 
     @cached_property
     def unstated_types(self) -> tuple[int, int]:
         """Types of which it is only inferred that the app itself sent them, and types of which nothing says which app
         did; none where nobody said which app is tested."""
         grounds: dict[str, set[str | None]] = defaultdict(set)
-        for s in self.sent:
+        for s in self.firm:
             grounds[s.data_type].add(s.app_from)
         weaker = [g for g in grounds.values() if not g & {"stated", "joined"}] if self.app.get("id") else []
         inferred = sum("inferred" in g for g in weaker)
@@ -414,9 +444,10 @@ class Facts:
     def sensitive_types(self) -> list[str]:
         return [t for t in self.types if self.is_sensitive(t)]
 
-    def firm_types(self, hosts: Iterable[Host]) -> set[str]:
-        """Types that were read on their way to these hosts and that may carry a finding."""
-        return {t for h in hosts for t in h.firm}
+    @staticmethod
+    def types_at(hosts: Iterable[Host]) -> set[str]:
+        """Types that were read on firm ground on their way to these hosts."""
+        return {t for h in hosts for t in h.types}
 
     # -------------------------------------------------------------------------------------------- companies
 
@@ -433,8 +464,12 @@ class Facts:
             if row["operator_confidence"] == "verified":
                 company.confidence = "verified"
             company.hosts.append(host)
-        for s in self.sent:
+        for s in self.firm:
             found[self.all_hosts[s.destination].company].types[s.data_type].add(s.message)
+        for s in self.sent:
+            company = found[self.all_hosts[s.destination].company]
+            if s.data_type not in company.types:
+                company.weak[s.data_type].add(s.message)
         return sorted(
             found.values(),
             key=lambda c: (c.id is None, -len(c.types), -sum(map(len, c.types.values())), -len(c.hosts), c.name),
@@ -520,18 +555,10 @@ class Facts:
 
     @cached_property
     def octets_by_reading(self) -> dict[str, int]:
-        """Payload octets of both directions: those that a reader understood, and the others by reason."""
+        """Payload octets of both directions between the phone and the app's hosts, by how far they could be read."""
         counts: Counter[str] = Counter()
-        for flow in self.flow_reading:
-            out, back, read = self._flow_octets[flow]
-            total = out + back
-            rest = max(total - read, 0)
-            counts["full"] += total - rest
-            for part in self._closed.get(flow, ()):
-                taken = min(part.octets, rest)
-                counts[_octet_class(part.kind)] += taken
-                rest -= taken
-            counts["full" if self.flow_reading[flow] == "full" else "part"] += rest
+        for host in self.hosts:
+            counts += self._octets[host.number, "app"]
         return {r: counts[r] for r in READINGS}
 
     # ------------------------------------------------------------------------------------------------- time
@@ -609,34 +636,3 @@ def _zone(name: str | None) -> tzinfo:
         return ZoneInfo(name) if name else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC
-
-
-def _octet_class(kind: str) -> str:
-    return "part" if kind in _INSIDE else _READING_OF.get(kind, "non_http")
-
-
-def _reading(decrypted: bool | None, parts: list[Closed], octets: int) -> str:
-    if decrypted:
-        return "part" if parts else "full"
-    if not parts:
-        return "encrypted" if octets else "silent"
-    worst = max(parts, key=lambda p: p.octets)
-    if worst.kind in _INSIDE:
-        return "encrypted" if worst.kind == "sealed" else "non_http"
-    return _READING_OF.get(worst.kind, "non_http")
-
-
-def _host_reading(readings: set[str], closed: list[Closed]) -> str:
-    told = readings - {"silent"}
-    if not told:
-        return "silent"
-    if told == {"full"}:
-        return "full"
-    if told & {"full", "part"}:
-        return "part"
-    if len(told) == 1:
-        return told.pop()
-    octets: Counter[str] = Counter()
-    for part in closed:
-        octets[_octet_class(part.kind)] += part.octets + 1
-    return max(sorted(told), key=lambda r: octets[r])

@@ -13,8 +13,7 @@ GRADES = ("4", "3", "2", "node", "1", "0")
 """How sure a place is: the level, and apart from those that two sources place what only its own word does."""
 PLACES = (*GRADES, "refuted")
 SQUARES = ("documented", "memory", "unknown")
-DIAMONDS = ("planted", "endpoint", "key", "value", "memory")
-HATCHES = ("part", "refused", "encrypted", "non_http", "silent")
+DIAMONDS = ("planted", "endpoint", "key", "weak")
 
 
 def _circle(radius: float, class_: str) -> Markup:
@@ -45,15 +44,13 @@ def definitions() -> Markup:
         _symbol(
             "dendpoint", tag("path", d=_DIAMOND, class_="inkline"), tag("path", d="M7 .9V13.1L.9 7z", class_="ink")
         ),
-        _symbol("dkey", tag("path", d=_DIAMOND, class_="inkline")),
-        _symbol("dvalue", tag("path", d=_DIAMOND, class_="inkline dash")),
-        _symbol(
-            "dmemory",
-            tag("path", d=_DIAMOND, class_="inkline"),
-            tag("path", d="M7 4.4 9.6 7 7 9.6 4.4 7z", class_="inkline"),
-        ),
+        _symbol("dkey", tag("path", d=_DIAMOND, class_="inkline"), tag("path", d="M7 4 10 7 7 10 4 7z", class_="ink")),
+        _symbol("dweak", tag("path", d=_DIAMOND, class_="inkline dash")),
     ]
     hatches = [
+        _pattern("hnot_understood", 5, tag("path", d="M1.2 0V5", class_="h2")),
+        _pattern("hsealed", 6, tag("path", d="M0 1.5H6M1.5 0V6", class_="h2")),
+        _pattern("hcut", 7, tag("path", d="M0 3.5H4", class_="h2")),
         _pattern("hpart", 5, tag("path", d="M0 1.2H5", class_="hb")),
         _pattern("hrefused", 6, tag("path", d="M-1 7 7-1M-1 1 1-1M5 7 7 5", class_="h2")),
         _pattern("hencrypted", 7, tag("path", d="M0 7 7 0M0 0 7 7", class_="h2")),
@@ -87,6 +84,11 @@ def place(grade: str) -> str:
     return f"p{grade}"
 
 
+def diamond(method: str, firm: bool) -> Markup:
+    """How a type of data is known. A weak sign is hollow, whatever it rests on."""
+    return mark(f"d{method}" if firm and method in DIAMONDS else "dweak")
+
+
 def square(confidence: str | None) -> str:
     """Symbol for how a company or a law is known."""
     return {"verified": "sdocumented", "recalled": "smemory"}.get(confidence or "", "sunknown")
@@ -94,7 +96,7 @@ def square(confidence: str | None) -> str:
 
 def swatch(hatch: str) -> Markup:
     """A small field of a hatch, for a legend."""
-    fill = "seen" if hatch == "full" else f"f-{hatch}"
+    fill = "seen" if hatch == "understood" else f"f-{hatch}"
     return tag(
         "svg",
         tag("rect", x=0.5, y=0.5, width=29, height=11, class_=f"{fill} edge"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reports.facts import LINKS, Facts, Host, surest
@@ -26,6 +26,21 @@ class Link:
     """Of the companies, those that the auditor's own data links to the state."""
     basis: dict[str, set[str]] = field(default_factory=dict)
     """By what each company belongs to the state: incorporated, seat, both, office."""
+    received: dict[str, set[str]] = field(default_factory=dict)
+    """Types that went to the hosts by which each company is linked."""
+
+    def named(self, companies: Iterable[str]) -> list[str]:
+        """Those that received something, most types first: who got nothing is not named beside what others got."""
+        return sorted((c for c in companies if self.received.get(c)), key=lambda c: (-len(self.received[c]), c))
+
+    @property
+    def ground(self) -> str:
+        """By what the companies that received something belong to the state: incorporated, seat, office; or mixed."""
+        found = {b for c in self.named(self.companies) for b in self.basis.get(c, ())}
+        for one in ("incorporated", "seat", "office"):
+            if found and found <= {one, "both"} - ({"both"} if one == "office" else set()):
+                return one
+        return "mixed"
 
     @property
     def grade(self) -> str:
@@ -38,9 +53,9 @@ class State:
     code: str
     links: dict[str, Link]
     statutes: list[str] = field(default_factory=list)
-    """Ids of its researched statutes that reach by one of these links."""
+    """Ids of its statutes that reach by one of these links, also of those that are known from memory."""
     statutes_read: list[str] = field(default_factory=list)
-    """Of these, those that were read; the others are from memory."""
+    """Of these, those that were read."""
     types: set[str] = field(default_factory=set)
     """Types that reached it by a sure link, each once."""
     unsure_types: set[str] = field(default_factory=set)
@@ -73,7 +88,7 @@ def gather(facts: Facts) -> list[State]:
             code = row["state"]
             state = found.setdefault(code, State(code, {link: Link() for link in LINKS}))
             statutes.setdefault(code, set()).update(row["statutes"] or ())
-            read.setdefault(code, set()).update(row.get("statutes_read") or ())
+            read.setdefault(code, set()).update(row["statutes_read"] or ())
             link = state.links[row["link"]]
             company = row["company"]
             if company is not None and row.get("auditor_data"):
@@ -89,12 +104,12 @@ def gather(facts: Facts) -> list[State]:
                     link.hosts.append(host)
                 link.types |= host.firm
                 state.types |= host.firm
-                state.unsure_types.update(host.types)
                 if company is not None:
                     link.companies.setdefault(company, row["share_percent"])
+                    link.received.setdefault(company, set()).update(host.firm)
                 if row["level"] is not None and host.firm:
                     state.level = max(state.level, row["level"])
-                if host.reading != "full":
+                if host.is_closed:
                     closed.setdefault(code, set()).add(host.number)
             else:
                 if not again:
@@ -103,8 +118,8 @@ def gather(facts: Facts) -> list[State]:
                 state.unsure_types.update(host.types)
                 if company is not None:
                     link.unsure_companies.setdefault(company, row["as_of"])
+                    link.received.setdefault(company, set()).update(host.firm)
     for code, state in found.items():
-        state.statutes = sorted(statutes[code])
-        state.statutes_read = sorted(read[code])
+        state.statutes, state.statutes_read = sorted(statutes[code]), sorted(read[code])
         state.unread = len(closed.get(code, ()))
     return sorted(found.values(), key=lambda s: (not s.sure, -len(s.types), -len(s.unsure_types), s.code))

@@ -186,6 +186,12 @@ def company_mark(company: Company) -> Markup:
     return marks.mark("sunknown" if company.id is None else marks.square(company.confidence))
 
 
+def weak_beside(w: Words, finding: Mapping[str, Any]) -> Markup | None:
+    """Types of which a finding has weak signs only: it does not rest on them."""
+    n = len([i for i in (finding["args"].get("weak_types") or "").split(",") if i])
+    return w.t("finding.weak", n=n) if n else None
+
+
 def whose(w: Words, finding: Mapping[str, Any], assumed: bool = True) -> list[Markup]:
     """How far a finding rests on the app itself having sent what it is about. ``assumed``: say also where nothing
     tells which app it was."""

@@ -17,7 +17,7 @@ from reports.words import Words
 def context(book: Book) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
     hosts = sorted(f.hosts, key=lambda h: (-len(h.types), -sum(h.types.values()), -h.octets_out, h.number))
-    sent = sorted(f.sent, key=lambda s: (not f.is_sensitive(s.data_type), s.number))
+    sent = sorted(f.sent, key=lambda s: (not s.firm, not f.is_sensitive(s.data_type), s.number))
     apart = {"system": len(f.system_hosts), "others": len(f.other_hosts), "unanswered": len(f.unanswered)}
     shown_sent = sorted(sent[:MOST_ROWS], key=lambda s: s.number)
     return {
@@ -35,13 +35,14 @@ def context(book: Book) -> dict[str, Any]:
         "unanswered_left_out": max(len(f.unanswered) - MOST_ROWS, 0),
         "sent": _transmissions(f, w, {s.number for s in shown_sent}),
         "sent_total": len(f.sent),
+        "sent_weak": len(f.sent) - len(f.firm),
         "sent_left_out": max(len(sent) - MOST_ROWS, 0),
         "reveal": f.reveal,
     }
 
 
 def _host(f: Facts, w: Words, host: Host) -> dict[str, Any]:
-    row = host.row
+    row, t = host.row, w.t
     return {
         "number": host.number,
         "host": w.host(host),
@@ -50,8 +51,9 @@ def _host(f: Facts, w: Words, host: Host) -> dict[str, Any]:
         "parent": shown_parent(w, host),
         "place": cells.place(w, host),
         "ms": w.tenths(row["round_trip_ms"]) if row["round_trip_ms"] is not None else None,
-        "types": w.number(len(host.types)) if host.types or host.is_read else None,
-        "messages": w.number(sum(host.types.values())) if host.types or host.is_read else None,
+        "types": w.number(len(host.types)) if host.types or host.is_understood else None,
+        "weak": t("host.weak", n=len(host.weak)) if host.weak else None,
+        "messages": w.number(sum(host.types.values())) if host.types or host.is_understood else None,
         "out": w.octets(host.octets_out),
         "out_n": host.octets_out,
         "reading": cells.reading(w, host),
@@ -92,10 +94,10 @@ def _transmissions(f: Facts, w: Words, wanted: set[int]) -> list[dict[str, Any]]
                 "number": s.number,
                 "time": w.clock(s.at, True) if s.at else None,
                 "type": w.type(s.data_type),
-                "sensitive": f.is_sensitive(s.data_type),
-                "mark": marks.mark(f"d{s.method}"),
+                "sensitive": s.firm and f.is_sensitive(s.data_type),
+                "mark": marks.diamond(s.method, s.firm),
                 "method": w.of("method.short", s.method),
-                "weak": s.certainty == "low",
+                "weak": not s.firm,
                 "host": w.host(f.all_hosts[s.destination]),
                 "path": shown(row["path"] or "", breaks="._[", most=120),
                 "phase": w.phase(s.phase) if s.phase else None,

@@ -55,7 +55,7 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
     if link == "machine":
         mark = cells.level_mark(w, one.grade if one.hosts else "1")
-        closed = sum(h.reading != "full" for h in one.hosts)
+        closed = sum(h.is_closed for h in one.hosts)
         note = t("state.hosts", n=len(one.hosts), closed=closed)
         weak = t("state.weak_machine", n=len(one.unsure)) if one.unsure else None
     else:
@@ -63,24 +63,26 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
         named = [
             cells.company_named(w, f, c)
             + (t("state.share", percent=w.number(s, 1)) if s is not None else Markup(""))
-            + Markup("").join(w.of("basis", b) for b in sorted(one.basis.get(c, ())) if link == "parent")
+            + Markup("").join(w.of("basis", b) for b in sorted(one.basis.get(c, ())))
             + (t("company.auditor_data") if c in one.own else Markup(""))
-            for c, s in sorted(one.companies.items(), key=lambda c: (-_types_of(book, c[0]), c[0]))
+            for c in one.named(one.companies)
+            for s in (one.companies[c],)
         ]
-        note = w.few(named, _NAMED)
+        closed = sum(h.is_closed for h in one.hosts)
+        note = w.few(named, _NAMED) if named else t("state.hosts", n=len(one.hosts), closed=closed)
         unsure = [
             cells.company_named(w, f, c) + (t("state.as_of", date=w.date(d)) if d is not None else Markup(""))
-            for c, d in sorted(one.unsure_companies.items())
-            if c not in one.companies
+            for c in one.named(c for c in one.unsure_companies if c not in one.companies)
+            for d in (one.unsure_companies[c],)
         ]
-        weak = t("state.memory_companies", list=w.few(unsure, _NAMED)) if unsure else None
+        weak = None
+        if unsure:
+            weak = t("state.memory_companies", list=w.few(unsure, _NAMED))
+        elif one.unsure:
+            weak = t("state.memory_hosts", n=len(one.unsure))
     kind = "n" if one.hosts else "weak" if one.unsure else "none"
     unread = one.hosts and not one.types
     return {"kind": kind, "mark": mark, "n": len(one.types), "note": note, "weak": weak, "unread": unread}
-
-
-def _types_of(book: Book, company: str) -> int:
-    return next((len(c.types) for c in book.facts.companies if c.id == company), 0)
 
 
 def sentence(book: Book, state: State) -> Markup:
@@ -95,7 +97,8 @@ def sentence(book: Book, state: State) -> Markup:
     for link in LINKS:
         n = len(state.links[link].types)
         if n:
-            clauses.append(t(f"state.clause.{link}", n=n, level=state.level))
+            one = state.links[link]
+            clauses.append(t(f"state.clause.{link}", n=n, level=state.level, basis=one.ground))
     return t("state.sentence", n=len(state.types), state=name, clauses=w.list(clauses)) + " " + t("state.no_demand")
 
 
@@ -146,10 +149,9 @@ def _against(book: Book, state: State) -> list[Markup]:
         made.append(t("against.machine_owner"))
     if links["parent"].hosts:
         made.append(t("against.parent"))
-    weak = len(state.types & f.weak_types)
-    if weak:
-        made.append(t("against.weak_types", n=weak))
     finding = f.finding("REACH", state.code)
+    weak = cells.weak_beside(book.words, finding) if finding else None
+    made += [weak] if weak else []
     made += cells.whose(book.words, finding) if finding else []
     refuted = sum(state.code in h.row["refuted"] for h in f.refuted)
     if refuted:

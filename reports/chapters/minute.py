@@ -6,9 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from analysis.reading_states import PART, SILENT, UNDERSTOOD
 from reports import marks
 from reports.chapters import Book
-from reports.facts import METHODS, READINGS, Facts
+from reports.facts import READINGS, Facts
 from reports.pictures import NARROW, WIDE, bar
 from reports.strings import plain, shown
 from reports.words import Words
@@ -159,7 +160,11 @@ def _who(f: Facts, w: Words) -> dict[str, Any]:
         if companies:
             parts = [t("who.companies", n=len(companies))]
             others = len([c for c in companies if c.id not in first])
-            parts.append(t("who.third", n=others, all=len(companies), maker=made_by) if made_by else t("who.no_maker"))
+            parts.append(
+                t("who.third", n=others, all=len(companies), maker=made_by, stop=w.stops(made_by))
+                if made_by
+                else t("who.no_maker")
+            )
         else:
             parts = [t("who.no_company")]
         if unknown and companies:
@@ -180,25 +185,23 @@ def _law(book: Book) -> dict[str, Any]:
     parts = []
     if reached:
         parts.append(t("law.reached", n=len(reached)))
-        if set().union(*(s.types for s in reached)) <= f.weak_types:
-            parts.append(t("law.weak"))
         blank = [s for s in reached if not s.statutes_read]
         if blank:
             names = [w.the_country(s.code) for s in blank[:4]] + (
                 [t("where.more", n=len(blank) - 4)] if len(blank) > 4 else []
             )
-            parts.append(t("law.not_researched", n=len(blank), list=w.list(names)))
+            parts.append(t("law.not_researched", list=w.list(names)))
     elif memory:
         parts.append(t("law.memory_only", n=len(memory)))
-    elif f.sent:
+    elif f.types:
         parts.append(t("law.none_known"))
     else:
         parts.append(t("law.nothing_read"))
     parts.append(t("law.no_demand"))
     sure = [
-        ("sdocumented", len(researched), t("law.sure_read")),
-        ("sunknown", len(reached) - len(researched), t("law.sure_blank")),
-        ("smemory", len(memory), t("law.sure_memory")),
+        ("sdocumented", len(researched), t("law.sure_read", n=len(researched))),
+        ("sunknown", len(reached) - len(researched), t("law.sure_blank", n=len(reached) - len(researched))),
+        ("smemory", len(memory), t("law.sure_memory", n=len(memory))),
     ]
     return _axis(w, "law", Markup(" ").join(parts), sure)
 
@@ -223,13 +226,16 @@ def _what(f: Facts, w: Words) -> dict[str, Any]:
         parts += [t("finding.assumed", n=assumed)] * bool(assumed)
     elif not f.hosts:
         parts.append(t("what.empty"))
+    elif f.weak_types:
+        parts.append(t("what.weak_only", n=len(f.weak_types)))
     elif not any(h.is_read for h in f.hosts):
         parts.append(t("what.all_closed"))
     else:
         parts.append(t("what.nothing"))
     if f.hosts and not f.options.get("persona"):
         parts.append(t("what.no_persona"))
-    counts = {m: sum(v == m for v in f.types.values()) for m in METHODS}
+    counts = {m: sum(v == m for v in f.types.values()) for m in marks.DIAMONDS}
+    counts["weak"] = len(f.weak_types)
     return _axis(w, "what", Markup(" ").join(parts), [(f"d{m}", n, w.of("method", m)) for m, n in counts.items()])
 
 
@@ -249,14 +255,14 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
     elif total_octets:
         head = t(
             "bar.head",
-            hosts=w.percent(hosts["full"] + hosts["part"], len(f.hosts)),
-            octets=w.percent(octets["full"], total_octets),
+            hosts=w.percent(hosts[UNDERSTOOD] + hosts[PART], len(f.hosts)),
+            octets=w.percent(octets[UNDERSTOOD], total_octets),
         )
     else:
-        head = t("bar.head_hosts", hosts=w.percent(hosts["full"] + hosts["part"], len(f.hosts)))
+        head = t("bar.head_hosts", hosts=w.percent(hosts[UNDERSTOOD] + hosts[PART], len(f.hosts)))
     return {
         "bar_head": head,
-        "bar_rest": any(r != "full" for r in present),
+        "bar_rest": any(r not in (UNDERSTOOD, SILENT) for r in present),
         "bar_wide": bar.draw(rows, w, WIDE, "fig-seen"),
         "bar_narrow": bar.draw(rows, w, NARROW, "fig-seen"),
         "bar_legend": [(marks.swatch(r), w.of("reading", r)) for r in present],

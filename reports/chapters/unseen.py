@@ -27,7 +27,7 @@ _WAYS = {
 def context(book: Book) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
     closed = sorted(
-        (h for h in f.hosts if h.reading not in ("full", "silent")),
+        (h for h in f.hosts if h.is_closed),
         key=lambda h: (READINGS.index(h.reading) if h.is_read else -1, -h.octets_closed, h.number),
     )
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -43,14 +43,18 @@ def context(book: Book) -> dict[str, Any]:
     if not f.hosts:
         answer = t("unseen.empty")
     elif closed:
-        answer = t("unseen.answer", n=len(closed), total=len(f.hosts), none=sum(not h.is_read for h in closed))
+        none = sum(not h.is_read for h in closed)
+        which = "all" if none == len(closed) else "some" if none else "part"
+        answer = t("unseen.answer", n=len(closed), total=len(f.hosts), none=none, which=which)
+    elif any(h.is_read for h in f.hosts):
+        answer = t("unseen.all_read", total=len(f.hosts))
     else:
-        answer = t("unseen.all_read", total=len(f.hosts), undecoded=f.undecoded[0])
+        answer = t("unseen.silent", total=len(f.hosts))
     return {
         "answer": answer,
         "opened": w.of("opened_by", f.manifest["opened_by"]) if f.manifest.get("opened_by") else None,
-        "undecoded": t("unseen.undecoded", n=f.undecoded[0], octets=w.octets(f.undecoded[1]))
-        if f.undecoded[0]
+        "not_understood": t("unseen.not_understood", n=f.not_understood[0], octets=w.octets(f.not_understood[1]))
+        if f.not_understood[0]
         else None,
         "ways": [t(key, n=n) for key, ways in _WAYS.items() if (n := sum(f.ways[way] for way in ways))],
         "kinds": [

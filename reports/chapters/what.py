@@ -27,7 +27,7 @@ def context(book: Book) -> dict[str, Any]:
     if not f.hosts:
         answer = t("what.empty")
     elif not f.types:
-        answer = t("what.none_read", closed=sum(h.reading != "full" for h in f.hosts))
+        answer = t("what.none_read", closed=sum(h.is_closed for h in f.hosts), weak=len(f.weak_types))
     else:
         answer = t("what.answer", types=len(f.types), companies=len(receivers), unknown=unknown)
     return {
@@ -35,6 +35,8 @@ def context(book: Book) -> dict[str, Any]:
         **_sankey(f, w),
         **_heat(f, w),
         **_links(f, w),
+        "weak": _weak(f, w),
+        "reveal": "yes" if f.reveal else "no",
         "claim": claim(f, w),
         "apart": w.list(w.of("what.apart", counts, n=n) for counts in _APART if (n := f.transmissions[counts])),
         "undelivered": f.transmissions["undelivered"],
@@ -67,6 +69,7 @@ def _sankey(f: Facts, w: Words) -> dict[str, Any]:
             for kind, x in (("wide", fold), ("narrow", narrow))
             if x.types or x.companies
         ],
+        "not_drawn": len(f.weak_types),
         "stripe": "one"
         if len(f.hosts) <= sankey.SCALE[0]
         else "company"
@@ -79,7 +82,7 @@ def _sankey(f: Facts, w: Words) -> dict[str, Any]:
 
 
 def _heat(f: Facts, w: Words) -> dict[str, Any]:
-    companies = [c for c in f.companies if c.id is not None or c.types or c.is_closed]
+    companies = [c for c in f.companies if c.id is not None or c.types or c.weak or c.is_closed]
     shown_companies = companies[:HEAT_COMPANIES]
     rest = companies[HEAT_COMPANIES:]
     columns = [([c], w.company(c), w.company_short(c, 24)) for c in shown_companies]
@@ -102,6 +105,24 @@ def _heat(f: Facts, w: Words) -> dict[str, Any]:
     }
 
 
+def _weak(f: Facts, w: Words) -> list[dict[str, Any]]:
+    """Types of which there are weak signs only: hollow, apart, and in no picture."""
+    return [
+        {
+            "type": w.type(kind),
+            "mark": marks.diamond(method, False),
+            "how": w.of("method.short", method),
+            "messages": w.number(len({s.message for s in f.sent if s.data_type == kind})),
+            "hosts": w.number(sum(kind in h.weak for h in f.hosts)),
+            "companies": w.few(
+                [w.company(c) for c in f.companies if kind in c.weak],
+                HEAT_COMPANIES,
+            ),
+        }
+        for kind, method in f.weak_types.items()
+    ]
+
+
 def _group(f: Facts, data_type: str) -> tuple[int, str]:
     records = f.reference.data_types
     return (list(records).index(data_type), "") if data_type in records else (len(records), data_type)
@@ -111,7 +132,10 @@ def _cell(w: Words, companies: list[Company], data_type: str) -> dict[str, Any]:
     n = sum(len(c.types.get(data_type, ())) for c in companies)
     if n:
         return {"kind": "n", "text": w.number(n), "step": sum(n >= s for s in _STEPS)}
-    if any(c.is_closed for c in companies):
+    weak = sum(len(c.weak.get(data_type, ())) for c in companies)
+    if weak:
+        return {"kind": "weak", "text": w.number(weak)}
+    if not all(c.is_understood for c in companies):
         return {"kind": "closed", "text": w.t("heat.closed")}
     return {"kind": "dot", "text": w.t("heat.dot")}
 
@@ -122,7 +146,7 @@ def _cell(w: Words, companies: list[Company], data_type: str) -> dict[str, Any]:
 def _links(f: Facts, w: Words) -> dict[str, Any]:
     shared = linkage.gather(f)
     if not shared:
-        return {"links": None, "links_why": w.t("links.none") if f.sent else w.t("links.nothing")}
+        return {"links": None, "links_why": w.t("links.none") if f.firm else w.t("links.nothing")}
     receivers = {r for s in shared for r in s.receivers}
     return {
         "links": True,
@@ -151,7 +175,7 @@ def claim(f: Facts, w: Words) -> dict[str, Any] | None:
     evidence: dict[int, dict[str, Any]] = {}
     for row in f.tables["evidence"].to_pylist():
         evidence.setdefault(row["transmission"], row)
-    candidates = [s for s in f.sent if s.number in evidence]
+    candidates = [s for s in f.firm if s.number in evidence]
     if not candidates:
         return None
     best = max(candidates, key=lambda s: (*_weight(f, s), -s.number))
@@ -204,13 +228,14 @@ def _claim(f: Facts, w: Words, s: Sent, evidence: dict[str, Any]) -> dict[str, A
         "chain": [shown(part, breaks="._") for part in (evidence["chain"] or "").split(" > ") if part],
         "path": shown(row["path"] or "", breaks="."),
         "excerpt": _excerpt(evidence["excerpt"] or "", row["masked"] or "", row["path"] or ""),
-        "type_mark": marks.mark(f"d{s.method}"),
+        "type_mark": marks.diamond(s.method, s.firm),
         "type_how": w.of("method.how", s.method, type=w.type(s.data_type)),
         "certainty": w.of("certainty", s.certainty),
         "key": " ".join(row["value_key"][i : i + 4] for i in range(0, 12, 4)) if row["value_key"] else None,
         "same": t("claim.same", n=len(also.receivers) - 1) if also else None,
         "place_mark": cells.level_mark(w, host.grade),
         "company": operator,
+        "company_stops": str(operator.striptags()).endswith("."),
         "company_how": _company_how(w, host),
         "origin": plain(evidence["origin"] or "", 4000),
     }
@@ -237,7 +262,8 @@ def _company_how(w: Words, host: Any) -> Markup:
         t(
             "claim.company",
             by=row["operator_from"] or "other",
-            country=w.country(row["operator_country"]),
+            country=row["operator_country"] or "none",
+            name=w.country(row["operator_country"]),
             sure=sure,
             seat="yes" if seat else "no",
         )

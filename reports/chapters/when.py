@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from analysis.reading_states import SILENT, UNDERSTOOD
 from reports.chapters import Book, cells
 from reports.facts import Facts
 from reports.pictures import NARROW, WIDE, timeline
@@ -27,7 +28,7 @@ def context(book: Book) -> dict[str, Any]:
     elif consent:
         answer = Markup(" ").join(_consent(f, w, r) for r in consent)
     elif asked:
-        answer = t("when.consent_none", closed=sum(h.reading != "full" for h in f.hosts))
+        answer = t("when.consent_none", closed=sum(h.is_closed for h in f.hosts))
     elif f.phases:
         answer = t("when.no_consent")
     else:
@@ -40,6 +41,7 @@ def context(book: Book) -> dict[str, Any]:
                 "id": r["finding"],
                 "sentence": _consent(f, w, r),
                 "types": cells.types(w, f, _ids(r)),
+                "weak": cells.weak_beside(w, r),
                 "whose": cells.whose(w, r),
                 "missing": [w.of("missing", m.partition(".")[2]) for m in r["missing"] or ()],
                 "cannot": [w.of("cannot", m.partition(".")[2]) for m in r["cannot_show"] or ()],
@@ -80,12 +82,12 @@ def _phases(f: Facts, w: Words) -> list[dict[str, Any]]:
     rows = []
     for name in dict.fromkeys(p.name for p in f.phases):
         first = next(p for p in f.phases if p.name == name)
-        sent = [s for s in f.sent if s.phase == name]
+        sent = [s for s in f.firm if s.phase == name]
         types = {s.data_type for s in sent}
         closed = sum(
             1
             for flow, reading in f.flow_reading.items()
-            if reading not in ("full", "silent")
+            if reading not in (UNDERSTOOD, SILENT)
             and (at := f.flow_first[flow]) is not None
             and any(p.name == name and p.start <= at < max(p.end, p.start + 1) for p in f.phases)
         )
@@ -100,7 +102,7 @@ def _phases(f: Facts, w: Words) -> list[dict[str, Any]]:
                 "closed": w.number(closed),
             }
         )
-    outside = [s for s in f.sent if s.phase is None]
+    outside = [s for s in f.firm if s.phase is None]
     if rows and outside:
         types = {s.data_type for s in outside}
         rows.append(

@@ -20,7 +20,7 @@ def context(book: Book) -> dict[str, Any]:
     if not f.hosts:
         answer = t("where.none")
     else:
-        answer = t("where.answer", n=strong, total=len(f.hosts))
+        answer = t("where.answer", n=strong, total=len(f.hosts), rest=len(f.hosts) - strong)
         if f.refuted:
             answer += " " + t("where.answer_refuted", n=sum(len(h.row["refuted"]) for h in f.refuted))
         years = f.databases_year
@@ -138,8 +138,8 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
     for code in codes:
         hosts = f.placed.get(code, []) + f.named_weakly.get(code, [])
         finding = f.finding("DEST", code)
-        types = f.firm_types(hosts)
-        closed = sum(h.reading != "full" for h in f.placed.get(code, []))
+        types = f.types_at(hosts)
+        closed = sum(h.is_closed for h in f.placed.get(code, []))
         rows.append(
             {
                 "country": w.country(code),
@@ -152,7 +152,7 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
                 "sentence": destination(f, w, finding) if finding else None,
                 "whose": cells.whose(w, finding, assumed=False) if finding else [],
                 "missing": [w.of("missing", m.partition(".")[2]) for m in finding["missing"] or ()] if finding else [],
-                "weak": cells.types(w, f, types & f.weak_types),
+                "weak": cells.weak_beside(w, finding) if finding else None,
                 "own": code == f.manifest.get("user_country"),
                 "types": w.number(len(types)) if types or not closed else None,
                 "closed": closed,

@@ -21,6 +21,7 @@ from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
 from analysis.model import InputError
+from analysis.reading_states import PART, STATES
 from analysis.tables import APP_BY
 from reports.strings import shown
 
@@ -34,16 +35,16 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
         *"no_source no_time_bound sources_contradict no_second_kind one_database no_database".split(),
         *"databases_contradict no_address reserved vpn on_phone box_on_the_way".split(),
     ),
-    "reading": ("full", "part", "refused", "encrypted", "non_http", "silent"),
-    "reading.short": ("full", "part", "refused", "encrypted", "non_http", "silent"),
+    "reading": (*STATES, PART),
+    "reading.short": (*STATES, PART),
     "opaque": (
         *"ca_refused pinned probable_pin probable_refusal encrypted sealed non_http relayed truncated unread".split(),
         "not_understood",
         *"unused unreachable fell_back".split(),
     ),
-    "method": ("planted", "endpoint", "key", "value", "memory"),
+    "method": ("planted", "endpoint", "key", "weak"),
     "method.how": ("planted", "endpoint", "key", "value", "memory"),
-    "method.short": ("planted", "endpoint", "key", "value", "memory"),
+    "method.short": ("planted", "endpoint", "key", "value", "memory", "weak"),
     "certainty": ("high", "medium", "low"),
     "stance": ("for", "against", "silent", "refuted", "void"),
     "witness": ("database", "ranges", "geofeed", "node", "reverse", "certificate"),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from analysis.reading_states import UNDERSTOOD
 from reports import svg
 from reports.facts import READINGS
 from reports.pictures import NARROW
@@ -61,13 +62,13 @@ def _bar(row: Row, left: float, top: float, room: float, narrow: bool, words: Wo
     for reading, wide in zip(READINGS, widths([row.counts[r] for r in READINGS], room), strict=True):
         if not wide:
             continue
-        fill = "seen" if reading == "full" else f"f-{reading}"
+        fill = "seen" if reading == UNDERSTOOD else f"f-{reading}"
         box = {"x": x + 0.5, "y": top + 0.5, "width": max(wide - 1.5, 1.0), "height": _HEIGHT - 1}
-        parts.append(svg.tag("rect", class_="ground", **box) if reading != "full" else Markup(""))
+        parts.append(svg.tag("rect", class_="ground", **box) if reading != UNDERSTOOD else Markup(""))
         parts.append(svg.tag("rect", class_=f"{fill} edge", **box))
         words_wide = len(row.texts[reading]) * 7.4 + 10
         if wide > words_wide:
-            style = "num on" if reading == "full" else "num halo"
+            style = "num on" if reading == UNDERSTOOD else "num halo"
             parts.append(svg.text(x + 6, top + 15.5, row.texts[reading], style))
         x += wide
     return svg.join(parts)

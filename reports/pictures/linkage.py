@@ -11,6 +11,7 @@ from markupsafe import Markup
 from reports import svg
 from reports.facts import Facts
 from reports.pictures import NARROW
+from reports.strings import ascii_host
 from reports.words import Words
 
 ROWS = 20
@@ -23,35 +24,26 @@ class Shared(NamedTuple):
     value_key: str
     data_type: str
     receivers: frozenset[str]
-    """Companies by id; of hosts whose operator is not known, those of one registrable domain are one receiver, as
-    ``host:<number>`` of the first of them."""
+    """Companies by id; where the operator is not known, the registrable domain or the address."""
 
 
 def gather(facts: Facts) -> list[Shared]:
-    """Identifiers by the number of their receivers, most first."""
+    """Identifiers by the number of their receivers, most first; those that only weak signs name apart."""
     found = []
-    first: dict[str | None, int] = {}
-    for number in sorted(facts.all_hosts):
-        first.setdefault(facts.all_hosts[number].row["receiver"], number)
-
-    def key(place: int) -> str:
-        host = facts.all_hosts[place]
-        known = host.row["receiver"]
-        return host.company or f"host:{place if known is None else first[known]}"
-
+    wanted = zip(*(facts.tables["transmissions"][c].to_pylist() for c in ("transmission", "value_key")), strict=True)
+    keys = dict(wanted)
+    firm = {(keys[s.number], s.data_type) for s in facts.firm}
     for row in facts.tables["links"].to_pylist():
         places = [p for p in row["destinations"] or () if p in facts.app_places]
-        receivers = frozenset(map(key, places))
-        if len(receivers) > 1:
+        receivers = frozenset(facts.all_hosts[p].receiver for p in places)
+        if len(receivers) > 1 and (row["value_key"], row["data_type"]) in firm:
             found.append(Shared(row["value_key"], row["data_type"], receivers))
     return sorted(found, key=lambda s: (-len(s.receivers), s.data_type, s.value_key))
 
 
 def name(facts: Facts, words: Words, receiver: str, most: int) -> str:
-    if receiver.startswith("host:"):
-        return words.host_plain(facts.all_hosts[int(receiver.removeprefix("host:"))], most)
-    company = next(c for c in facts.companies if c.id == receiver)
-    return words.company_short(company, most)
+    company = next((c for c in facts.companies if c.id == receiver), None)
+    return words.company_short(company, most) if company is not None else svg.elide(ascii_host(receiver), most)
 
 
 def draw(facts: Facts, shared: Sequence[Shared], words: Words, width: int, label: str) -> Markup:

@@ -119,7 +119,7 @@ def _flows(facts: Facts, narrow: bool, right: Right) -> list[_Flow]:
         middle = _UNKNOWN if host.company is None else host.company if host.company in named else _FURTHER
         ends = [(s if s.startswith("!") or s in shown_states else _FURTHER, style) for s, style in _ends(host, right)]
         lefts: Counter[str] = Counter(t if t in kept else _FURTHER for t in host.types)
-        if host.reading != "full":
+        if host.is_closed:
             lefts[_CLOSED] += 1
         for left, n in lefts.items():
             for end, style in ends:
@@ -151,7 +151,7 @@ def _states(facts: Facts, right: Right) -> list[str]:
     counts: Counter[str] = Counter()
     for host in facts.hosts:
         for state, _ in _ends(host, right):
-            counts[state] += len(host.types) + (host.reading != "full")
+            counts[state] += len(host.types) + host.is_closed
     return [s for s, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0])) if not s.startswith("!")]
 
 

@@ -1,5 +1,5 @@
 """Every message over the session, a row for each company: short ticks carried personal data, tall ones a type of the
-most sensitive class, broken ones could not be read."""
+most sensitive class, faint ones a weak sign only, broken ones could not be read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from analysis.reading_states import SILENT, UNDERSTOOD
 from reports import svg
 from reports.facts import Company, Facts
 from reports.pictures import NARROW
@@ -28,6 +29,7 @@ class Row:
 
     company: Company
     personal: list[int] = field(default_factory=list)
+    faint: list[int] = field(default_factory=list)
     sensitive: list[int] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
 
@@ -36,14 +38,16 @@ def gather(facts: Facts) -> list[Row]:
     """Rows in the order of the companies."""
     rows = {c.id: Row(c) for c in facts.companies}
     messages: dict[tuple[str | None, int], bool] = defaultdict(bool)
-    for s in facts.sent:
+    for s in facts.firm:
         if s.at:
             messages[(facts.all_hosts[s.destination].company, s.at)] |= facts.is_sensitive(s.data_type)
+    for company, at in {(facts.all_hosts[s.destination].company, s.at) for s in facts.sent if s.at} - messages.keys():
+        rows[company].faint.append(at)
     for (company, at), sensitive in messages.items():
         (rows[company].sensitive if sensitive else rows[company].personal).append(at)
     for flow, reading in facts.flow_reading.items():
         place, first = facts.flow_destination[flow], facts.flow_first[flow]
-        if first and reading not in ("full", "silent") and place in facts.app_places:
+        if first and reading not in (UNDERSTOOD, SILENT) and place in facts.app_places:
             rows[facts.all_hosts[place].company].closed.append(first)
     return list(rows.values())
 
@@ -73,7 +77,7 @@ def draw(facts: Facts, rows: Sequence[Row], words: Words, width: int, label: str
         )
         drawn.append(svg.tag("path", d=f"M{left:.0f} {base + 0.5}H{width - 4}", class_="hair"))
         drawn += _ticks(row, at, base)
-        if not row.personal and not row.sensitive:
+        if not row.personal and not row.sensitive and not row.faint:
             drawn.append(
                 svg.text(_free(row, at, left, width) + 5, base - 3, words.t("timeline.nothing"), "small it m halo")
             )
@@ -93,6 +97,7 @@ def _ticks(row: Row, at: Any, base: float) -> list[Markup]:
     drawn = []
     for moments, style, high in (
         (row.closed, "tk broken", 11.0),
+        (row.faint, "tk faint", 6.0),
         (row.personal, "tk", 6.0),
         (row.sensitive, "tk tall", 13.0),
     ):

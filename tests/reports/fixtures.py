@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import tables
-from analysis.conclude import counting, opaque
+from analysis.conclude import counting, opaque, readings, strength
 from analysis.folder import Manifest
 from analysis.reference import Reference
 
@@ -276,6 +276,8 @@ class Maker:
                 "kind": "request",
                 "bytes": 900,
                 "decoded": True,
+                "reading": "understood",
+                "bytes_not_understood": 0,
                 "origin": f"flows.mitm#{flow}!http-request-body:0+900",
             }
         )
@@ -314,6 +316,8 @@ class Maker:
         made = {name: table.from_rows(self.rows[name]) for name, table in tables.TABLES.items()}
         opened_by = (audit.get("manifest") or {}).get("opened_by")
         made = counting.counts(made, Reference.load())
+        made["transmissions"] = strength.describe(made, Reference.load())
+        made |= readings.gather(made)
         made["readable"] = opaque.readable(made, Manifest(opened_by=opened_by))
         tables.write(folder, made, {"format": tables.FORMAT, **audit})
         return folder
@@ -504,7 +508,14 @@ def poor(folder: Path) -> Path:
         )
         made.rows["destinations"].append(row)
         made.flow(
-            n, START + timedelta(seconds=n), 2000, 9000, closed="encrypted", host=f"host-{n}.example", packets_out=5
+            n,
+            START + timedelta(seconds=n),
+            2000,
+            9000,
+            closed="encrypted",
+            host=f"host-{n}.example",
+            packets_out=5,
+            app_from=None,
         )
     _conclude(made)
     return made.write(folder, {"name": "iphone", "manifest": {}, "options": {"persona": None, "reveal": False}})

@@ -120,7 +120,8 @@ def test_json_holds_the_same_numbers(built: dict[str, Path], rich: Facts) -> Non
     told = json.loads((built["rich"] / "report.json").read_text(encoding="utf-8"))
     assert told["hosts"]["total"] == len(rich.hosts) == 43
     assert sum(told["hosts"]["at_level"].values()) == 43
-    assert len(told["types"]) == 26
+    assert len(told["types"]) == 19
+    assert len(told["weak_types"]) == 7
     assert told["transmissions"]["sent"] == len(rich.sent)
 
 

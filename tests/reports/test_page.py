@@ -145,7 +145,7 @@ def test_marks_of_the_auditor_stand_in_the_order_of_time(built: dict[str, Path])
 def test_unknown_app_and_unreadable_capture_are_said(built: dict[str, Path]) -> None:
     text = _Page(_read(built, "poor")).text
     assert "Nobody said which app this is" in text
-    assert "Nothing in this capture could be opened" in text
+    assert "Nothing in this capture was understood" in text
     assert "nobody stated where the capture point stood" in text
     assert "No values were planted" in text
     assert "One database" in text or "one database" in text
@@ -169,7 +169,7 @@ def test_two_states_with_the_same_evidence_get_the_same_words(built: dict[str, P
     china = str(place_sentence(book.words, hosts["promo.qingweipush.example"]))
     america = str(place_sentence(book.words, hosts["in.quill.example"]))
     assert china.replace("China", "X") == america.replace("the United States", "X")
-    assert "not shown" in china
+    assert "does not show where the machine stands" in china
 
 
 def test_every_state_has_the_same_sentence(built: dict[str, Path]) -> None:
@@ -188,15 +188,17 @@ def test_a_company_from_memory_carries_no_state_sentence(built: dict[str, Path])
     book = _book(built["rich"])
     malta = next(s for s in book.states if s.code == "MT")
     assert not malta.sure
-    assert "to be confirmed and carries no finding" in sentence(book, malta)
+    assert "to be confirmed, and no finding rests on it" in sentence(book, malta)
 
 
 def test_a_field_from_memory_carries_no_state_sentence(built: dict[str, Path]) -> None:
     book = _book(built["rich"])
-    remembered = {t for t, method in book.facts.types.items() if method == "memory"}
+    remembered = {t for t, method in book.facts.weak_types.items() if method == "memory"}
     assert remembered == set(fixtures.BY_FIELD)
-    assert all(not s.types & remembered for s in book.states)
-    assert any(s.unsure_types & remembered for s in book.states), "it is said all the same, as unconfirmed"
+    assert all(not (s.types | s.unsure_types) & remembered for s in book.states)
+    page = _read(built, "rich")
+    apart = page[page.index('id="t-weak"') :].partition("</table>")[0]
+    assert all(str(book.words.type(t)) in apart for t in remembered), "it is said all the same, apart and hollow"
 
 
 def test_anycast_hosts_are_on_no_map(built: dict[str, Path]) -> None:
