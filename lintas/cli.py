@@ -1,6 +1,7 @@
 """The command line. Each command reads its words, calls one room, and says what came of it.
 
-Exit codes: 0 done, also with losses or findings; 2 refused, with one line that says why; 130 stopped by Ctrl-C.
+Exit codes: 0 done, also with losses or findings; 2 refused, with one line that says why; 130 stopped by Ctrl-C, 129 by
+a closed terminal, 143 by kill.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ app = typer.Typer(
     name="lintas",
     help="Where does an app's user data go, to whom, under whose law, and how sure is that?\n\n"
     "Lintas audits captures of an app's traffic: HAR, mitmproxy dumps, pcap and pcapng, or a folder of them.",
-    epilog="Exit codes: 0 done, also with losses or findings; 2 refused, with one line why; 130 stopped by Ctrl-C.",
+    epilog="Exit codes: 0 done, also with losses or findings; 2 refused, with one line why; 130 stopped by Ctrl-C (129 and "
+    "143: by a closed terminal, by kill).",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -112,6 +114,7 @@ def audit(
             asked_vantage,
             asked_vendor,
             check_out,
+            let_go,
             own_folder,
         )
         from analysis.audit import audit as run
@@ -119,40 +122,42 @@ def audit(
         from analysis.reference import Reference
         from lintas.persona import notes
         from lintas.summary import show
+        from reports import PAGE
 
         capture = open_capture(path)
-        if out is None:
-            out = own_folder(Path("audits"), capture.path)
-        # What can be told at once is not told after an hour of reading.
-        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
-            fail(f"{out} lies inside the capture {path}; name another folder with --out.")
-        check_out(out)
-        _databases(geo_country or [], geo_asn or [])
-        known = Reference.load([] if reference is None else [reference])
-        options = AuditOptions(
-            persona=persona,
-            app=None if app_id is None else asked_app(app_id, "--app"),
-            vendor=None if vendor is None else asked_vendor(vendor, "--vendor", known),
-            device=None if device is None else asked_address(device, "--device"),
-            user_country=None if user_country is None else asked_country(user_country, "--user-country"),
-            vantage=None if vantage is None else asked_vantage(vantage, "--vantage"),
-            timezone=timezone,
-            date=None if day is None else asked_day(day, "--date"),
-            study_key=study_key,
-            reveal=reveal,
-            reference=reference,
-            geo_country=tuple(geo_country or ()),
-            geo_asn=tuple(geo_asn or ()),
-        )
-        country = options.user_country or capture.manifest.user_country
-        for sentence in notes(persona or own_persona(capture), known, country):
-            note(sentence)
-        progress = Progress()
+        asked = out
+        out = asked if asked is not None else own_folder(Path("audits"), capture.path)
         try:
-            about = run(path, out, options, progress)
+            # What can be told at once is not told after an hour of reading.
+            if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+                fail(f"{out} lies inside the capture {path}; name another folder with --out.")
+            check_out(out)
+            _databases(geo_country or [], geo_asn or [])
+            known = Reference.load([] if reference is None else [reference])
+            options = AuditOptions(
+                persona=persona,
+                app=None if app_id is None else asked_app(app_id, "--app"),
+                vendor=None if vendor is None else asked_vendor(vendor, "--vendor", known),
+                device=None if device is None else asked_address(device, "--device"),
+                user_country=None if user_country is None else asked_country(user_country, "--user-country"),
+                vantage=None if vantage is None else asked_vantage(vantage, "--vantage"),
+                timezone=timezone,
+                date=None if day is None else asked_day(day, "--date"),
+                study_key=study_key,
+                reveal=reveal,
+                reference=reference,
+                geo_country=tuple(geo_country or ()),
+                geo_asn=tuple(geo_asn or ()),
+            )
+            country = options.user_country or capture.manifest.user_country
+            for sentence in notes(persona or own_persona(capture), known, country):
+                note(sentence)
+            with Progress() as progress:
+                about = run(path, out, options, progress, _report)
         finally:
-            progress.end()
-        page = _report(out)
+            if asked is None:
+                let_go(out)
+        page = out / PAGE
         if as_json:
             emit({"audit": str(out), "report": str(page), **about})
             return

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import typer
@@ -71,9 +72,8 @@ def guarded() -> Iterator[None]:
         yield
     except InputError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+    except KeyboardInterrupt as stop:
+        stopped(stop)
     except BrokenPipeError:
         _nobody_reads()
     except MemoryError:
@@ -94,12 +94,17 @@ def guarded() -> Iterator[None]:
 def ended() -> Iterator[None]:
     """Round the whole program: words that make no command, Ctrl-C outside of a command, a reader of our output that
     went away before it was written."""
+    _open_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Who was started with nohup goes on behind its terminal.
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _stop)
     try:
         yield
-        sys.stdout.flush()
-    except (KeyboardInterrupt, typer.Abort):
-        print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        stopped(stop)
     except BrokenPipeError:
         _nobody_reads()
     except Exception as error:
@@ -111,6 +116,39 @@ def ended() -> Iterator[None]:
         fail(f"{_sentence(told())}; see {command} --help.")
 
 
+def _open_streams() -> None:
+    """Give a program that was started with closed streams ones that lead nowhere: else the next file that is opened
+    gets their numbers, and what is printed goes into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that asks this program to end, as Ctrl-C does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stop(number: int, _: object) -> None:
+    raise Stopped(number)
+
+
+def stopped(stop: BaseException) -> NoReturn:
+    """End as a program ends that was stopped: one line, and 128 and the signal's number as exit code."""
+    with suppress(OSError):
+        print("lintas: stopped; what was not finished is not kept.", file=sys.stderr)
+    raise SystemExit(128 + stop.number if isinstance(stop, Stopped) else INTERRUPTED) from None
+
+
 def _sentence(text: str) -> str:
     text = text.strip().rstrip(".")
     return text[:1].lower() + text[1:]
@@ -118,7 +156,8 @@ def _sentence(text: str) -> str:
 
 def _nobody_reads() -> NoReturn:
     """The reader of our output went away (| head): nothing more to say, and nothing to flush at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(0) from None
 
 
@@ -216,7 +255,10 @@ class Progress:
         sys.stderr.write(f"\r\x1b[2K{text}")
         sys.stderr.flush()
 
-    def end(self) -> None:
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._shown:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()

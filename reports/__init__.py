@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+PAGE = "report.html"
+"""Name of the page in an audit folder."""
+
 
 def build(audit_folder: Path, out: Path | None = None, language: str = "en") -> Path:
-    """Write the report of an audit and return the page's path: ``out``, else ``report.html`` in the audit folder.
+    """Write the report of an audit and return the page's path: ``out``, else ``PAGE`` in the audit folder.
 
     ``report.json`` and ``csv/*.csv`` always go into the audit folder. The same audit gives the same bytes. Raises
     InputError when the folder is no audit, the language has no catalogue, or a file cannot be written."""

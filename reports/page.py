@@ -19,7 +19,7 @@ from markupsafe import Markup
 from analysis import tables
 from analysis.model import InputError
 from analysis.reference import Reference
-from reports import export, marks, messages
+from reports import PAGE, export, marks, messages
 from reports.chapters import Book, empty, everything, law, method, minute, unseen, what, when, where
 from reports.facts import Facts
 from reports.words import Words
@@ -46,7 +46,7 @@ def write(folder: Path, out: Path | None, language: str) -> Path:
     made, audit = tables.read(folder)
     facts = Facts(made, audit, Reference.load())
     book = Book(facts, Words(catalogue, facts))
-    place = out if out is not None else folder / "report.html"
+    place = out if out is not None else folder / PAGE
     try:
         export.write(folder, facts, book.states)
         place.write_text(render(book), encoding="utf-8")

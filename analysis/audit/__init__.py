@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from analysis.audit.options import (
     check_device,
     with_options,
 )
-from analysis.audit.out import check_out, clear_out, own_folder, remembered_capture, save
+from analysis.audit.out import check_out, let_go, own_folder, remembered_capture, save
 from analysis.audit.readers import Asked, Readers
 from analysis.conclude import Settings, conclude
 from analysis.model import InputError, Loss
@@ -46,7 +46,7 @@ __all__ = [
     "asked_vendor",
     "audit",
     "check_out",
-    "clear_out",
+    "let_go",
     "own_folder",
     "remembered_capture",
     "run",
@@ -114,8 +114,15 @@ def run(
     return concluded, said
 
 
-def audit(path: Path, out: Path, options: AuditOptions, progress: Progress | None = None) -> dict[str, Any]:
-    """Audit the capture at ``path`` into the folder ``out``; returns the content of ``audit.json``.
+def audit(
+    path: Path,
+    out: Path,
+    options: AuditOptions,
+    progress: Progress | None = None,
+    also: Callable[[Path], object] | None = None,
+) -> dict[str, Any]:
+    """Audit the capture at ``path`` into the folder ``out``; returns the content of ``audit.json``. ``also``: writes
+    more (the report) into the folder that it is given, before the new audit takes the place of an earlier one.
 
     Raises InputError as :func:`run` and :func:`check_out` do. Nothing in ``out`` is touched before the capture
     could be read."""
@@ -123,7 +130,7 @@ def audit(path: Path, out: Path, options: AuditOptions, progress: Progress | Non
         raise InputError(f"{out} is the capture itself; name another folder with --out.")
     check_out(out)
     made, said = run(path, options, progress)
-    save(path, out, made, said)
+    save(path, out, made, said, also)
     return said
 
 
@@ -175,8 +182,10 @@ def _read_all(
             done += reached
         while waiting:
             take()
-    finally:
-        readers.close()
+    except BaseException:
+        readers.close(at_once=True)
+        raise
+    readers.close()
     if len(refusals) == len(capture.files):
         why = events.clean(str(refusals[0]))
         if len(refusals) == 1:

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import Pipe, active_children, get_context, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from analysis import reading_states
@@ -28,11 +30,22 @@ _WINDOW = 4
 _detector: Detector | None = None
 
 
-def _start_worker(spec: Any) -> None:
+def _start_worker(spec: Any, line: Connection) -> None:
     from analysis.read import Detector
 
     global _detector
+    # Ctrl-C in a terminal reaches the workers too, and stays blocked: the parent says what it means.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
+    threading.Thread(target=_end_with_parent, args=(line,), daemon=True).start()
     _detector = Detector.from_spec(spec)
+
+
+def _end_with_parent(line: Connection) -> None:
+    """End this process when the other end of ``line``, which the parent alone holds, is closed: by the parent, or by
+    the system where the parent was killed. Nothing here has anything to put away."""
+    with suppress(EOFError, OSError):
+        line.recv_bytes()
+    os._exit(1)
 
 
 def _nothing() -> None:
@@ -59,24 +72,29 @@ def read_messages(detector: Detector, messages: Iterable[Message]) -> list[Readi
     return readings
 
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Inside, Ctrl-C waits, and processes that are started inherit that it does for good: it is for the parent, which
-    ends them. One that came in the middle of a start would leave a process behind that nobody ends."""
+def _signals_wait() -> Iterator[None]:
+    """Inside, what asks this process to end waits, and processes that are started inherit that it does: ending them is
+    for the parent alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
     resource_tracker.ensure_running()  # later it would let signals through again
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handlers = {n: signal.signal(n, lambda number, _: came.append(number)) for n in _STOPPING}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            if handler is not None:  # set outside of Python, which cannot set it again
+                signal.signal(number, handler)
     if came:
-        raise KeyboardInterrupt
+        signal.raise_signal(came[0])
 
 
 @dataclass(slots=True)
@@ -99,6 +117,8 @@ class Readers:
         self._workers = workers or os.cpu_count() or 1
         self._octets = 0
         self._pool: ProcessPoolExecutor | None = None
+        self._line: Connection | None = None
+        self._processes: list[BaseProcess] = []
 
     @property
     def window(self) -> int:
@@ -131,7 +151,7 @@ class Readers:
             self._start()
         if self._pool is not None and messages:
             try:
-                with _ctrl_c_waits():  # an idle core may be started now
+                with _signals_wait():  # an idle core may be started now
                     return self._pool.submit(_read_in_worker, messages)
             except (BrokenProcessPool, RuntimeError):
                 self._pool = None
@@ -142,15 +162,18 @@ class Readers:
 
     def _start(self) -> None:
         """The pool with all its processes."""
-        with _ctrl_c_waits():
+        with _signals_wait():
+            others = {child.pid for child in active_children()}
+            theirs, self._line = Pipe(duplex=False)
             self._pool = ProcessPoolExecutor(
                 self._workers,
                 get_context("spawn"),
                 initializer=_start_worker,
-                initargs=(self._detector.spec(),),
+                initargs=(self._detector.spec(), theirs),
             )
             for _ in range(self._workers):
                 self._pool.submit(_nothing)
+            self._processes = [child for child in active_children() if child.pid not in others]
 
     def _result(self, messages: list[Message], future: Future[list[Reading]]) -> list[Reading]:
         try:
@@ -161,6 +184,12 @@ class Readers:
             self._workers = 1
             return read_messages(self._detector, messages)
 
-    def close(self) -> None:
+    def close(self, at_once: bool = False) -> None:
+        """End the processes: when they have done what they have, or ``at_once``, whatever they do."""
+        if at_once:
+            for process in self._processes:
+                process.kill()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        if self._line is not None:
+            self._line.close()

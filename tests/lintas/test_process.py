@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -101,6 +102,97 @@ def test_a_second_audit_that_is_stopped_leaves_the_first(large: Path, tmp_path: 
     assert {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_to_the_audit_alone_ends_its_workers_too(large: Path, tmp_path: Path, number: int) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [LINTAS, "audit", large, "--out", out], env=environment(), stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    assert process.stderr is not None
+    try:
+        _wait_until(process, large, 2)
+        workers = _children(process.pid)
+        assert len(workers) > 1
+        process.send_signal(number)
+        error = process.stderr.read()  # to its end: no worker holds it open
+        code = process.wait(60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    if number == signal.SIGKILL:
+        assert code == -number
+    else:
+        assert code == 128 + number
+        assert error == "lintas: stopped; what was not finished is not kept.\n"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(map(_is_running, workers)):
+        time.sleep(0.05)
+    assert not any(map(_is_running, workers))
+    assert not (out / "audit.json").exists()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# ---------------------------------------------------------------------------------- full disk, closed output
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("existing", [True, False])
+def test_an_audit_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, existing: bool) -> None:
+    """A limit on the size of files fails as a full disk does: in the middle of a table or of the report."""
+    out, har = tmp_path / "out", write_har(tmp_path / "small.har")
+    before = {}
+    if existing:
+        assert lintas("audit", har, "--out", out, cwd=tmp_path).returncode == 0
+        before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    words = [LINTAS, "audit", har, "--out", out]
+    done = subprocess.run(
+        words, env=environment(), capture_output=True, encoding="utf-8", check=False, preexec_fn=_small_files
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written" in done.stderr
+    assert ".new-" not in done.stderr
+    after = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()} if out.exists() else {}
+    assert after == before
+    assert not list(out.glob(".new-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["audit", "info", "doctor", "persona new"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-", ">/dev/full", "2>/dev/full"])
+def test_closed_or_full_output_ends_with_a_documented_code(tmp_path: Path, command: str, closed: str) -> None:
+    har = write_har(tmp_path / "small.har")
+    words = {"audit": f"audit {har} --out out", "info": f"info {har}", "persona new": "persona new me.yaml"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {LINTAS} {words.get(command, command)} {closed}"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode in (0, 2), done
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "Exception ignored" not in done.stderr
+    if command == "audit":
+        assert (tmp_path / "out" / "report.html").exists()
+
+
 # ------------------------------------------------------------------------------------------------ progress
 
 
@@ -136,7 +228,7 @@ def told(clock: Clock, monkeypatch: pytest.MonkeyPatch, *steps: tuple[float, str
     for at, *step in steps:
         clock.now = at
         progress(*step)  # type: ignore[arg-type]
-    progress.end()
+    progress.__exit__(None, None, None)
     return screen.text
 
 
