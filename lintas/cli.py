@@ -20,8 +20,8 @@ app = typer.Typer(
     name="lintas",
     help="Where does an app's user data go, to whom, under whose law, and how sure is that?\n\n"
     "Lintas audits captures of an app's traffic: HAR, mitmproxy dumps, pcap and pcapng, or a folder of them.",
-    epilog="Exit codes: 0 done, also with losses or findings; 2 refused, with one line why; 130 stopped by Ctrl-C (129 and "
-    "143: by a closed terminal, by kill).",
+    epilog="Exit codes: 0 done, also with losses or findings; 2 refused, with one line why; 130 stopped by Ctrl-C "
+    "(129 by a closed terminal, 143 by kill).",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.audit import asked_app, asked_vendor, own_folder
+from analysis.audit import asked_app, asked_vendor, let_go, own_folder
 from analysis.model import InputError
 from analysis.reference import Reference
 from lintas.terminal import as_typed
@@ -72,13 +72,17 @@ def test_two_captures_of_one_name_have_an_audit_each(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_an_audit_without_a_name(tmp_path: Path) -> None:
-    write_har(tmp_path / "s.har")
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        write_har(tmp_path / folder / "s.har")
     parent = tmp_path / "audits"
-    assert own_folder(parent, tmp_path / "s.har") == parent / "s"
-    (parent / "s").mkdir(parents=True)
-    assert own_folder(parent, tmp_path / "s.har") == parent / "s"
-    (parent / "s" / "somebody.txt").write_text("x")
-    assert own_folder(parent, tmp_path / "s.har") == parent / "s-2"
+    (parent / "s-2").mkdir(parents=True)
+    (parent / "s-2" / "somebody.txt").write_text("x")
+    assert own_folder(parent, tmp_path / "a" / "s.har") == parent / "s"
+    assert own_folder(parent, tmp_path / "b" / "s.har") == parent / "s-3"
+    assert own_folder(parent, tmp_path / "a" / "s.har") == parent / "s"
+    let_go(parent / "s")
+    assert own_folder(parent, tmp_path / "c" / "s.har") == parent / "s"
 
 
 # ----------------------------------------------------------------------------------------------- commands
