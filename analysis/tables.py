@@ -286,7 +286,12 @@ TABLES: dict[str, Table] = {
             ("round_trip_ms", REAL, "least time seen for this address that counts"),
             ("within_km", REAL, "150 km a ms of it: the farthest that the machine can stand"),
             ("nearest_km", REAL, "least distance from the vantage to any part of the country"),
-            ("anycast", YES, "known as anycast or CDN; null: not known"),
+            ("anycast", YES, "known as anycast or CDN; false: its operator publishes a region; null: not known"),
+            (
+                "anycast_from",
+                TEXT,
+                "what says so; where it is not known, the record of anycast.yaml by whose kind it may be; or null",
+            ),
             (
                 "registered_country",
                 TEXT,

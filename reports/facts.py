@@ -91,7 +91,7 @@ class Host:
     @property
     def grade(self) -> str:
         """As in ``marks.GRADES``."""
-        own_word = str(self.row["reason"] or "").partition("+")[0] == "anycast_node_names_itself"
+        own_word = str(self.row["reason"] or "").partition("+")[0].endswith("anycast_node_names_itself")
         return "node" if own_word and self.level == 2 else str(self.level)
 
     @property

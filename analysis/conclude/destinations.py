@@ -192,18 +192,21 @@ def describe(tables: Tables, manifest: Manifest, reference: Reference, settings:
         address, host = row["address"], row["host"]
         who = identify(host, witnesses.network(address), manifest, reference, settings.date)
         time = times.get(address) or RoundTrip(None)
+        maybe = witnesses.anycast(address, host)
         found = place(
             witnesses.of(address, host),
             time.ms,
             nearest,
             vantage.country,
             known_anycast=who.content_network and not witnesses.has_region(address),
+            maybe_anycast=maybe is not None,
         )
         if address is None or witnesses.reserved(address):
             # An address that no public network has is no machine in a country, however near it answered.
             found.country, found.level, found.best_level_here = None, 0, 0
             found.reason = "no_address" if address is None else "reserved"
         _place(row, found, time)
+        _anycast(row, found, who, maybe, witnesses.has_region(address))
         _who(row, who)
         row["registered_country"] = witnesses.registered(address)
         row["law_links"] = who.law_links(found.country, found.level)
@@ -223,8 +226,19 @@ def _place(row: dict[str, Any], found: Place, time: RoundTrip) -> None:
         "round_trip_ms": time.ms,
         "within_km": found.within_km,
         "nearest_km": found.nearest_km,
-        "anycast": found.anycast,
     }
+
+
+def _anycast(row: dict[str, Any], found: Place, who: Who, maybe: str | None, has_region: bool) -> None:
+    """Whether an address is announced from many places, and what says so; null: not known, and where it is of a kind
+    that uses anycast, of which."""
+    ranges = [s.witness.source for s in found.stances if s.witness.kind == "ranges" and s.witness.anycast]
+    if found.anycast:
+        row["anycast"], row["anycast_from"] = True, ranges[0] if ranges else f"AS{who.asn}"
+    elif has_region:
+        row["anycast"], row["anycast_from"] = False, "ranges"
+    else:
+        row["anycast"], row["anycast_from"] = None, maybe
 
 
 def _witness(stance: Stance) -> dict[str, Any]:

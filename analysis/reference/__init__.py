@@ -29,6 +29,7 @@ from analysis.reference.schema import (
 )
 
 if TYPE_CHECKING:
+    from analysis.reference.anycast import AnycastKinds
     from analysis.reference.distance import Distance
     from analysis.reference.geo import Geo
     from analysis.reference.ranges import Ranges
@@ -509,6 +510,13 @@ class Reference:
                 continue
             return read
         return None
+
+    @cached_property
+    def anycast_kinds(self) -> AnycastKinds:
+        """Kinds of networks that use anycast."""
+        from analysis.reference.anycast import AnycastKinds
+
+        return AnycastKinds(self._file("anycast").anycast)
 
     def cloud_ranges(self, address: str) -> list[RangeHit]:
         """The narrowest published range of each provider that an address lies in."""

@@ -260,6 +260,21 @@ class NodeCode(Record, kw_only=True, frozen=True):
     reading: Confidence
 
 
+class AnycastKind(Record, kw_only=True, frozen=True):
+    """A kind of network that uses anycast. It fits an address by any of its lists."""
+
+    id: str
+    kind: Literal["name server", "content network", "accelerator", "front door"]
+    what: str
+    networks: tuple[str, ...] = ()
+    asns: tuple[str, ...] = ()
+    operator_kinds: tuple[Kind, ...] = ()
+    ports: tuple[int, ...] = ()
+    hosts: tuple[str, ...] = ()
+    source: str
+    confidence: Confidence
+
+
 class NeverAPlace(Record, kw_only=True, frozen=True):
     what: str
     why: str
@@ -346,6 +361,10 @@ class LawReach(_File, kw_only=True, frozen=True):
     law_reach: list[Statute]
 
 
+class Anycast(_File, kw_only=True, frozen=True):
+    anycast: list[AnycastKind]
+
+
 class NodeCodes(_File, kw_only=True, frozen=True):
     lists: dict[str, CodeList]
     codes: list[NodeCode]
@@ -365,6 +384,7 @@ class Statements(_File, kw_only=True, frozen=True):
 
 FILES: dict[str, type[_File]] = {
     "operators": Operators,
+    "anycast": Anycast,
     "apps": Apps,
     "countries": Countries,
     "data_types": DataTypes,

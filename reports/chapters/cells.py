@@ -118,6 +118,10 @@ def place_sentence(words: Words, host: Host) -> Markup:
         made = t("place.lowered", country=country, level=host.level, ms=ms)
     elif host.level == 3:
         made = t("place.level3", country=country, witness=witness, timed=timed)
+    elif reason == "maybe_anycast" and host.country is not None:
+        made = t("place.level1_maybe", country=country)
+    elif reason == "maybe_anycast_node_names_itself" and host.country is not None:
+        made = t("place.level2_maybe", country=country)
     elif host.grade == "node":
         made = t("place.level2_node", country=country)
     elif host.level == 2:

@@ -31,6 +31,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "level": ("4", "3", "2", "1", "0"),
     "level.short": ("4", "3", "2", "node", "1", "0", "refuted", "doubtful"),
     "reason": (
+        *"maybe_anycast maybe_anycast_node_names_itself vantage_doubtful".split(),
         *"bounded_by_time beyond_fibre all_refuted anycast_node_names_itself anycast_nodes_disagree anycast".split(),
         *"no_source no_time_bound sources_contradict no_second_kind one_database no_database".split(),
         *"databases_contradict no_address reserved vpn on_phone box_on_the_way".split(),

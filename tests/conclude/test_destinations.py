@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -177,3 +178,29 @@ def test_an_ipv4_address_in_an_ipv6_one_is_that_address() -> None:
         REFERENCE,
     )["destinations"]
     assert set(rows(found, "country", "level", "asn")) == {("SG", 3, 16509)}
+
+
+def test_whether_an_address_is_anycast_is_known_denied_or_open_and_says_by_what() -> None:
+    cases = {
+        "1.1.1.1": (None, 1, "anycast", True, "AS13335"),
+        "104.18.1.1": (None, 1, "anycast", True, "Cloudflare ranges, 2025-07"),
+        "8.8.8.8": ("US", 1, "maybe_anycast", None, "resolvers-by-address"),
+        "142.250.4.100": ("US", 1, "maybe_anycast", None, "google-front-ends"),
+        "13.107.42.14": ("US", 1, "maybe_anycast", None, "azure-front-door"),
+        "47.241.7.88": (None, 0, "sources_contradict", None, "alibaba-anycast-eip"),
+        # Their operators publish a region, so they stand in one place.
+        "52.74.0.1": ("SG", 3, "no_time_bound", False, "ranges"),
+        "20.190.160.1": ("NL", 3, "no_time_bound", False, "ranges"),
+        "180.163.151.34": ("CN", 2, "no_second_kind", None, None),
+    }
+    flows = [flow(n, dst=a, dport=443) for n, a in enumerate(cases)]
+    rows = concluded(tables(flows=flows), REFERENCE)["destinations"].to_pylist()
+    keys = ("country", "level", "reason", "anycast", "anycast_from")
+    assert {row["address"]: tuple(row[k] for k in keys) for row in rows} == cases
+
+
+@pytest.mark.parametrize("port", [53, 853])
+def test_a_name_server_in_any_network_may_be_anycast(port: int) -> None:
+    flows = [flow(0, dst="180.163.151.34", dport=port), flow(1, dst="180.163.151.34", dport=443)]
+    (row,) = concluded(tables(flows=flows), REFERENCE)["destinations"].to_pylist()
+    assert (row["level"], row["reason"], row["anycast_from"]) == (1, "maybe_anycast", "name-servers")

@@ -126,3 +126,27 @@ def test_laws_of_the_levels(sources: list[Witness], ms: float | None, near: dict
     for order in itertools.islice(itertools.permutations(sources), 6):
         again = place(order, ms, near, known_anycast=anycast)
         assert (again.country, again.level) == (found.country, found.level)
+
+
+@pytest.mark.parametrize("country", CODES)
+def test_in_a_network_of_a_kind_that_uses_anycast_sources_are_level_1_at_most(country: str) -> None:
+    two = [said("database", country), said("database", country, "b")]
+    ranged = [*two, said("ranges", country, "c")]
+    for sources in (two, ranged, two[:1]):
+        found = place(sources, maybe_anycast=True)
+        assert (found.country, found.level, found.best_level_here) == (country, 1, 2)
+        assert found.anycast is None
+    assert place(two, maybe_anycast=True).reason == "maybe_anycast"
+    own = place([*two, said("node", country, "d")], maybe_anycast=True)
+    assert (own.country, own.level, own.reason) == (country, 2, "maybe_anycast_node_names_itself")
+    # What is known outranks what may be, and time alone bounds wherever it answers from.
+    assert place(two, known_anycast=True, maybe_anycast=True).reason == "anycast"
+    near = {c: 0.0 if c == country else 9_000.0 for c in CODES}
+    assert place(two, 2.0, near, maybe_anycast=True).level == 4
+
+
+@given(witnesses, st.one_of(st.none(), st.floats(0.1, 300)), nearest_km)
+def test_what_may_be_anycast_never_raises_a_level(
+    sources: list[Witness], ms: float | None, near: dict[str, float]
+) -> None:
+    assert place(sources, ms, near, maybe_anycast=True).level <= place(sources, ms, near).level

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.conclude.attribute import phase_marks
+from analysis.conclude.locate.level import OWN_WORD
 from analysis.conclude.strength import FIRM
 from analysis.conclude.who import reaches
 from analysis.folder import Manifest
@@ -209,7 +210,7 @@ def _placed(
         levels = [destinations[s.destination]["level"] for s in firm]
         best = max(levels)
         surest = [destinations[s.destination] for s in went if destinations[s.destination]["level"] == best]
-        own_word = best == 2 and all((d["reason"] or "").startswith("anycast_node_names_itself") for d in surest)
+        own_word = best == 2 and all((d["reason"] or "").partition("+")[0] in OWN_WORD for d in surest)
         args = {"state": state, "level": best}
         for level in (1, 2, 3, 4):
             args[f"hosts_{level}"] = len({s.destination for s in firm if destinations[s.destination]["level"] == level})

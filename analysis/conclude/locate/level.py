@@ -68,17 +68,23 @@ def place(
     nearest: Mapping[str, float] | None = None,
     vantage_country: str | None = None,
     known_anycast: bool = False,
+    maybe_anycast: bool = False,
 ) -> Place:
     """Where the machine stands that answered.
 
     ``round_trip_ms``: the least time that counts, None where none does. ``nearest``: least possible distance in km
     from the vantage to any part of each country; None: the vantage is not known, so time says nothing.
-    ``known_anycast``: the network is known as anycast or as a content network."""
+    ``known_anycast``: the network is known as anycast or as a content network. ``maybe_anycast``: it is of a kind that
+    uses anycast, and nobody says that this address stands in one place."""
     within = None if round_trip_ms is None or nearest is None else LIGHT_KM * round_trip_ms
     anycast = known_anycast or any(w.anycast for w in witnesses)
     named = sorted({w.country for w in witnesses if w.country is not None})
     refuted = [c for c in named if within is not None and nearest is not None and nearest.get(c, 0.0) > within]
-    found = _weigh([w for w in witnesses if w.country not in refuted], anycast)
+    maybe = maybe_anycast and not anycast
+    heard = [w for w in witnesses if w.country not in refuted]
+    found = _weigh(heard, anycast)
+    if maybe and found.level > 1:
+        found = _capped(heard, found)
     if within is not None and nearest is not None:
         assert round_trip_ms is not None
         reach = [c for c, km in nearest.items() if km <= within]
@@ -97,9 +103,21 @@ def place(
     found.refuted = refuted
     found.within_km = within
     found.anycast = True if anycast else None
-    found.best_level_here = _best(anycast, within is not None, found, vantage_country)
+    found.best_level_here = _best(anycast or maybe, within is not None, found, vantage_country)
     found.stances = [Stance(w, _stance(w, found)) for w in witnesses]
     return found
+
+
+OWN_WORD = ("anycast_node_names_itself", "maybe_anycast_node_names_itself")
+"""Reasons of a place that rests on nothing but what the machine says of itself."""
+
+
+def _capped(witnesses: Sequence[Witness], found: Place) -> Place:
+    """A place in a network of a kind that uses anycast: databases and ranges name one country for all machines of an
+    address, so only the machine itself can say which of them answered."""
+    if any(w.kind == "node" and w.holds and w.country == found.country for w in witnesses):
+        return Place(found.country, 2, "maybe_anycast_node_names_itself")
+    return Place(found.country, 1, "maybe_anycast")
 
 
 def _weigh(witnesses: Sequence[Witness], anycast: bool) -> Place:

@@ -23,7 +23,12 @@ class Witnesses:
         self._geo = reference.geo(settings.geo_country, settings.geo_asn)
         self._addresses: dict[str, list[Witness]] = {}
         self._clues: dict[str, dict[tuple[str, str], tuple[NodeReading, str]]] = defaultdict(dict)
-        address_of = dict(zip(tables["flows"]["flow"].to_pylist(), tables["flows"]["dst"].to_pylist(), strict=True))
+        flows = tables["flows"]
+        address_of = dict(zip(flows["flow"].to_pylist(), flows["dst"].to_pylist(), strict=True))
+        self._ports: dict[str, set[int]] = defaultdict(set)
+        for address, port in zip(flows["dst"].to_pylist(), flows["dport"].to_pylist(), strict=True):
+            if address is not None and port is not None:
+                self._ports[address].add(port)
         clues = tables["clues"]
         for flow, kind, text in zip(*(clues[c].to_pylist() for c in ("flow", "kind", "text")), strict=True):
             address = address_of.get(flow)
@@ -73,6 +78,17 @@ class Witnesses:
         return address is not None and any(
             w.kind == "ranges" and w.country is not None for w in self._of_address(address)
         )
+
+    def anycast(self, address: str | None, host: str | None) -> str | None:
+        """Why it is not known whether an address is announced from many places: id of a record of anycast.yaml. None
+        where nothing says so, and where the operator's own list gives the address a region."""
+        if address is None or self.reserved(address) or self.has_region(address):
+            return None
+        number = self.network(address).asn
+        owner = self._reference.operator_by_asn(number)
+        kinds = owner.operator.kind if owner is not None else ()
+        found = self._reference.anycast_kinds.of(address, number, kinds, self._ports.get(address, ()), host)
+        return found.id if found is not None else None
 
     def network(self, address: str | None) -> Network:
         """The network that announces an address."""
