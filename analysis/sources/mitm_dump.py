@@ -183,8 +183,7 @@ def _record(start: int, length: int, payload: bytes, memory: Memory) -> Record:
         return Record(start, length, None, _type_in(payload), "", "its octets are no flow")
     kind = _said(value, "type")
     key = _said(value, "id")
-    version = value.get("version", value.get(b"version"))
-    if version in _PRESENT:
+    if _version_in(value) in _PRESENT:
         return Record(start, length, _texts(value), kind, key)
     return _migrated(start, length, value, kind, key, memory)
 
@@ -202,22 +201,50 @@ def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: st
     from mitmproxy import version
     from mitmproxy.io import compat
 
-    said = value.get("version", value.get(b"version"))
-    if isinstance(said, int) and said > version.FLOW_FORMAT_VERSION:
+    written = _version_in(value)
+    if isinstance(written, int) and written > version.FLOW_FORMAT_VERSION:
         why = "written by a mitmproxy newer than the one here: update it"
         return Record(start, length, None, kind, key, why)
     for name in _REMEMBERED:
         if name in vars(compat):
             vars(compat)[name] = memory.setdefault(name, {})
     try:
-        state = compat.migrate_flow(value)
-        if not isinstance(said, int) or said < _SAYS_MODE:
+        state = _brought_up(value, compat.converters, version.FLOW_FORMAT_VERSION)
+        if not isinstance(written, int) or written < _SAYS_MODE:
             # Its converters write the usual one.
             state["client_conn"].pop("proxy_mode", None)
         return Record(start, length, _texts(state), kind or _said(state, "type"), key)
     except Exception:
         # Its converters raise whatever a hostile dictionary makes them raise.
         return Record(start, length, None, kind, key, "mitmproxy cannot read a flow like it")
+
+
+def _version_in(value: dict[Any, Any]) -> int | tuple[int, int] | None:
+    """The version of the format in which a flow is written: a number, or mitmproxy's own in old ones. None for what can
+    be neither."""
+    stated = value.get(b"version", value.get("version"))
+    if type(stated) is int:
+        return stated
+    if type(stated) is list and len(stated) > 1 and type(stated[0]) is type(stated[1]) is int:
+        return stated[0], stated[1]
+    if type(stated) is tuple:  # what a converter wrote
+        return stated[:2]
+    return None
+
+
+def _brought_up(value: dict[Any, Any], converters: dict[Any, Any], present: int) -> dict[Any, Any]:
+    """A flow in the present version, by mitmproxy's converters. Its own loop over them does not end where a flow's
+    version stays as it is, as under a key of octets, where they write one of text: here each step must lead on.
+
+    Raises whatever they raise, and ValueError where they do not lead to the present version."""
+    steps = list(converters)
+    last = -1
+    while (version := _version_in(value)) != present:
+        step = steps.index(version)
+        if step <= last:
+            raise ValueError("a converter has left the version as it was")
+        value, last = converters[version](value), step
+    return value
 
 
 def _said(value: dict[Any, Any], name: str) -> str:
