@@ -1,4 +1,4 @@
-"""A flow in a version that nobody knows is refused or counted at once, and the flows behind it are read all the same."""
+"""A flow in a version that nobody knows is refused or counted at once, and the flows behind it are read."""
 
 from __future__ import annotations
 
