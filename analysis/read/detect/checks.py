@@ -191,11 +191,20 @@ def firebase_id(value: str, country: str | None = None) -> int:
     return STRONG if re.fullmatch(r"[c-f][A-Za-z0-9_\-]{21}", value.strip()) else NO
 
 
+_ABOUT_PASSWORDS = frozenset(
+    """true false enabled disabled required optional allowed forbidden supported plain plaintext bcrypt scrypt argon2
+    sha256 sha512 pbkdf2 strong medium weak password new-password current-password text secret expired forgotten reset
+    changed never always""".split()
+)
+"""What is said of passwords, and is none."""
+
+
 def password(value: str, country: str | None = None) -> int:
-    """4 to 512 characters that are no flag and no address."""
-    return (
-        WEAK if 4 <= len(value) <= 512 and value.strip().lower() not in ("true", "false") and "://" not in value else NO
-    )
+    """4 to 512 characters that are no word about passwords, no address and no path of a file."""
+    text = value.strip()
+    if not 4 <= len(value) <= 512 or text.lower() in _ABOUT_PASSWORDS or "://" in value:
+        return NO
+    return NO if re.fullmatch(r"(?:[A-Za-z]:)?(?:[/\\][\w.@ \-]+){2,}[/\\]?", text) else WEAK
 
 
 def pin(value: str, country: str | None = None) -> int:
@@ -347,6 +356,12 @@ def government_id(value: str, country: str | None = None) -> int:
     return WEAK if re.fullmatch(r"(?=.*\d)[A-Z0-9]{6,20}", compact, re.IGNORECASE) else NO
 
 
+def ssn(value: str, country: str | None = None) -> int:
+    """A social security number of the United States, by the areas and groups that are given out (SSA, POMS RM
+    10201.035)."""
+    return WEAK if _SSN.fullmatch(value.strip()) else NO
+
+
 def digest(value: str, country: str | None = None) -> int:
     """Shaped like an MD5, SHA-1, SHA-256 or SHA-512 in hex, or a SHA-256 in base64."""
     text = value.strip()
@@ -364,6 +379,11 @@ def uuid_not_zero(value: str, country: str | None = None) -> int:
     if _UUID.fullmatch(text):
         return STRONG
     return WEAK if len(text) == 32 and _HEX.fullmatch(text) and not text.isdigit() else NO
+
+
+def uuid_text(value: str, country: str | None = None) -> int:
+    """A UUID (RFC 9562 text form) and nothing else."""
+    return STRONG if _UUID.fullmatch(value.strip()) else NO
 
 
 def oaid(value: str, country: str | None = None) -> int:
@@ -480,12 +500,21 @@ def is_jwt(text: str) -> bool:
     return text.startswith("eyJ") and _JWT.fullmatch(text) is not None
 
 
+_OF_AN_APP = re.compile(
+    r"(?:[ps]k|rk)[_.](?:live|test|prod|dev)?|AIza|ph[cx]_|xox[abp]-|SG\.|gh[ps]_|key-|AKIA|pub-|ca-app-pub-|"
+    r"sdk-|mob-|app[_-]|client[_-]"
+    r"|\d{8,20}\|"
+)
+"""How keys begin that are given to an app or a project and are the same for all its users; the last is Facebook's
+token of an app, its number and a bar."""
+
+
 def token(value: str, country: str | None = None) -> int:
     """A JWT, or a long token: letters and digits, no words."""
     text = re.sub(r"^(?:Bearer|Token|JWT|Basic|Digest|OAuth|Negotiate)\s+", "", value.strip(), flags=re.IGNORECASE)
     if is_jwt(text):
         return STRONG
-    if len(text) < 12 or re.fullmatch(r"[\w\-.~+/=:|%@!*,]+", text) is None:
+    if len(text) < 12 or re.fullmatch(r"[\w\-.~+/=:|%@!*,]+", text) is None or _OF_AN_APP.match(text):
         return NO
     mixed = bool(re.search(r"\d", text)) and len(set(text)) >= 6
     return WEAK if mixed or (len(text) >= 20 and len(set(text)) >= 12) else NO
@@ -577,7 +606,12 @@ def pair(value: str) -> tuple[str, str] | None:
         return None
     if abs(float(m[1])) > 90 and abs(float(m[2])) > 90:
         return None
-    return None if float(m[1]) == 0 and float(m[2]) == 0 else (m[1], m[2])
+    return None if near_zero(m[1], m[2]) else (m[1], m[2])
+
+
+def near_zero(one: str, other: str) -> bool:
+    """Both within one degree of zero: open sea, and the parts of a screen or picture that many programs write so."""
+    return all(abs(float(text.replace(",", "."))) <= 1 for text in (one, other))
 
 
 def place_name(value: str, country: str | None = None) -> int:
@@ -662,6 +696,12 @@ def sentence(value: str, country: str | None = None) -> int:
     return WEAK if sum(c.isalpha() for c in text) >= len(text) * 0.5 and text.count("_") < 3 else NO
 
 
+def gene_variant(value: str, country: str | None = None) -> int:
+    """The name of a variant (rs and digits, as dbSNP has them), with or without its bases, or a sequence of bases."""
+    text = value.strip()
+    return WEAK if re.fullmatch(r"rs\d{3,12}(?:[ :;,_]+[ACGT-]{1,2})?|[ACGTU]{12,}", text, re.IGNORECASE) else NO
+
+
 def phrase(value: str, country: str | None = None) -> int:
     """What a person types into a search field: some letters, nothing of code or query languages."""
     text = value.strip()
@@ -672,6 +712,11 @@ def phrase(value: str, country: str | None = None) -> int:
     if re.search(r"[{}\[\]<>=|\\]|://|:\w", text) or _UUID.fullmatch(text):
         return NO
     return WEAK if any(c.isalpha() for c in text) else NO
+
+
+def typed(value: str, country: str | None = None) -> int:
+    """A phrase that somebody typed: a list of tags or terms, as pages and advertisements have them, is none."""
+    return NO if len(re.findall(r"[,;|]", value)) > 1 or re.search(r"[,;|]\S", value) else phrase(value)
 
 
 _LINK = re.compile(r"https?://([^/\s?#:@]+)(?::\d+)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)

@@ -7,7 +7,9 @@ several things counts only where its parent, its neighbours or the address of th
 from __future__ import annotations
 
 import functools
+import itertools
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]|\d+|[^\W\d_]+")
@@ -18,29 +20,41 @@ _CATEGORIES: dict[str, str] = {
         author traveler traveller cardholder payer beneficiary consumer owner login signin register
         registration signup auth me self ud userdata student employee applicant borrower participant
         pengguna pelanggan penerima pemesan akun profil nasabah pasien anggota pembeli emergency guardian
-        parent spouse""",
+        spouse""",
+    "human": """user users userinfo profile profiles userprofile account accounts customer customers member members
+        person people buyer recipient receiver sender passenger passengers patient traits viewer author
+        traveler traveller cardholder payer beneficiary consumer me self student employee applicant borrower
+        participant pengguna pelanggan penerima pemesan akun profil nasabah pasien anggota pembeli""",
     "device": """device devices deviceinfo devicedata dev hardware hw handset client sys system os env environment
         contexts telemetry build header terminal machine platform deviceparams phoneinfo perangkat
         fingerprint""",
+    "machine": "device devices deviceinfo devicedata hardware hw handset deviceparams phoneinfo perangkat",
     "geo": """geo location locations loc gps coords coord coordinates coordinate position place latlng point
         geolocation geometry lokasi posisi geoip""",
     "address": """address addresses addr shipping billing delivery alamat pengiriman destination shipto billto""",
-    "event": "event events view activity page pages screen app apps application batch hits action actions",
+    "event": """event events view activity page pages screen app apps application batch hits action actions span spans
+        trace traces log logs request message messages impression""",
     "thing": """item items product products goods sku sdk library plugin campaign campaigns adset ad ads creative
         category categories brand shop store stores merchant outlet file files font metric param params
         parameter experiment experiments bundle package module component thread class method function song
         track artist album movie game level video videos course book hotel flight vehicle car menu food
         restaurant feature features config settings template theme widget button element tab tags tag
         voucher coupon promo banner service server bank currency language variant operation query mutation
-        produk barang toko""",
-    "venue": """store stores merchant merchants outlet outlets shop shops restaurant restaurants hotel hotels venue
-        branch atm seller sellers vendor penjual toko driver courier kurir""",
+        produk barang toko article articles post posts meta""",
+    "matter": """battery baterai parcel parcels shipment shipments package packages cargo freight item items product
+        products order orders machine washer washing laundry dryer engine motor tire tyre boiler pump appliance
+        vehicle car billing subscription subscriptions plan plans invoice font fonts style css graph edge edges
+        node nodes queue job jobs cron schedule timer sensor config settings experiment experiments variant
+        variants ranking score scores boost load server servers backend network report reports paket kiriman
+        barang produk mesin tagihan langganan device devices hardware system""",
     "push": "push fcm gcm apns notification notifications messaging",
     "auth": """token tokens auth oauth session login signin credential credentials authentication otp verify
         verification""",
     "pay": """payment payments card order orders checkout cart transaction transactions purchase purchases invoice
         bill billing ecommerce pesanan pembayaran transaksi""",
-    "health": "health medical patient vitals body cycle menstrual menstruation pregnancy clinic symptoms kesehatan",
+    "health": """health healthkit medical patient patients vitals menstrual menstruation period periods cycle cycles
+        pregnancy clinic symptoms kesehatan pasien medis kehamilan haid""",
+    "genes": "genetic genetics genome genomics dna ancestry genotype genotypes snps alleles genetik",
     "fitness": "fitness workout workouts activity exercise sport sports steps health running wellness",
     "cell": "cell cells celltower tower basestation telephony radio cellular gsm lte sim network",
     "wifi": "wifi wlan ap accesspoint scan scanresults wifilist",
@@ -48,7 +62,8 @@ _CATEGORIES: dict[str, str] = {
     "credit": "credit loan loans paylater debt pinjaman kredit limit income",
     "message": "message messages chat chats conversation im dm inbox comment comments reply pesan",
     "face": "face faces biometric biometrics liveness",
-    "ads": "campaign ad ads attribution install",
+    "ads": """campaign campaigns ad ads adset adgroup advert adverts advertisement creative creatives attribution
+        install targeting bid bids imp""",
 }
 _CATEGORY_OF: dict[str, frozenset[str]] = {}
 for _name, _words in _CATEGORIES.items():
@@ -62,10 +77,8 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
         firstname lastname surname givenname familyname nik noktp username surel address alamat npwp""".split()
     ),
     "device": frozenset(
-        """manufacturer osversion osname osver os platform sdkversion sdkint apilevel screenwidth screenheight
-        width height dpi density cpuabi abi devicetype devicemodel devicebrand androidid imei serial isrooted
-        rooted jailbroken isemulator buildid rom ram diskfree battery batterylevel deviceid idfv idfa gaid
-        carrier oaid""".split()
+        """manufacturer osversion sdkint apilevel cpuabi devicemodel devicebrand androidid imei serial isrooted rooted
+        jailbroken isemulator buildid diskfree batterylevel deviceid idfv idfa gaid oaid""".split()
     ),
     "address": frozenset(
         """street address alamat zip zipcode postcode postalcode kodepos addressline1 address1 line1 recipient
@@ -81,29 +94,123 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
         """time ts timestamp at date created createdat eventtime clienttime localtime occurredat senttime sentat
         t eventts localtimems originaltimestamp clienttimestamp datetime logtime eventtimestamp duration""".split()
     ),
+    "event": frozenset(
+        """event events eventname eventtype eventid messageid requestid traceid spanid parentid level severity logger
+        action category properties params payload sequence seq sessionid type logs""".split()
+    ),
     "order": frozenset(
         "orderid transactionid orderno ordernumber invoiceid revenue afrevenue total grandtotal".split()
     ),
-    "health": frozenset(
-        "heartrate bloodpressure bmi height bodyfat symptom symptoms ovulation bodytemperature".split()
+    "creative": frozenset(
+        """campaign campaignid adset adsetid adgroup adgroupid creative creativeid placement placementid advertiser
+        advertisement adunit adunitid impressionid bidid lineitemid networkname""".split()
     ),
+    "money": frozenset("currency price amount revenue total tax affiliation".split()),
+    "health": frozenset(
+        """heartrate bloodpressure bmi bodyfat symptom symptoms ovulation bodytemperature bloodsugar glucose
+        diagnosis medication pregnancy lastperiod cyclelength periodlength beratbadan tekanandarah""".split()
+    ),
+    "height": frozenset("height tinggi tinggibadan".split()),
     "fitness": frozenset("steps stepcount calories heartrate workout distance pace cadence".split()),
     "auth": frozenset("password passwd username login email granttype refreshtoken".split()),
-    "otp": frozenset("phone phonenumber mobile nohp msisdn email otptype purpose verificationid requestid".split()),
-}
-
-_TARGETS: dict[str, re.Pattern[str]] = {
-    "search": re.compile(r"search|suggest|autocomplete|typeahead|/find\b|cari|pencarian|query"),
-    "message": re.compile(
-        r"message|/msg|chat|conversation|/im/|/im\b|/dm\b|inbox|comment|reply|pesan|/send\b|kirim|^(?:chat|im|msg|message|messaging|messenger)[.\-]"
+    "login": frozenset(
+        """username login email user userid phone phonenumber mobile nohp useremail msisdn surel account accountno
+        nik""".split()
     ),
-    "otp": re.compile(r"otp|verif|sms|2fa|mfa|one-?time|kode"),
-    "auth": re.compile(r"login|signin|sign-in|/auth|oauth|register|signup|sign-up|daftar|masuk|password|session"),
-    "person": re.compile(r"register|signup|sign-up|daftar|/profile|/users?\b|/account|/customers?\b|/member|kyc|/me\b"),
-    "health": re.compile(r"health|vitals|cycle|pregnan|kesehatan|medical"),
-    "fitness": re.compile(r"fitness|workout|steps|activity"),
-    "pay": re.compile(r"checkout|payment|/orders?\b|purchase|/pay\b|transaction"),
+    "otp": frozenset("phone phonenumber mobile nohp msisdn email otptype purpose verificationid requestid".split()),
+    "parcel": frozenset(
+        """length width panjang lebar courier couriercode awb waybill trackingnumber sku qty quantity dimensions volume
+        resi itemcode parcelid shipmentid packageid productid itemid""".split()
+    ),
+    "organisation": frozenset(
+        """shopname storename merchantname sellername companyname businessname vendorname outletname branchname
+        namatoko namaperusahaan openinghours openhours businesshours storehours jambuka storetype storecode
+        merchantcategory""".split()
+    ),
+    "somebody": frozenset(
+        """firstname lastname fullname name nama namalengkap customername recipientname receivername buyername
+        gender birthday birthdate dateofbirth dob tgllahir tanggallahir password passwd userid customerid memberid
+        username nik noktp recipient namapenerima customer buyer user""".split()
+    ),
 }
+_SEVERAL_OF: dict[str, frozenset[str]] = {
+    "device": frozenset(
+        """osname osver os platform sdkversion screenwidth screenheight width height dpi density abi devicetype rom ram
+        battery carrier model brand""".split()
+    ),
+}
+"""Names that other things have too (a map has width and height): only three of them say what one above says."""
+_ENOUGH = 3
+
+_TARGETS: dict[str, frozenset[str]] = {
+    "search": frozenset("search suggest suggestion suggestions autocomplete typeahead find cari pencarian".split()),
+    "message": frozenset(
+        """message messages msg msgs chat chats conversation conversations im dm inbox comment comments reply replies
+        pesan send kirim messaging messenger""".split()
+    ),
+    "otp": frozenset("otp otps verif verify verification sms 2fa mfa onetime kode".split()),
+    "auth": frozenset(
+        """login signin auth oauth authenticate authentication register registration signup daftar masuk password
+        session sessions""".split()
+    ),
+    "client": frozenset("oauth oauth2 token connect".split()),
+    "person": frozenset(
+        """register registration signup daftar profile profiles user users account accounts customer customers member
+        members kyc me""".split()
+    ),
+    "health": frozenset(
+        """health healthkit medical patient patients menstrual menstruation pregnancy kesehatan kehamilan haid cycle
+        cycles""".split()
+    ),
+    "fitness": frozenset("fitness workout workouts".split()),
+    "pay": frozenset("checkout payment payments order orders purchase purchases pay transaction transactions".split()),
+}
+_TARGET_IS_NOT: dict[str, frozenset[str]] = {
+    "health": frozenset(
+        """check checks checker probe live liveness ready readiness status ping billing subscription subscriptions plan
+        wash laundry battery machine duty""".split()
+    ),
+    "search": frozenset({"research"}),
+}
+"""Words of a path beside which another word means something else: a health check is of a server."""
+_JOINED = {("sign", "in"): "signin", ("sign", "up"): "signup", ("log", "in"): "login", ("one", "time"): "onetime"}
+
+# ------------------------------------------------------------------------------------------------- owners
+
+_PERSONS = frozenset(
+    """user users userinfo customer customers member members person buyer buyers recipient receiver sender passenger
+    passengers patient patients traveler traveller cardholder payer beneficiary consumer me self student employee
+    applicant borrower participant guest subscriber pengguna pelanggan penerima pemesan nasabah pasien anggota pembeli
+    karyawan siswa""".split()
+)
+_ORGANISATIONS = frozenset(
+    """cs shop shops store stores storefront seller sellers merchant merchants vendor vendors support helpdesk company
+    companies corporate corporation business businesses organization organisation organizations organisations org orgs
+    outlet outlets branch branches publisher publishers advertiser advertisers agency dealer dealership supplier
+    suppliers manufacturer retailer distributor franchise marketplace restaurant restaurants hotel hotels clinic
+    hospital pharmacy warehouse campaign campaigns adset adgroup sponsor toko penjual warung gerai cabang perusahaan
+    lapak pedagang mitra pabrik gudang apotek klinik""".split()
+)
+"""Whose phone, mail, address or number it is, where it is no single person's."""
+_ORGANISATIONS_JOINED = frozenset(
+    """customerservice customerservices customercare customersupport contactus callcenter callcentre helpcenter
+    helpcentre usersupport layananpelanggan""".split()
+)
+
+
+def owner(names: Iterable[str]) -> str | None:
+    """Whose the field is, by the names above it, the nearest first, and in a name the last word first: ``person``,
+    ``organisation``, or None where none of them says. ``contact``, ``account``, ``address`` say nothing by themselves:
+    they have the owner of what they stand in."""
+    for name in names:
+        if joined(name) in _ORGANISATIONS_JOINED:
+            return "organisation"
+        for word in reversed(words(name)):
+            if word in _PERSONS:
+                return "person"
+            if word in _ORGANISATIONS:
+                return "organisation"
+    return None
 
 
 @functools.lru_cache(65_536)
@@ -129,11 +236,23 @@ def categories(name: str) -> frozenset[str]:
 
 def neighbours(names: frozenset[str]) -> frozenset[str]:
     """What keys in normal form say about those that stand beside them."""
-    return frozenset(kind for kind, known in _NEIGHBOURS.items() if known & names)
+    return frozenset(
+        kind
+        for kind, known in _NEIGHBOURS.items()
+        if known & names or (kind in _SEVERAL_OF and len(_SEVERAL_OF[kind] & names) >= _ENOUGH)
+    )
 
 
 @functools.lru_cache(4096)
 def targets(host: str, target: str) -> frozenset[str]:
-    """What a request's host and path (without query) say about its fields."""
-    path = host.lower() + unquote(target.partition("?")[0]).lower()
-    return frozenset(kind for kind, pattern in _TARGETS.items() if pattern.search(path))
+    """What the words of a request's host and path (without query) say about its fields."""
+    path = unquote(target.partition("?")[0])
+    parts = words(f"{host.lower()} {path}")
+    named = frozenset(parts) | {_JOINED[pair] for pair in itertools.pairwise(parts) if pair in _JOINED}
+    # /health alone is asked whether a server is well.
+    last = joined(path.rstrip("/").rpartition("/")[2])
+    return frozenset(
+        kind
+        for kind, known in _TARGETS.items()
+        if known & named and not _TARGET_IS_NOT.get(kind, frozenset()) & named and not (kind == last == "health")
+    )

@@ -7,14 +7,14 @@ registry, a closed form), low where it only does not speak against it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from analysis.model import Certainty
 from analysis.read.decode.leaves import LITERAL, Container, Index, Layer, Leaf, Node
 from analysis.read.detect import checks
 from analysis.read.detect.checks import NO, STRONG, WEAK, Check
-from analysis.read.detect.context import categories, joined, neighbours, targets
+from analysis.read.detect.context import categories, joined, neighbours, owner, targets
 from analysis.read.detect.found import Found, value_of
 from analysis.read.detect.rules import CHECKS, Rule, RuleBook
 
@@ -24,6 +24,19 @@ _GENERIC = frozenset(
     {"username", "account_id", "full_name", "install_id", "vendor_device_id", "messages", "search_query"}
 )
 """Types of which a value's own strong shape knows better: a mail address is one, also where it is the user name."""
+_OF_NO_SESSION = re.compile(
+    r"aws|hmac|sign|sha-?\d|md5|client|key|mac\Z|app|oss\Z|acs|tc3|dsn|credential|digest|publi|license|sdk",
+    re.IGNORECASE,
+)
+"""Schemes of credentials by which a request is signed (AWS4-HMAC-SHA256, HMAC, Signature, Digest) or an app named
+(Client-ID, ApiKey): nobody has signed in by them."""
+_OF_A_PERSON = frozenset(
+    """full_name username account_id email email_hash phone_number phone_hash postal_address government_id_other
+    national_id_nik bank_account gps_precise location_coarse date_of_birth gender""".split()
+)
+"""Types that say nothing of the user where a shop, a company or its support is the owner of the field."""
+_FORM_ONLY = frozenset({"opaque", "long_id", "device_id", "uuid", "uuid16"})
+"""Checks that show an identifier, and not of what: under a key that is itself a guess they prove nothing."""
 _OTHERS = frozenset({"phone_number", "phone_hash", "email", "email_hash", "full_name"})
 """Types that are an address book's content where they stand in one."""
 
@@ -45,13 +58,20 @@ class Meaning:
     """What the parent's name says; ``query``, ``header``, ``cookie``, ``body`` for the top level."""
     list_type: str | None
     """The type that a list under this key would be."""
+    owner: str | None
+    """Whose the field is by the names above it and its own: ``person``, ``organisation``; None: they do not say."""
     near: bool = field(init=False)
     """What holds depends on the keys beside it."""
     always: dict[frozenset[str], tuple[Rule, ...]] = field(init=False, default_factory=dict)
     """Where it does not: the rules that hold, by what the request's path says."""
 
     def __post_init__(self) -> None:
-        self.near = any(c[0] not in "@>" for r in self.rules for alternative in r.need for c in alternative)
+        self.near = any(
+            r.avoid_near
+            or (r.data_type in _OF_A_PERSON and self.owner is None)
+            or any(c[0] not in "@>" for alternative in r.need for c in alternative)
+            for r in self.rules
+        )
 
 
 @dataclass(slots=True)
@@ -118,7 +138,7 @@ class Keys:
         while named.is_element and named.parent is not None:
             named = named.parent
         if named.parent is None:
-            return Meaning((), "", frozenset(), None)
+            return Meaning((), "", frozenset(), None, None)
         above = named.parent
         while above.is_element and above.parent is not None:
             above = above.parent
@@ -131,7 +151,8 @@ class Keys:
         else:
             parent = categories(parts[-2] if len(parts) > 1 else _SPLIT.split(above.name)[-1] or above.name)
         form = joined(name)
-        return Meaning(self._book.of(name), form, parent, self._book.lists.get(form))
+        whose = owner([*reversed(parts), *_names_above(above)])
+        return Meaning(self._book.of(name), form, parent, self._book.lists.get(form), whose)
 
     def types(self, node: Node) -> frozenset[str]:
         """Types that a node's key can mean, whatever the surroundings."""
@@ -200,7 +221,8 @@ class Keys:
         if rules is None:
             rules = means.always[place.about] = self.holding(means, place, frozenset())
         if not rules:
-            return False
+            # A key of contact or name that does not hold is an organisation's: its shape makes it nobody else's.
+            return any(not r.need and r.data_type in _OF_A_PERSON for r in means.rules)
         value = value_of(layer, leaf)
         constant = checks.is_constant(value)
         for rule in rules:
@@ -220,8 +242,8 @@ class Keys:
                 continue
             if rule.data_type in _GENERIC and checks.email(value) == STRONG:
                 return False
-            certainty: Certainty = "medium" if strength == STRONG else "low"
-            out.append(Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", certainty))
+            sure = strength == STRONG and not (rule.guess and rule.check in _FORM_ONLY)
+            out.append(Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "medium" if sure else "low"))
             return True
         return False
 
@@ -229,19 +251,13 @@ class Keys:
     def holding(means: Meaning, place: Place, near: frozenset[str]) -> tuple[Rule, ...]:
         """The rules of a key whose conditions hold. ``near``: what the keys beside it say."""
 
-        def holds(condition: str) -> bool:
-            sign, word = condition[0], condition.lstrip("@~>")
-            return (
-                (sign not in "~>" and word in means.parent)
-                or (sign not in "@~" and word in place.about)
-                or (sign not in "@>" and word in near)
-            )
-
+        others = means.owner == "organisation" or (
+            means.owner is None and "organisation" in near and "somebody" not in near
+        )
         return tuple(
             r
             for r in means.rules
-            if not r.avoid & means.parent
-            and (not r.need or any(all(map(holds, alternative)) for alternative in r.need))
+            if r.holds(means.parent, near, place.about) and not (others and r.data_type in _OF_A_PERSON)
         )
 
     def check(self, name: str, value: str) -> int:
@@ -270,7 +286,7 @@ class Keys:
             beside = checks.degrees(across, 180)
             if beside is None:
                 return None
-            if float(value.replace(",", ".")) == 0 and float(across.replace(",", ".")) == 0:
+            if checks.near_zero(value, across):
                 return None
             precise = max(decimals, beside)
             position = (id(layer), min(number, partner))
@@ -295,9 +311,7 @@ class Keys:
             decimals = [checks.degrees(b, 180) for b in both]
             if None in decimals or max(d for d in decimals if d is not None) < 1:
                 return None
-            if all(abs(float(b.replace(",", "."))) > 90 for b in both) or all(
-                float(b.replace(",", ".")) == 0 for b in both
-            ):
+            if all(abs(float(b.replace(",", "."))) > 90 for b in both) or checks.near_zero(*both):
                 return None
             precise = max(d for d in decimals if d is not None)
             data_type = "gps_precise" if precise >= 3 else "location_coarse"
@@ -352,12 +366,15 @@ class Keys:
             return None
         if layer.via[-1:] == ("basic",):
             user, colon, secret = value.partition(":")
-            if not secret or checks.is_constant(secret):
+            # To the place where tokens are given out a program sends its own name and secret (RFC 6749, 2.3.1).
+            if not secret or checks.is_constant(secret) or "client" in place.about:
                 return None
             start = leaf[2] + len((user + colon).encode())
             return Found(layer, number, start, leaf[3], "password", "key", "low", whole=False)
         scheme, space, credentials = value.strip().partition(" ")
-        strength = checks.token(credentials if space and scheme.isalnum() else value)
+        if space and _OF_NO_SESSION.search(scheme):
+            return None
+        strength = checks.token(credentials if space else value)
         if strength == NO:
             return None
         certainty: Certainty = "medium" if strength == STRONG else "low"
@@ -396,6 +413,15 @@ class Keys:
                 if not (f.layer is layer and f.number in inner and f.data_type in _OTHERS and f.method != "planted")
             ]
         out.append(Found(layer, number, leaf[2], leaf[3], data_type, "key", "medium", same=" ".join(texts)[:4096]))
+
+
+def _names_above(node: Node) -> Iterator[str]:
+    """The names on the way from a node to the root, which is none."""
+    here: Node | None = node
+    while here is not None and here.parent is not None:
+        if not here.is_element:
+            yield from reversed([p for p in _SPLIT.split(here.name) if p and not p.isdigit()])
+        here = here.parent
 
 
 def _kind_of_list(data_type: str, texts: list[str]) -> int | None:

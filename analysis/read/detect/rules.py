@@ -5,17 +5,23 @@ with the check of its type. Named here are the keys that mean several things (``
 ``lat``, ``limit`` ...), the checks of single keys where the type's own is not right, and spellings that the list
 lacks. A condition is a word of ``context.py``: ``person`` holds when the parent, a neighbour or the request's path
 says so; ``@person`` the parent only; ``~person`` a neighbour only; ``>person`` the request's path only; several are
-alternatives, ``a&b`` both. ``!thing``: never where the parent says ``thing``.
+alternatives, ``a&b`` both. ``!thing``: never where the parent says ``thing``; ``!~time``: never beside a key that says
+``time``.
+
+Lines for one key are tried in their order. A line that the lines above it leave nothing to is refused when the lists
+are loaded (:func:`shadows`): nobody would notice that it never counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from analysis.model import InputError
 from analysis.read.detect import checks
 from analysis.read.detect.checks import Check
-from analysis.read.detect.context import joined, words
+from analysis.read.detect.context import joined, owner, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,31 @@ class Rule:
     need: tuple[tuple[str, ...], ...] = ()
     """Alternatives, each a conjunction of conditions; empty: none needed."""
     avoid: frozenset[str] = frozenset()
+    """What the parent may not say."""
+    avoid_near: frozenset[str] = frozenset()
+    """What no key beside it may say."""
+    line: str = field(default="", compare=False)
+    """Where the rule stands, as a message names it."""
+
+    @property
+    def guess(self) -> bool:
+        """What the key means hangs on more than its parent: company and path are signs, and no proof."""
+        return not all(c.startswith("@") for alternative in self.need for c in alternative)
+
+    def holds(self, parent: frozenset[str], near: frozenset[str], about: frozenset[str]) -> bool:
+        """Its conditions hold under this parent, beside these keys, in a request about this."""
+        if self.avoid & parent or self.avoid_near & near:
+            return False
+
+        def holds(condition: str) -> bool:
+            sign, word = condition[0], condition.lstrip("@~>")
+            return (
+                (sign not in "~>" and word in parent)
+                or (sign not in "@~" and word in about)
+                or (sign not in "@>" and word in near)
+            )
+
+        return not self.need or any(all(map(holds, alternative)) for alternative in self.need)
 
 
 CHECKS: dict[str, Check] = {
@@ -56,6 +87,7 @@ CHECKS: dict[str, Check] = {
     "words": checks.free_word,
     "proper": checks.proper_place,
     "uuid": checks.uuid_not_zero,
+    "dashed": checks.uuid_text,
     "oaid": checks.oaid,
     "uuid16": checks.uuid_or_hex16,
     "imei": checks.imei,
@@ -78,6 +110,9 @@ CHECKS: dict[str, Check] = {
     "bank": checks.bank_account,
     "order": checks.money_or_order,
     "sentence": checks.sentence,
+    "typed": checks.typed,
+    "ssn": checks.ssn,
+    "variant": checks.gene_variant,
     "phrase": checks.phrase,
     "trace": checks.stack_trace,
     "technical": checks.technical,
@@ -209,22 +244,23 @@ _SPECIAL = """
 name: full_name name person @message !thing !device !event
 nama: full_name name person @message !thing !device !event
 fn ln: full_name name @ud
-display_name nickname nick nick_name: full_name name !thing !device !event
+display_name nickname nick: full_name name !thing !device !event
 contact_name: full_name name
 given_name family_name surname middle_name: full_name name
 nama_depan nama_belakang nama_penerima recipient_name receiver_name: full_name name
 customer_name buyer_name cardholder_name: full_name name
-card_holder_name account_holder_name legal_name passenger_name: full_name name
+account_holder_name legal_name passenger_name: full_name name
 user_fullname nama_ibu mother_name: full_name name
 screen_name unique_id login account handle: username handle person auth !thing !device !event
 nama_pengguna login_name user_handle: username handle
 alias identity: account_id opaque person !thing !device !event
-uid: account_id opaque !thing !device !push
+uid: account_id opaque @human
+uid: account_id opaque !thing !device !push !event
 userid user_uuid customer_id account_id member_no nasabah_id user_unique_id account_uuid: account_id opaque
-id uuid: account_id opaque @person
-id uuid guid: vendor_device_id long_id @device
-uuid guid: install_id uuid ~device
-external_id: account_id opaque @person @ud
+id uuid: account_id opaque @human
+id uuid guid: vendor_device_id long_id @machine
+uuid guid: install_id uuid ~device !event !~event !~time
+external_id: account_id opaque @human @ud
 db: date_of_birth date @ud
 age: date_of_birth age person !thing !device
 yob birth_year user_age: date_of_birth age
@@ -238,18 +274,19 @@ conviction: criminal_record word @none
 agama religion: religion religion
 national_id identity_number id_card_number no_ktp ktp_number nik nomor_ktp no_nik ktp: national_id_nik nik
 identity_number id_card_number national_id: government_id_other gov
+ssn: government_id_other ssn
 passport_number nomor_paspor tax_number sim_license social_security_number: government_id_other gov
 license_no: government_id_other gov person
 em: email email
-em: email_hash digest
-ph: phone_number phone
-ph: phone_hash digest @ud
+em: email_hash digest @ud ~ud @human ~person
+ph: phone_number phone @ud @human ~person
+ph: phone_hash digest @ud ~ud
 mail: email email
 phone_no mobile_number mobile_phone telephone telp no_telp: phone_number phone
 nomor_telepon nomor_hp nohp hp handphone whatsapp: phone_number phone
 whatsapp_number wa_number contact_number no_wa nomor_wa: phone_number phone
 telepon phone1 phone2 phonenum home_phone work_phone: phone_number phone
-street alamat street_address address_line1 address_line_1 address1 full_address alamat_lengkap: postal_address words
+street alamat street_address address_line1 address1 full_address alamat_lengkap: postal_address words
 kelurahan kecamatan desa: postal_address words
 zip zip_code postcode postal_code kode_pos pos_code: postal_address postcode !file
 ct st zp: postal_address any @ud
@@ -262,7 +299,7 @@ geo_city: location_coarse place
 city_code: location_coarse opaque geo
 region: country_region country !thing
 region: location_coarse proper geo address
-province provinsi: location_coarse place !thing
+provinsi: location_coarse place !thing !venue
 country country_code country_iso: country_region country !thing
 sim_country network_country sim_country_iso network_country_iso: country_region country !thing
 residence: country_region country
@@ -277,52 +314,54 @@ lat latitude: gps_precise lat
 lng lon longitude: gps_precise lon
 long: gps_precise lon ~geo
 loc location geo gps coordinates latlng: gps_precise pair
-x_location m_location lat_lng geolocation position coordinate lat_long: gps_precise pair
+x_location m_location geolocation position coordinate lat_long: gps_precise pair
 lat_coarse lon_coarse: location_coarse coarse
-ad_id: advertising_id uuid @device
-ad_id: ad_data any !device
-adid: advertising_id uuid
+adid: advertising_id dashed @machine
+adid: advertising_id dashed !ads !thing !~creative
+adid: ad_data any
 idfa ifa gaid rdid madid maid aaid aifa: advertising_id uuid
 android_advertising_id: advertising_id uuid
 asid: vendor_id uuid16
-android_id androidid ssaid idfv ifv identifier_for_vendor: vendor_id uuid16
+android_id ssaid idfv ifv identifier_for_vendor: vendor_id uuid16
 openudid: vendor_id uuid16
-serial sn: serial_number serial device
+serial sn: serial_number serial @machine ~device !event
 mac: wifi_bssid mac @wifi
 mac wifi_mac bt_mac eth_mac bluetooth_address mac_address mc: mac_address mac
 mac_sha1 mac_md5: mac_address digest
 fid: install_id fid
-iid tdid cdid: install_id long_id
+iid: install_id long_id @machine ~device !event !thing !ads
+tdid cdid: install_id long_id
 hardware_id install_id: install_id long_id
 anonymous_id: install_id long_id
-did gid regid umid: vendor_device_id long_id !thing !cookie
+did gid umid: vendor_device_id long_id @machine ~device !thing !cookie
+regid: vendor_device_id long_id !thing !cookie
 ssid: wifi_ssid ssid !cookie
 registration_id: push_token fcm
 registration_id: vendor_device_id long_id
-device_id deviceid device_id_str device_uuid device_udid udid: vendor_device_id device_id
+device_id device_id_str device_uuid device_udid udid: vendor_device_id device_id
 fp fingerprint canvas_fp: device_fingerprint blob !thing
 webid ttwid: device_fingerprint long_id
 cid: push_token push @push
 cid ci cgi: cell_tower cell ~cell
-lac tac cell_id cellid: cell_tower cell cell
+lac tac cell_id: cell_tower cell cell
 clientid: push_token push @push
-identifier: push_token fcm
+identifier: push_token fcm @push ~device >push
 device_token: push_token push
 registration_token notification_token fcm_registration_id apns_device_token: push_token push
 ip: ip_address ip
 wifi_list scan_results wifi_scan: wifi_bssid mac
 token: push_token push @push
-token: session_token token auth person !push
-session session_id sessionid: session_token token @auth @cookie
+token: session_token token @auth @human >auth >person ~login !push !event !~event !ads
+session session_id: session_token token @auth @cookie
 cookie: session_token none @none
 sid phpsessid jsessionid connect_sid: session_token token @cookie
-asp_net_session_id laravel_session auth_token remember_token csrf_session: session_token token @cookie
+asp_net_session_id laravel_session remember_token: session_token token @cookie
 authorization proxy_authorization x_auth_token x_access_token: session_token authorization
 id_token auth_token session_token bearer_token user_token api_session: session_token token
 code: otp otp ~otp&otp >otp
-pin: password pin person auth pay !geo !thing
-passcode: password pin
-pass sandi: password any person auth
+pin: password pin @auth ~login&>auth ~login&>pay ~login&>person @human !geo !thing !~address !~geo
+passcode: password pin @auth ~login >auth @human
+pass sandi: password password ~login @auth&>auth
 password passwd pwd kata_sandi new_password old_password current_password: password password
 kode_otp otp_code one_time_code sms_code verification_code verify_code otp: otp otp
 account_no account_number: bank_account bank
@@ -330,7 +369,8 @@ wallet_id ewallet: bank_account long_id
 no_rekening nomor_rekening va_number bank_account: bank_account bank
 pan: payment_card pan
 card_number card_no cc_number credit_card_number nomor_kartu card: payment_card pan
-order_id transaction_id order_no order_number: purchase_history order
+order_id order_no order_number: purchase_history order
+transaction_id: purchase_history order pay order ~money !event
 revenue purchase: purchase_history number
 price currency amount total: purchase_history order ~order
 items cart checkout orders: purchase_history none @none
@@ -338,17 +378,22 @@ fb_content_id: purchase_history any
 value_to_sum: purchase_history number
 limit loan debt: credit_income number @credit
 income salary gaji credit_score paylater_limit: credit_income number
-period cycle weight symptom: health number_or_words health
-heart_rate blood_pressure bmi: health number_or_words
-diagnosis medication pregnancy: health number_or_words
+period cycle: health number_or_words health !matter
+weight: health number health @human ~height&~somebody !matter !~parcel
+symptom: health word health @human ~somebody
+heart_rate blood_pressure bmi: health number_or_words !matter
+diagnosis medication pregnancy: health number_or_words !matter !~device !~event
 distance sleep steps calories: fitness number fitness health
-step_count: fitness number
+step_count: fitness number fitness health ~time
 workout activity_type: fitness word fitness device health
 landmark: biometric blob face
+dna snp: genetic variant
 message msg text body content comment chat dm im_content: messages sentence >message @message
 clipboard pasteboard clip_text clipboard_content: clipboard any
-q query search kw wd: search_query phrase >search
-keyword search_keyword search_term search_query fb_search_string kata_kunci: search_query phrase
+q query search kw wd: search_query typed >search
+keyword: search_query typed !ads !thing !meta !~creative
+keywords: search_query typed >search !ads !thing !meta !~creative
+search_keyword search_term search_query fb_search_string kata_kunci: search_query typed
 url dl dr: browsing_history link
 referer referrer page_url page_referrer: browsing_history link
 page_location top_url visited_url landing_page current_url: browsing_history link
@@ -368,10 +413,10 @@ device_name os_name screen_height battery_level: device_profile technical
 language lang app_language device_language system_language ui_language: locale_timezone language
 locale user_locale device_locale: locale_timezone language
 lc: locale_timezone language
-timezone tz tz_name timezone_name timezone_id time_zone: locale_timezone timezone
+timezone tz tz_name timezone_name timezone_id: locale_timezone timezone
 tz_offset timezone_offset utc_offset: locale_timezone timezone
 exception crash anr: crash_data trace
-stacktrace stack_trace backtrace: crash_data trace
+stacktrace backtrace: crash_data trace
 memory_usage fps launch_time: crash_data number
 """
 # ``@none`` never holds: the list has the key, but no condition makes it safe.
@@ -383,7 +428,7 @@ _DISTINCT = frozenset(
     sessiontoken accesstoken refreshtoken macaddress ipaddress dateofbirth lat lng lon countrycode country
     locale timezone language cardnumber iban postalcode zipcode otp jwt emailaddress devicetoken installid
     installationid name city streetaddress nationalid serialnumber carrier heartrate referrer religion agama
-    salary income ssn passport keyword""".split()
+    salary income ssn passport""".split()
 )
 """Keys that keep their meaning with a word before them (``user_email``, ``deviceImei``, ``x-forwarded-email``)."""
 
@@ -394,7 +439,8 @@ _SPOILERS = frozenset(
     hashed sha256 md5 sha1 encrypted masked template host event screen page app product item file class
     method function bundle package domain schema table column param campaign font api sdk lib library
     network server error test category brand store shop merchant action module variant experiment feature
-    process thread query operation button element view form field label rule style theme""".split()
+    process thread query operation button element view form field label rule style theme ad ads utm seo
+    project partner csrf xsrf parcel battery package request trace span""".split()
 )
 """Words before a key that make it something else (``is_email``, ``support_phone``, ``event_name``)."""
 
@@ -408,6 +454,106 @@ _FORE = frozenset("x my the str s p f m a tt af key in os current cur req".split
 """Words that senders put before any key."""
 
 
+_LOOSE = frozenset("any word words number number_or_words boolean opaque blob technical handle gender".split())
+"""Checks that let through what stands under many other keys, too."""
+_SHORTEST = 4
+"""Letters of a key that says by itself what it means. Shorter ones are abbreviations of many things."""
+_SOMEBODY = ("@human", "@ud", "~person")
+_COMPANY: dict[str, tuple[str, ...]] = {
+    "gender": _SOMEBODY,
+    "ethnicity": _SOMEBODY,
+    "username": _SOMEBODY,
+    "account_id": _SOMEBODY,
+    "health": ("health",),
+    "fitness": ("fitness", "health"),
+    "genetic": ("health", "genes"),
+    "biometric": ("@face", "health"),
+    "device_fingerprint": ("@machine", "~device"),
+    "install_id": ("@machine", "~device"),
+    "vendor_device_id": ("@machine", "~device"),
+    "password": ("@auth", "~login"),
+}
+"""What has to stand around a short key with a loose check, by its type."""
+
+_ACCEPTS: dict[str, frozenset[str]] = {
+    "any": frozenset(CHECKS) - {"any"},
+    "opaque": frozenset({"long_id", "device_id", "uuid"}),
+    "device_id": frozenset({"long_id", "uuid"}),
+    "number_or_words": frozenset({"number", "word", "words"}),
+    "place": frozenset({"proper"}),
+    "phrase": frozenset({"typed"}),
+    "push": frozenset({"fcm"}),
+    "mac_or_digest": frozenset({"mac", "digest"}),
+    "locale": frozenset({"language", "timezone"}),
+    "word": frozenset({"words"}),
+    "words": frozenset({"word"}),
+}
+"""Which other checks let nothing through that this one does not."""
+
+
+def shadows(rules: Sequence[Rule]) -> tuple[Rule, Rule] | None:
+    """The first rule of one key that those before it leave nothing to, and the one that takes most from it; None where
+    each can count. Every combination of what its surroundings can say is tried."""
+    for at, later in enumerate(rules):
+        before = [r for r in rules[:at] if r.check == later.check or later.check in _ACCEPTS.get(r.check, ())]
+        if not before:
+            continue
+        names = sorted({name for r in (later, *before) for name in _names(r)})
+        takes = dict.fromkeys(range(len(before)), 0)
+        for held in itertools.product((False, True), repeat=len(names)):
+            true = {name for name, is_true in zip(names, held, strict=True) if is_true}
+            around = [frozenset(word for sign, word in true if sign == s) for s in "@~>"]
+            if not later.holds(*around):
+                continue
+            taken = [n for n, r in enumerate(before) if r.holds(*around)]
+            if not taken:
+                break
+            for n in taken:
+                takes[n] += 1
+        else:
+            return before[max(takes, key=takes.__getitem__)], later
+    return None
+
+
+def _names(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Everything that surroundings can say for or against a rule: a sign and a word each."""
+    for condition in itertools.chain.from_iterable(rule.need):
+        if condition[0] in "@~>":
+            yield condition[0], condition[1:]
+        else:
+            yield from ((sign, condition) for sign in "@~>")
+    yield from (("@", word) for word in rule.avoid)
+    yield from (("~", word) for word in rule.avoid_near)
+
+
+def read_lines(text: str) -> dict[str, list[Rule]]:
+    """Rules by normal form, of lines as above.
+
+    Raises InputError where a key stands twice in one line in the same normal form."""
+    rules: dict[str, list[Rule]] = {}
+    for line in text.strip().splitlines():
+        keys, _, rest = line.partition(": ")
+        parts = rest.split()
+        need = tuple(tuple(p.split("&")) for p in parts[2:] if not p.startswith("!"))
+        avoid = frozenset(p[1:] for p in parts[2:] if p.startswith("!") and p[1] != "~")
+        near = frozenset(p[2:] for p in parts[2:] if p.startswith("!~"))
+        for key in keys.split():
+            rule = Rule(parts[0], parts[1], need, avoid, near, line=f"{key}: {rest}")
+            rules.setdefault(joined(key), []).append(rule)
+    return rules
+
+
+def _check_order(rules: Mapping[str, Sequence[Rule]]) -> None:
+    """Raises InputError for a line that lines above it leave nothing to."""
+    for key, of_key in rules.items():
+        pair = shadows(of_key)
+        if pair is not None:
+            raise InputError(
+                f"The key {key!r} never means {pair[1].data_type}: the line '{pair[0].line}' leaves nothing to "
+                f"the line '{pair[1].line}'; put the narrower one first, or remove one."
+            )
+
+
 @dataclass(slots=True)
 class RuleBook:
     """All keys of the reference data with their rules; built once."""
@@ -418,16 +564,11 @@ class RuleBook:
 
     @classmethod
     def build(cls, types: Iterable[tuple[str, str, Iterable[str]]]) -> RuleBook:
-        """``types``: id, validator and keys of each data type."""
+        """``types``: id, validator and keys of each data type.
+
+        Raises InputError where a line of the lists could never count, because lines before it take all it could."""
         book = cls()
-        rules: dict[str, list[Rule]] = {}
-        for line in _SPECIAL.strip().splitlines():
-            keys, _, rest = line.partition(": ")
-            parts = rest.split()
-            need = tuple(tuple(p.split("&")) for p in parts[2:] if not p.startswith("!"))
-            avoid = frozenset(p[1:] for p in parts[2:] if p.startswith("!"))
-            for key in keys.split():
-                rules.setdefault(joined(key), []).append(Rule(parts[0], parts[1], need, avoid))
+        rules = read_lines(_SPECIAL)
         known = set()
         for data_type, validator, listed in types:
             known.add(data_type)
@@ -439,11 +580,18 @@ class RuleBook:
                 elif form not in _NAMED:
                     have = rules.setdefault(form, [])
                     if all(r.data_type != data_type for r in have):
-                        have.append(Rule(data_type, check))
+                        line = f"{key}: {data_type} {check} (data_types.yaml)"
+                        have.append(Rule(data_type, check, _company(form, data_type, check), line=line))
+                elif all(r.data_type != data_type for r in rules[form]):
+                    raise InputError(
+                        f"The key {key!r} of {data_type} in data_types.yaml never counts: the line "
+                        f"'{rules[form][0].line}' says what it means; remove it there, or rename the key."
+                    )
             if data_type == "biometric":
                 book.lists |= {joined(key): data_type for key in listed}
         for form in ("stacktrace", "frames", "breadcrumbs", "exception", "exceptions", "threads"):
             book.lists.setdefault(form, "crash_data")
+        _check_order(rules)
         book.lists = {k: v for k, v in book.lists.items() if v in known}
         book.by_key = {
             key: tuple(r for r in found if r.data_type in known and r.check != "none") for key, found in rules.items()
@@ -452,31 +600,44 @@ class RuleBook:
 
     def of(self, name: str) -> tuple[Rule, ...]:
         """The rules of a key as it is written: of its normal form; without what senders put before any key; or of
-        its last words where those keep their meaning."""
+        its last words where those keep their meaning. A key that means several things has those meanings only as it
+        stands: ``ids`` are of others, a ``key_id`` is a key's."""
         parts = words(name)
         form = "".join(parts)
         found = self.by_key.get(form)
-        if found is None and form and form[-1].isdigit():
-            found = self.by_key.get(form.rstrip("0123456789"))
-        if found is None and form.endswith("s") and form not in self.lists:
-            found = self.by_key.get(form[:-1])
         if found is not None:
             return found
+        for other in (form.rstrip("0123456789"), form.removesuffix("s") if form not in self.lists else form):
+            found = self.by_key.get(other)
+            if found is not None and not _several(found):
+                return found
         start = 0
         while start < len(parts) - 1 and parts[start] in _FORE:
             start += 1
             found = self.by_key.get("".join(parts[start:]))
-            if found is not None:
+            if found is not None and not _several(found):
                 return found
         for cut in range(start + 1, len(parts)):
             rest = "".join(parts[cut:])
-            if rest in _DISTINCT and not _SPOILERS & set(parts[start:cut]):
+            before = parts[start:cut]
+            if rest in _DISTINCT and not _SPOILERS & set(before) and owner([" ".join(before)]) != "organisation":
                 if rest == "name":
-                    if not set(parts[start:cut]) <= _PERSON_WORDS:
+                    if not set(before) <= _PERSON_WORDS:
                         return ()
                     return (Rule("full_name", "name"),)
                 return self.by_key.get(rest, ())
         return ()
+
+
+def _company(form: str, data_type: str, check: str) -> tuple[tuple[str, ...], ...]:
+    """What has to stand around a listed key: nothing, or, of a short one with a loose check, what its type asks for."""
+    if len(form) >= _SHORTEST or check not in _LOOSE:
+        return ()
+    return tuple((condition,) for condition in _COMPANY.get(data_type, ()))
+
+
+def _several(rules: Sequence[Rule]) -> bool:
+    return any(r.need for r in rules)
 
 
 _NAMED = frozenset(joined(k) for line in _SPECIAL.strip().splitlines() for k in line.partition(": ")[0].split())

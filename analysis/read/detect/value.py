@@ -14,7 +14,8 @@ from analysis.read.detect.key import Keys
 _EMAIL = re.compile(rb"[A-Za-z0-9!#$%&'*+=?^_`{|}~.\-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{1,251})[A-Za-z]{2,63}")
 _ROLES = re.compile(
     r"(?:support|info|help|no-?reply|do-?not-?reply|admin|contact|sales|hello|team|privacy|webmaster|postmaster|abuse|"
-    r"security|billing|feedback|service|cs|care|office|press|legal|dpo|marketing|notifications?|mailer-daemon)[\w.+-]*@",
+    r"security|billing|feedback|service|cs|care|office|press|legal|dpo|marketing|notifications?|mailer-daemon|"
+    r"halo|bantuan|layanan|pelanggan|penjualan|toko|customer|store|shop|order|orders|enquiry|enquiries|inquiry|inquiries)(?:[._+-][\w.+-]*|\d*)@",
     re.IGNORECASE,
 )
 """Mailboxes of a role and no person (RFC 2142 and usage)."""
@@ -24,9 +25,10 @@ _CARD = re.compile(rb"\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{4}\Z|3\d{3}[ -]?\d{6}[ -]
 
 
 def find(layer: Layer, numbers: list[int], keys: Keys, paying: bool, out: list[Found]) -> None:
-    """Shapes among the leaves ``numbers``, of which no key said anything. ``paying``: the request is about a
-    payment, where a number that passes Luhn is a card's."""
+    """Shapes among the leaves ``numbers``, of which no key said anything and which are no organisation's.
+    ``paying``: the request is about a payment, where a number that passes Luhn is a card's."""
     data = layer.data
+    numbers = [n for n in numbers if keys.meaning(layer.leaves[n][0]).owner != "organisation"]
     if data.find(b"@") >= 0:
         _emails(layer, numbers, out)
     match_mac, match_phone, match_card = _MAC.match, _PHONE.match, _CARD.match
