@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lintas.terminal import UNREAD, labelled, printable
+from analysis.reading_states import UNDERSTOOD
+from lintas.terminal import READING, labelled, printable
 
 _APART = {"other": "other apps", "system": "the phone's own system or the local network"}
 
@@ -40,16 +41,17 @@ def lines(out: Path) -> list[tuple[str, str]]:
         ),
         ("Where", _where(hosts)),
         ("Who", _who(hosts)),
-        ("What", _what(made["transmissions"].select(["counts", "data_type", "method"]).to_pylist())),
+        ("What", _what(made["transmissions"].select(["counts", "data_type", "method", "strength"]).to_pylist())),
     ]
     told = _told(made["flows"].select(["counts", "app_from"]).to_pylist())
     if told:
         found.insert(1, ("Apps", told))
     octets = Counter[str]()
-    for kind, size in zip(made["opaque"]["kind"].to_pylist(), made["opaque"]["bytes"].to_pylist(), strict=True):
-        octets[kind] += size or 0
-    if octets:
-        found.append(("Unread", _unread(octets, sum(d["bytes_out"] + d["bytes_in"] for d in _all(made)))))
+    for row in made["readings"].to_pylist():
+        if row["whose"] == "app" and row["direction"] != "undelivered" and row["destination"] in went["app"]:
+            octets[row["state"]] += row["bytes"]
+    if octets.total() > octets[UNDERSTOOD]:
+        found.append(("Unread", _unread(octets)))
     lost = Counter[str]()
     for kind, count in zip(made["losses"]["kind"].to_pylist(), made["losses"]["count"].to_pylist(), strict=True):
         lost[kind] += count or 0
@@ -60,11 +62,6 @@ def lines(out: Path) -> list[tuple[str, str]]:
     findings = made["findings"].num_rows
     found.append(("Findings", f"{findings or 'none'}; the report says what each rests on, and what was not seen"))
     return found
-
-
-def _all(made: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = made["destinations"].select(["bytes_out", "bytes_in"]).to_pylist()
-    return rows
 
 
 def _counted(rows: list[dict[str, Any]]) -> int:
@@ -107,19 +104,30 @@ def _who(hosts: list[dict[str, Any]]) -> str:
 
 
 def _what(rows: list[dict[str, Any]]) -> str:
-    types = {r["data_type"] for r in rows if r["counts"] == "sent"}
-    planted = {r["data_type"] for r in rows if r["counts"] == "sent" and r["method"] == "planted"}
+    sent = [r for r in rows if r["counts"] == "sent"]
+    types = {r["data_type"] for r in sent if r["strength"] == "firm"}
+    planted = {r["data_type"] for r in sent if r["method"] == "planted"}
+    weak = {r["data_type"] for r in sent} - types
     kept = {r["data_type"] for r in rows if r["counts"] == "undelivered"}
-    told = f"{_n(len(types), 'type')} of personal data left the phone, {len(planted)} of them known by planted values"
-    if not types:
-        told = "no personal data was read"
-    return told + (f"; for {_n(len(kept), 'type')} the proxy handed it on to nobody" if kept else "")
+    told = "no personal data was read"
+    if types:
+        told = f"{_n(len(types), 'type')} of personal data left the phone, {_of_them(len(planted))} by planted values"
+    if weak:
+        told += f"; weak signs of {_n(len(weak), 'further type' if types else 'type')} are not counted"
+    return told + (f"; for {_n(len(kept), 'type')} the request reached nobody" if kept else "")
 
 
-def _unread(octets: Mapping[str, int], total: int) -> str:
-    closed = sum(octets.values())
-    share = closed / total if total else 0.0
+def _of_them(planted: int) -> str:
+    return f"{printable(planted)} of them known" if planted else "none of them known"
+
+
+def _unread(octets: Mapping[str, int]) -> str:
+    total = sum(octets.values())
+    closed = total - octets.get(UNDERSTOOD, 0)
+    share = closed / total
     if 0 < share < 1:
         share = min(max(share, 0.01), 0.99)
-    kinds = ", ".join(f"{UNREAD.get(k, k)} {printable(n)}" for k, n in sorted(octets.items(), key=lambda o: -o[1]))
-    return f"{share:.0%} of the bytes: {kinds}"
+    named = [(s, n) for s, n in sorted(octets.items(), key=lambda o: -o[1]) if s != UNDERSTOOD and n]
+    return f"{share:.0%} of the bytes" + (": " + ", ".join(f"{READING[s]} {printable(n)}" for s, n in named)) * bool(
+        named
+    )

@@ -28,7 +28,7 @@ UNREAD = {
     "probable_refusal": "certificate probably refused",
     "encrypted": "encrypted",
     "sealed": "sealed by the app",
-    "non_http": "not HTTP",
+    "non_http": "not web traffic",
     "relayed": "passed on unopened",
     "truncated": "cut by the capture",
     "not_understood": "opened, not understood",
@@ -38,6 +38,17 @@ UNREAD = {
     "fell_back": "QUIC that gave way to TCP",
 }
 """What could not be opened, in a few words."""
+READING = {
+    "understood": "understood",
+    "not_understood": "opened, not understood",
+    "sealed": "sealed by the app",
+    "encrypted": "encrypted",
+    "refused": "certificate refused",
+    "non_http": "not web traffic",
+    "cut": "not in the capture",
+    "silent": "nothing passed",
+}
+"""How far something could be read, in a few words; the scale is that of ``analysis.reading_states``."""
 _SHOW_AFTER = 2.0
 """Seconds after which work shows its progress: what takes less needs none."""
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from analysis.conclude.trusted import Trusted
 from analysis.folder import Manifest
+from analysis.reading_states import PART, SILENT, UNDERSTOOD
 from analysis.tables import TABLES, Tables
 
 _NOT_TRUSTED = frozenset({"certificate_not_trusted", "unknown_ca", "bad_certificate", "certificate_unknown"})
@@ -27,8 +28,6 @@ _HANDSHAKE = frozenset(
 """Causes of an encrypted connection that came to nothing."""
 _UNUSED = frozenset({"unused", "client_abort", "recording_ended"})
 """Causes of a connection on which nothing was said, so that nothing of it was withheld."""
-NOTHING_SAID = frozenset({"unused", "unreachable", "fell_back"})
-"""Kinds of connections on which nothing was said that could have been read."""
 _PROXY = frozenset({"mitmproxy", "messages", "events"})
 """Kinds of sources that a proxy writes: its certificate is what was taken or refused."""
 _AGAIN = 2
@@ -273,9 +272,8 @@ def octets_by_kind(opaque: pa.Table) -> dict[str, int]:
 
 @dataclass(slots=True)
 class _Share:
-    hosts: set[str] = field(default_factory=set)
-    read: set[str] = field(default_factory=set)
-    closed: set[str] = field(default_factory=set)
+    readings: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Readings of the flows by which each destination was spoken to."""
     connections: int = 0
     connections_clear: int = 0
     connections_opened: int = 0
@@ -284,58 +282,58 @@ class _Share:
     octets_opened: int = 0
 
 
+_ENCRYPTED = frozenset({"https", "wss"})
+_HTTPS_PORT = 443
+"""What a tool exports of a connection that it opened has the port and no trace of TLS: it was not in the clear."""
+
+
 def readable(tables: Tables, manifest: Manifest) -> pa.Table:
     """How much of each app could be read, and by which means: of the hosts, connections and octets of the flows that
-    count, those that were in the clear and those that were opened. ``tables["opaque"]`` is that of :func:`gather`.
+    count, those that were in the clear on the wire and those that were opened. ``tables["flows"]`` has its readings.
 
-    A connection on which nothing was said, and what was asked of a host that gave no answer, count nowhere. The share
-    that was not read is the rest."""
-    nothing = _nothing_said(tables)
-    exchanges, destinations = tables["exchanges"], tables["destinations"]
-    tried = {
-        n
-        for n, said in zip(*(destinations[c].to_pylist() for c in ("destination", "answered")), strict=True)
-        if said is False
-    }
-    secure, spoke = set(), set()
-    for flow, scheme, to in zip(*(exchanges[c].to_pylist() for c in ("flow", "scheme", "destination")), strict=True):
-        if to in tried:
-            continue
-        spoke.add(flow)
-        if scheme == "https":
+    A connection on which nothing passed, and what reached nobody, count nowhere. The share that was not understood is
+    the rest."""
+    places: dict[int, set[int]] = defaultdict(set)
+    secure = set()
+    exchanges = tables["exchanges"]
+    wanted = ("flow", "scheme", "destination", "counts")
+    for flow, scheme, to, counts in zip(*(exchanges[c].to_pylist() for c in wanted), strict=True):
+        if counts not in ("undelivered", "duplicate"):
+            places[flow].add(to)
+        if scheme in _ENCRYPTED:
             secure.add(flow)
     shares: dict[tuple[str | None, str | None, str | None], _Share] = defaultdict(_Share)
-    for row in (row for row in _flows(tables) if row["same_as"] is None):
-        octets = (row["bytes_out"] or 0) + (row["bytes_in"] or 0)
-        if row["flow"] in nothing or not (octets or row["flow"] in spoke):
+    columns = (
+        *("flow", "counts", "app", "app_from", "whose", "destination", "dport", "tls", "decrypted", "reading"),
+        *("bytes_out", "bytes_in", "bytes_read"),
+    )
+    for row in tables["flows"].select(list(columns)).to_pylist():
+        if row["counts"] in ("undelivered", "duplicate") or row["reading"] in (None, SILENT):
             continue
+        octets = (row["bytes_out"] or 0) + (row["bytes_in"] or 0)
         share = shares[row["app"], row["app_from"], row["whose"]]
-        host = row["host"] or row["dst"] or ""
-        share.hosts.add(host)
+        for to in {row["destination"], *places[row["flow"]]}:
+            share.readings[to].add(row["reading"])
         share.connections += 1
         share.octets += octets
         if not row["decrypted"]:
-            share.closed.add(host)
             continue
-        share.read.add(host)
         read = row["bytes_read"] or 0
-        if row["tls"] is not None or row["flow"] in secure:
+        if row["tls"] is not None or row["flow"] in secure or row["dport"] == _HTTPS_PORT:
             share.connections_opened += 1
             share.octets_opened += read
         else:
             share.connections_clear += 1
             share.octets_clear += read
-        if read < octets:
-            share.closed.add(host)
     return TABLES["readable"].from_rows(
         {
             "app": app,
             "app_from": app_from,
             "whose": whose,
             "opened_by": manifest.opened_by,
-            "hosts": len(share.hosts),
-            "hosts_read": len(share.read - share.closed),
-            "hosts_part": len(share.read & share.closed),
+            "hosts": len(share.readings),
+            "hosts_read": sum(r == {UNDERSTOOD} for r in share.readings.values()),
+            "hosts_part": sum(r != {UNDERSTOOD} and bool(r & {UNDERSTOOD, PART}) for r in share.readings.values()),
             "connections": share.connections,
             "connections_clear": share.connections_clear,
             "connections_opened": share.connections_opened,
@@ -345,12 +343,3 @@ def readable(tables: Tables, manifest: Manifest) -> pa.Table:
         }
         for (app, app_from, whose), share in sorted(shares.items(), key=lambda s: tuple(part or "" for part in s[0]))
     )
-
-
-def _nothing_said(tables: Tables) -> set[int]:
-    """Flows of which every part is a connection on which nothing was said."""
-    kinds: dict[int, set[str]] = defaultdict(set)
-    opaque = tables["opaque"]
-    for flow, kind in zip(opaque["flow"].to_pylist(), opaque["kind"].to_pylist(), strict=True):
-        kinds[flow].add(kind)
-    return {flow for flow, found in kinds.items() if found <= NOTHING_SAID}

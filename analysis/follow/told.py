@@ -21,7 +21,7 @@ MOST_ROWS = 200
 """Rows of one list of a summary; ``left_out`` says how many more there are."""
 _SHOWN_LEVEL = 2
 """Location evidence from which a country stands without a question mark."""
-_CERTAINTIES = ("high", "medium", "low")
+_STRENGTHS = ("firm", "weak")
 _COUNTS = ("flows", "bytes_out", "bytes_in")
 _NO_ANSWER = "no answer"
 """In place of the country of a machine that was only tried."""
@@ -74,7 +74,7 @@ def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Refe
     """The comment of each flow, by the proxy's id. ``ids``: of the units of each source.
 
     ``ID · email, account_id · ← session_token · PT X``: places, data types that were sent (the most sensitive first,
-    ``?`` where all its finds are of low certainty), those that the proxy could not deliver, those that came back,
+    ``?`` where there are weak signs of it only), those that the proxy could not deliver, those that came back,
     operators; and ``system`` or ``other app`` where it is not known to be the app's. A list has room for twenty
     characters of it, and shows the host, which says most of the operator."""
     flows: dict[str, _Flow] = defaultdict(_Flow)
@@ -99,12 +99,12 @@ def comments(made: Tables, ids: Mapping[str, Mapping[int, str]], reference: Refe
         if destination is not None and not flows[flow].destinations:
             flows[flow].destinations.setdefault(destination)
             flows[flow].whose.setdefault(whose)
-    columns = ("origin", "direction", "data_type", "certainty")
-    for origin, direction, data_type, certainty in _rows(made["transmissions"], *columns):
+    columns = ("origin", "direction", "data_type", "strength")
+    for origin, direction, data_type, strength in _rows(made["transmissions"], *columns):
         flow = of(origin)
         if flow is not None:
             found = flows[flow].types[direction]
-            found[data_type] = _surer(found.get(data_type), certainty)
+            found[data_type] = _surer(found.get(data_type), strength)
     for number, kind, cause in _rows(made["opaque"], "flow", "kind", "cause"):
         if number in of_number and of_opaque(kind) not in INSIDE:
             flows[of_number[number]].opaque.setdefault(cause or kind)
@@ -125,18 +125,18 @@ def _comment(told: _Flow, places: Mapping[int, Mapping[str, Any]], sensitivity: 
         ", ".join(dict.fromkeys(map(operator, to))),
         ", ".join(_WHOSE[whose] for whose in told.whose if whose in _WHOSE),
     ]
-    marked = any(c != "low" and sensitivity.get(t, 0) >= MOST_SENSITIVE for t, c in sent.items())
+    marked = any(s == "firm" and sensitivity.get(t, 0) >= MOST_SENSITIVE for t, s in sent.items())
     return Comment(" · ".join(p for p in parts if p), marked)
 
 
 def _doubted(types: Mapping[str, str], sensitivity: Mapping[str, int]) -> list[str]:
     """Data types, those that are only guessed last, then the most sensitive first."""
-    order = sorted(types, key=lambda t: (types[t] == "low", -sensitivity.get(t, 0), t))
-    return [t if types[t] != "low" else f"{t}?" for t in order]
+    order = sorted(types, key=lambda t: (types[t] == "weak", -sensitivity.get(t, 0), t))
+    return [t if types[t] == "firm" else f"{t}?" for t in order]
 
 
 def _surer(known: str | None, said: str) -> str:
-    return said if known is None else min(known, said, key=_CERTAINTIES.index)
+    return said if known is None else min(known, said, key=_STRENGTHS.index)
 
 
 def _rows(table: Any, *names: str) -> Iterable[tuple[Any, ...]]:
@@ -176,19 +176,19 @@ def summary(made: Tables, about: Mapping[str, Any], reference: Reference) -> dic
     sent: dict[tuple[int, str], dict[str, str]] = defaultdict(dict)
     types: dict[str, dict[str, Any]] = {}
     by_number = {row["destination"]: row for row in rows}
-    columns = ("message", "destination", "counts", "direction", "data_type", "method", "certainty")
-    for message, destination, counts, direction, data_type, method, certainty in _rows(made["transmissions"], *columns):
+    columns = ("message", "destination", "counts", "direction", "data_type", "method", "strength")
+    for message, destination, counts, direction, data_type, method, strength in _rows(made["transmissions"], *columns):
         if direction != "sent" or counts not in _SHARE_OF:
             continue
         of_share = sent[destination, _SHARE_OF[counts]]
-        of_share[data_type] = _surer(of_share.get(data_type), certainty)
+        of_share[data_type] = _surer(of_share.get(data_type), strength)
         if counts != "sent":
             continue
-        told = types.setdefault(data_type, {"messages": set(), "to": set(), "method": method, "certainty": certainty})
+        told = types.setdefault(data_type, {"messages": set(), "to": set(), "method": method, "strength": strength})
         told["messages"].add(message)
         told["to"].add(destination)
         told["method"] = min(told["method"], method, key=METHODS.index)
-        told["certainty"] = _surer(told["certainty"], certainty)
+        told["strength"] = _surer(told["strength"], strength)
     return {
         "flows": sum(r["flows"] for r in rows),
         "exchanges": made["exchanges"].num_rows,
@@ -265,8 +265,8 @@ def _grouped(
             total.bytes_out += out
             total.bytes_in += back
             total.destinations.add(number)
-            for data_type, certainty in sent.get((number, whose), {}).items():
-                total.data_types[data_type] = _surer(total.data_types.get(data_type), certainty)
+            for data_type, strength in sent.get((number, whose), {}).items():
+                total.data_types[data_type] = _surer(total.data_types.get(data_type), strength)
     told = []
     for key, total in sums.items():
         row = first[key]
@@ -299,7 +299,7 @@ def _types(
                 "sensitivity": None if known is None else known.sensitivity,
                 "messages": len(told["messages"]),
                 "method": told["method"],
-                "certainty": told["certainty"],
+                "strength": told["strength"],
                 "places": sorted({place(r) for r in to}),
                 "operators": sorted({operator(r) for r in to}),
             }

@@ -161,7 +161,7 @@ def _who(now: Shown, rows: int, width: int) -> Table:
 def _what(now: Shown, rows: int, width: int) -> Table:
     made = _table("what", [("messages", True), ("country", False), ("to", False)])
     for row in now["data_types"][:rows]:
-        name = words.data_type(row["data_type"]) + ("?" if row["certainty"] == "low" else "")
+        name = words.data_type(row["data_type"]) + ("?" if row["strength"] == "weak" else "")
         to = ", ".join(row["operators"])
         made.add_row(_cut(name, width // 2), f"{row['messages']:,}", " ".join(row["places"]), _plain(to))
     return _rest(made, now["data_types"], rows)

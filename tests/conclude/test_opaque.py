@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from analysis.conclude import opaque
+from analysis.conclude import counting, destinations, opaque, readings
 from analysis.folder import Device, Manifest
+from analysis.reference import Reference
 from analysis.tables import Tables
-from tests.conclude.made import SECOND, exchange, flow, rows, source, tables
+from tests.conclude.made import SECOND, exchange, flow, message, rows, source, tables
 
+REFERENCE = Reference.load()
 APP, OTHER = "com.example.shop", "com.example.bank"
 
 
@@ -228,8 +230,10 @@ def test_what_was_passed_through_stayed_closed_for_the_hosts_own_reason(
 
 def shares(made: Tables, manifest: Manifest | None = None) -> list[dict[str, Any]]:
     manifest = manifest or Manifest()
-    made = dict(made)
+    made = destinations.gather(dict(made), REFERENCE)
+    made = counting.counts(made, REFERENCE)
     made["opaque"] = opaque.gather(made, manifest)
+    made |= readings.gather(made)
     found: list[dict[str, Any]] = opaque.readable(made, manifest).to_pylist()
     return found
 
@@ -273,10 +277,39 @@ def test_a_browsers_record_says_by_its_scheme_that_it_was_encrypted() -> None:
     made = tables(
         flows=[flow(0, host="a.example", bytes_read=30), flow(1, host="b.example", bytes_read=30)],
         exchanges=[exchange(0, 0, "a.example", scheme="https"), exchange(1, 1, "b.example", scheme="http")],
+        messages=[message(n, n, exchange=n, reading="empty", bytes=0) for n in range(2)],
     )
     (share,) = shares(made)
     assert (share["connections_opened"], share["connections_clear"]) == (1, 1)
     assert share["opened_by"] is None
+
+
+def test_an_exported_plaintext_on_the_port_of_https_was_not_in_the_clear() -> None:
+    (share,) = shares(tables(flows=[flow(0, host="a.example", bytes_read=30, dport=443)]))
+    assert (share["bytes_opened"], share["bytes_clear"]) == (30, 0)
+
+
+def test_hosts_are_pairs_of_name_and_address_as_everywhere() -> None:
+    """One name at two addresses is two hosts; one connection that served two names is two; what reached nobody none."""
+    made = tables(
+        flows=[
+            flow(0, host="a.example", dst="192.0.2.1", bytes_read=30),
+            flow(1, host="a.example", dst="192.0.2.2", bytes_read=30),
+            flow(2, host="c.example", dst="192.0.2.3", bytes_read=30),
+        ],
+        exchanges=[
+            exchange(0, 0, "a.example"),
+            exchange(1, 1, "a.example"),
+            exchange(2, 1, "b.example"),
+            exchange(3, 2, "c.example"),
+        ],
+        messages=[
+            message(n, f, exchange=n, reading="empty", bytes=0, direction="undelivered" if n == 3 else "sent")
+            for n, f in enumerate((0, 1, 1, 2))
+        ],
+    )
+    (share,) = shares(made)
+    assert (share["hosts"], share["connections"]) == (3, 2)
 
 
 def test_a_request_without_octets_counts_and_silence_does_not() -> None:
@@ -284,6 +317,7 @@ def test_a_request_without_octets_counts_and_silence_does_not() -> None:
     made = tables(
         flows=[flow(0, host="a.example") | empty, flow(1, host="b.example") | empty],
         exchanges=[exchange(0, 0, "a.example", scheme="http")],
+        messages=[message(0, 0, exchange=0, reading="empty", bytes=0)],
     )
     (share,) = shares(made)
     assert (share["hosts"], share["hosts_read"], share["connections"], share["bytes"]) == (1, 1, 1, 0)

@@ -512,7 +512,7 @@ _LOOK = {
         "data_types": [
             {
                 "data_type": "email",
-                "certainty": "low",
+                "strength": "weak",
                 "messages": 3,
                 "places": ["ID?"],
                 "operators": ["PT Dua", "PT Satu"],

@@ -76,7 +76,7 @@ function show(now) {
   table("who", now.operators, [[h.company, (r) => r.parent ? `${r.name} (${r.parent})` : r.name],
     [h.bytes_out, (r) => amount(r.bytes_out), "r nw"], [h.country, (r) => r.places.join(" ")], [h.data_types, types]],
     (r) => r.bytes_out);
-  table("what", now.data_types, [[h.data_type, (r) => spaced(r.data_type) + (r.certainty === "low" ? "?" : "")],
+  table("what", now.data_types, [[h.data_type, (r) => spaced(r.data_type) + (r.strength === "weak" ? "?" : "")],
     [h.messages, (r) => number(r.messages), "r"], [h.country, (r) => r.places.join(" ")],
     [h.to, (r) => r.operators.join(", ")]], (r) => r.messages);
   table("opaque", now.opaque, [[h.host, (r) => r.host || "–"], [h.count, (r) => number(r.count), "r"],
