@@ -141,6 +141,8 @@ class _Reader:
         yield last
 
     def _ending(self, splitter: Splitter, text: Text) -> None:
+        if splitter.over:
+            self.losses.add("entries_limited", "entries so short and many that they hold nothing", 0, splitter.over)
         if splitter.stray:
             self.losses.add("har_damaged", "octets between the entries that are no JSON", splitter.stray)
         if text.torn is not None:
@@ -162,6 +164,8 @@ class _Reader:
             self.losses.add("entry_limit", "entries larger than is held: their beginning was read", entry.left_out)
         elif entry.torn:
             self.losses.add("entry_torn", "the last entry breaks off: it was read as far as it goes", entry.length)
+        if wrong := fields.wrong_types(value):
+            self.losses.add("value_unread", "values of another type than a HAR has there", 0, wrong)
         key = Key(self.source, number)
         request, response = fields.mapping(value.get("request")), fields.mapping(value.get("response"))
         if value and not request and not entry.torn:
@@ -259,6 +263,8 @@ class _Reader:
             self.losses.add("time_unreadable", "entries without a time that can be read")
         elif not started.zoned:
             self.losses.add("time_without_zone", "entries whose time names no zone: taken as UTC")
+        if wrong := fields.wrong_spans(value):
+            self.losses.add("time_unreadable", "spans of time that can be none", 0, wrong)
         return started.at
 
     def _way(self, url: fields.Url, value: dict[str, Any], status: int | None) -> tuple[bool, bool]:
@@ -389,7 +395,15 @@ class _Reader:
             if direction is None or not body.present:
                 self.losses.add("message_broken", "WebSocket messages that could not be read")
                 continue
-            yield self._frame("websocket", direction, count, body, micros(frame.get("time")), (number, place), common)
+            at = self._moment(frame.get("time"))
+            yield self._frame("websocket", direction, count, body, at, (number, place), common)
+
+    def _moment(self, value: object) -> Micros | None:
+        """When a message came; what is stated and no time is counted."""
+        at = micros(value)
+        if at is None and value is not None:
+            self.losses.add("time_unreadable", "messages without a time that can be read")
+        return at
 
     def _events(self, value: dict[str, Any], number: int, common: dict[str, Any]) -> Iterator[Message]:
         """Server-sent events, which Chrome keeps apart from the content."""
@@ -400,7 +414,8 @@ class _Reader:
             if not body.present:
                 self.losses.add("message_broken", "server-sent events that could not be read")
                 continue
-            yield self._frame("sse", "received", count, body, micros(event.get("time")), (number, place), common)
+            at = self._moment(event.get("time"))
+            yield self._frame("sse", "received", count, body, at, (number, place), common)
 
     def _frame(
         self,

@@ -31,6 +31,12 @@ _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:\s*$', re.DOTALL)
 _RUNS = {bracket: re.compile(re.escape(bytes([bracket])) + rb"++") for bracket in b"{}[]"}
 _DEEPEST = 3
 """Containers within one another down to an entry: of those further down only their number counts."""
+_EMPTY = re.compile(rb"(?:(?:\{\s*+\}|\[\s*+\])[\s,]*+)++")
+"""Elements without anything in them, in a row."""
+_ANYWAY = 1_000
+_LEAST = 256
+"""Entries that are read however short they are, and octets that each costs beyond: no tool writes shorter ones, and
+what takes no room in the file would otherwise take any amount of time and memory."""
 _KEY_MOST = 4096
 _GAP_MOST = 1 << 20
 
@@ -53,7 +59,8 @@ class Entry:
 
 class Splitter:
     """Cuts a HAR's text. Once it is through, ``found`` says whether there was a ``log.entries``, ``closed``
-    whether the text ended where JSON ends, ``stray`` counts octets between entries that are no JSON."""
+    whether the text ended where JSON ends, ``stray`` counts octets between entries that are no JSON, and ``over``
+    elements that were not handed on, since there were more than so many octets can be."""
 
     def __init__(self, text: Text, most: int) -> None:
         """``most``: octets of one entry that are held."""
@@ -68,6 +75,8 @@ class Splitter:
         self.found = False
         self.closed = False
         self.stray = 0
+        self.over = 0
+        self._given = 0
 
     def __iter__(self) -> Iterator[Entry]:
         stack: list[tuple[int, bytes]] = []
@@ -102,7 +111,11 @@ class Splitter:
                 key = self._key(mark)
                 if path in (b"entries", b"_tlsErrors"):
                     yield from self._between(mark, self._at, stack)
-                    yield self._element(path.decode(), bracket)
+                    if self._is_over(self._base + self._at):
+                        self._pass_over(path.decode(), bracket)
+                    else:
+                        self._given += 1
+                        yield self._element(path.decode(), bracket)
                     mark = self._at
                     continue
                 if path == b"log" and key == b"creator" and bracket == b"{":
@@ -198,9 +211,26 @@ class Splitter:
         except (ValueError, RecursionError):
             self.stray += len(text)
             return
-        for _ in elements:
+        for number in range(len(elements)):
+            if self._is_over(place):
+                self.over += len(elements) - number
+                return
+            self._given += 1
             # Their places are not told apart: each is told by an equal share.
             yield Entry(of.decode(), b"null", place, len(text) // len(elements))  # type: ignore[arg-type]
+
+    def _is_over(self, place: int) -> bool:
+        return self._given >= _ANYWAY + place // _LEAST
+
+    def _pass_over(self, of: Any, bracket: bytes) -> None:
+        """Count the element that begins here, and those behind it that are empty."""
+        empty = _EMPTY.match(self._buffer, self._at)
+        if empty is None:
+            self._element(of, bracket)
+            self.over += 1
+        else:
+            self.over += empty[0].count(b"{") + empty[0].count(b"[")
+            self._at = empty.end()
 
     def _element(self, of: Any, bracket: bytes) -> Entry:
         """The object or array that begins here, to its end or the text's."""

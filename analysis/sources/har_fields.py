@@ -29,6 +29,56 @@ def sequence(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+_NUMBER: tuple[type, ...] = (int, float, str)
+_LIST: tuple[type, ...] = (list,)
+_TYPES: dict[str, dict[str, tuple[type, ...]]] = {
+    "": {
+        "request": (dict,),
+        "response": (dict,),
+        "timings": (dict,),
+        "cache": (dict,),
+        "serverIPAddress": (str,),
+        "connection": (str, int),
+        "_webSocketMessages": _LIST,
+        "_eventSourceMessages": _LIST,
+    },
+    "request": {
+        "method": (str,),
+        "url": (str,),
+        "httpVersion": (str, int, float),
+        "headers": (list, dict),
+        "cookies": _LIST,
+        "queryString": _LIST,
+        "postData": (dict, str),
+        "headersSize": _NUMBER,
+        "bodySize": _NUMBER,
+    },
+    "response": {
+        "status": _NUMBER,
+        "httpVersion": (str, int, float),
+        "headers": (list, dict),
+        "cookies": _LIST,
+        "content": (dict,),
+        "headersSize": _NUMBER,
+        "bodySize": _NUMBER,
+    },
+}
+"""What is read of an entry, and of which JSON types HAR (and the tools that write it otherwise) has it."""
+
+
+def wrong_types(entry: dict[str, Any]) -> int:
+    """How many of the values that are read of an entry are of a type that stands there in no HAR: they are taken as
+    not stated."""
+    wrong = 0
+    for part, types in _TYPES.items():
+        inner = mapping(entry.get(part)) if part else entry
+        for key, allowed in types.items():
+            value = inner.get(key)
+            if value is not None and (not isinstance(value, allowed) or isinstance(value, bool)):
+                wrong += 1
+    return wrong
+
+
 def text(value: object) -> str:
     """The value as text: numbers as they are written, nothing for null and objects."""
     if isinstance(value, str):
@@ -140,6 +190,22 @@ def duration(entry: dict[str, Any]) -> int:
         parts = mapping(entry.get("timings"))
         total = sum(_milliseconds(parts.get(n)) or 0 for n in ("blocked", "dns", "connect", "send", "wait", "receive"))
     return round(total * 1000)
+
+
+_SPANS = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
+
+
+def wrong_spans(entry: dict[str, Any]) -> int:
+    """How many of an entry's spans of time are none: of another type, infinite, or longer than four months. A negative
+    one is how HAR writes that it does not apply."""
+    timings = entry.get("timings")
+    spans = [entry.get("time"), *(mapping(timings).get(name) for name in _SPANS)]
+    wrong = sum(value is not None and _milliseconds(value) is None and not _is_negative(value) for value in spans)
+    return wrong + (timings is not None and not isinstance(timings, dict))
+
+
+def _is_negative(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e10 < value < 0
 
 
 def _milliseconds(value: object) -> float | None:

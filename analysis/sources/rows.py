@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,10 +32,8 @@ def micros(seconds: object) -> Micros | None:
     """Seconds since 1970 as microseconds; None for what is no time that a capture can have."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return None
-    if isinstance(seconds, float) and not math.isfinite(seconds):
-        return None
-    value = round(seconds * 1_000_000)
-    return value if 0 < value < _LATEST else None
+    # What is no number fails every comparison, so that only what can be a time is ever multiplied.
+    return plausible(round(seconds * 1_000_000)) if 0 < seconds < _LATEST // 1_000_000 else None
 
 
 def plausible(value: int) -> Micros | None:
