@@ -283,6 +283,11 @@ TABLES: dict[str, Table] = {
             ("refuted", TEXTS, "countries that a source named and light refutes"),
             ("doubtful", TEXTS, "countries beyond light in fibre"),
             ("best_level_here", INT, "highest level that the capture's vantage allows for this address"),
+            (
+                "against_vantage",
+                TEXT,
+                "what its time contradicts, so that the vantage is doubtful: published_range, databases; null: nothing",
+            ),
             ("round_trip_ms", REAL, "least time seen for this address that counts"),
             ("within_km", REAL, "150 km a ms of it: the farthest that the machine can stand"),
             ("nearest_km", REAL, "least distance from the vantage to any part of the country"),

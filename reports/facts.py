@@ -482,6 +482,13 @@ class Facts:
     # ----------------------------------------------------------------------------------------------- places
 
     @cached_property
+    def vantage_doubtful(self) -> list[Host] | None:
+        """The hosts that contradict what is said of where the capture was made; None where it is not in doubt."""
+        if not self.audit.get("vantage_doubtful"):
+            return None
+        return [h for h in self.all_hosts.values() if h.row["against_vantage"]]
+
+    @cached_property
     def hosts_at_grade(self) -> dict[str, int]:
         """Hosts by how sure their place is, the surest first."""
         counts = Counter(h.grade for h in self.hosts)

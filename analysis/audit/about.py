@@ -95,6 +95,7 @@ def about(
         "manifest": told,
         "stated_by_capture": _stated_by_capture(capture, options),
         "app_suggested": None if manifest.app.id or manifest.app.name else suggested(made["apps"]),
+        "vantage_doubtful": _vantage_doubtful(made),
         "capture_date": date[0].isoformat(),
         "capture_date_from": date[1],
         "options": {
@@ -141,6 +142,21 @@ def _stated_by_capture(capture: folder.Capture, options: AuditOptions) -> list[s
         "phases": bool(manifest.phases),
     }
     return [name for name, stated in claims.items() if stated]
+
+
+def _vantage_doubtful(made: tables.Tables) -> dict[str, Any] | None:
+    """The hosts whose times contradict what is said of where the capture was made; None where it is not in doubt.
+    No hosts: the coordinates do not lie in the country that is stated with them."""
+    rows = made["destinations"].select(["host", "address", "reason", "against_vantage"]).to_pylist()
+    if not any((row["reason"] or "").endswith("+vantage_doubtful") for row in rows):
+        return None
+    return {
+        "hosts": [
+            {"host": row["host"], "address": row["address"], "contradicts": row["against_vantage"]}
+            for row in rows
+            if row["against_vantage"] is not None
+        ]
+    }
 
 
 def _counts(made: tables.Tables) -> dict[str, int]:

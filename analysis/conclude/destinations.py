@@ -7,6 +7,7 @@ from the companies' seats and owners on the day of the capture; WHAT stands in t
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow as pa
 from analysis.conclude import answered
 from analysis.conclude.locate.level import Place, Stance, place
 from analysis.conclude.locate.time import RoundTrip, round_trips
+from analysis.conclude.locate.vantage import Doubts, Timed, doubts
 from analysis.conclude.locate.witnesses import Witnesses
 from analysis.conclude.who import Who, identify, reaches, receiver
 from analysis.folder import Manifest
@@ -177,6 +179,30 @@ def _noise(reference: Reference, host: str | None, address: str | None, paths: s
 
 # ------------------------------------------------------------------------------------------- what is known
 
+VANTAGE_DOUBTFUL = "vantage_doubtful"
+"""Behind a reason: a time was seen, and where it was measured cannot be where the vantage says."""
+
+
+def _doubts(
+    rows: Sequence[Mapping[str, Any]],
+    times: Mapping[str, RoundTrip],
+    nearest: Mapping[str, float] | None,
+    manifest: Manifest,
+    witnesses: Witnesses,
+) -> Doubts:
+    timed: dict[str, Timed] = {}
+    for row in rows:
+        address, host = row["address"], row["host"]
+        time = times.get(address)
+        if time is None or time.ms is None or witnesses.reserved(address):
+            continue
+        said = witnesses.of(address, None)
+        unicast = witnesses.anycast(address, host) is None and not any(w.anycast for w in said)
+        before = timed.get(address)
+        unicast = unicast and (before is None or before.unicast)
+        timed[address] = Timed(time.ms, said, unicast, witnesses.network(address).asn)
+    return doubts(manifest.vantage, nearest, timed)
+
 
 def describe(tables: Tables, manifest: Manifest, reference: Reference, settings: Settings) -> pa.Table:
     """The destinations with place, network, operator and law of each."""
@@ -188,8 +214,13 @@ def describe(tables: Tables, manifest: Manifest, reference: Reference, settings:
     if vantage.latitude is not None and vantage.longitude is not None:
         nearest = reference.distance.nearest_km(vantage.latitude, vantage.longitude)
     rows = tables["destinations"].to_pylist()
+    against = _doubts(rows, times, nearest, manifest, witnesses)
+    if against:
+        nearest = None
+        times = {a: RoundTrip(t.ms, t.void or VANTAGE_DOUBTFUL) for a, t in times.items()}
     for row in rows:
         address, host = row["address"], row["host"]
+        row["against_vantage"] = against.against.get(address)
         who = identify(host, witnesses.network(address), manifest, reference, settings.date)
         time = times.get(address) or RoundTrip(None)
         maybe = witnesses.anycast(address, host)

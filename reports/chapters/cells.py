@@ -144,6 +144,14 @@ def place_sentence(words: Words, host: Host) -> Markup:
     return made
 
 
+def vantage_doubtful(words: Words, facts: Facts) -> Markup:
+    """That, and why, what is said of where the capture was made cannot be so."""
+    hosts = facts.vantage_doubtful or []
+    named = [words.host(h) for h in hosts[:3]]
+    published = sum(h.row["against_vantage"] == "published_range" for h in hosts)
+    return words.t("vantage.doubtful", n=len(hosts), published=published, list=words.list(named) if named else "")
+
+
 def speaks_against(words: Words, facts: Facts, host: Host) -> list[Markup]:
     """What light refutes or makes doubtful of what sources say."""
     row, t = host.row, words.t

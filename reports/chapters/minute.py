@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from analysis.reading_states import PART, SILENT, UNDERSTOOD
 from reports import marks
-from reports.chapters import Book
+from reports.chapters import Book, cells
 from reports.facts import READINGS, Facts
 from reports.pictures import NARROW, WIDE, bar
 from reports.strings import plain, shown
@@ -102,6 +102,8 @@ def _where(f: Facts, w: Words) -> dict[str, Any]:
         said = t("where.none")
     else:
         parts = []
+        if f.vantage_doubtful is not None:
+            parts.append(cells.vantage_doubtful(w, f))
         if f.placed:
             named = [
                 t("where.country", country=w.the_country(c), n=len(h))

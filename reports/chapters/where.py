@@ -26,6 +26,8 @@ def context(book: Book) -> dict[str, Any]:
         years = f.databases_year
         if years is not None:
             answer += " " + t("where.dated", then=str(years[0]), now=str(years[1]))
+    if f.vantage_doubtful is not None:
+        answer = cells.vantage_doubtful(w, f) + " " + answer
     names = len({h.row["host"] or h.row["address"] for h in f.hosts})
     return {
         "answer": answer,
@@ -113,6 +115,8 @@ def no_rings(f: Facts, w: Words) -> Markup:
     """Why time says nothing about distance here."""
     if f.vantage.get("latitude") is None or f.vantage.get("longitude") is None:
         return w.t("rings.no_vantage")
+    if f.vantage_doubtful is not None:
+        return cells.vantage_doubtful(w, f)
     if f.vantage.get("line", "direct") != "direct":
         return w.t("rings.line")
     if f.vantage.get("on_phone"):

@@ -241,3 +241,29 @@ def test_pandas_is_not_needed(built: dict[str, Path]) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout.strip() == "False"
+
+
+def test_a_doubtful_vantage_is_said_before_any_country(tmp_path: Path) -> None:
+    folder = fixtures.rich(tmp_path / "rich", vantage_doubtful={"hosts": []})
+    reports.build(folder)
+    text = _Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "doubtful" in text
+    assert text.index("said to have been made is doubtful") < text.index("Traffic went to machines in")
+    usual = fixtures.rich(tmp_path / "usual")
+    reports.build(usual)
+    assert "said to have been made is doubtful" not in _Page((usual / "report.html").read_text(encoding="utf-8")).text
+
+
+def test_a_place_by_its_own_word_has_a_mark_and_words_of_its_own(built: dict[str, Path]) -> None:
+    """The row of a host that rests on its own header: never the mark and words of two sources."""
+    facts = Facts(*tables.read(built["rich"]), Reference.load())
+    words = Words(load("en"), facts)
+    own = [h for h in facts.hosts if h.row["reason"] == "anycast_node_names_itself"]
+    assert own
+    for host in own:
+        assert host.grade == "node"
+        assert "named its own place" in place_sentence(words, host)
+    two = [h for h in facts.hosts if h.level == 2 and h not in own]
+    assert {h.grade for h in two} == {"2"}
+    assert facts.hosts_at_grade["node"] == len(own)
+    assert sum(facts.hosts_at_grade.values()) == len(facts.hosts)
