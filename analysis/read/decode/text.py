@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_CONTROL = bytes(set(range(32)) - {9, 10, 13, 27, 30})
+CONTROL = bytes(set(range(32)) - {9, 10, 13, 27, 30})
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]{8,}={0,2}[\r\n]*\Z")
 _BASE64URL = re.compile(rb"[A-Za-z0-9_\-]{8,}={0,2}\Z")
 _PERCENT = re.compile(rb"%[0-9A-Fa-f]{2}")
@@ -20,7 +20,7 @@ def is_text(data: bytes) -> bool:
     """Readable text: UTF-8 (a character cut at the end allowed) without control characters, or, where most octets
     are ASCII, Latin-1."""
     sample = data if len(data) <= 65_536 else data[:65_536]
-    if len(sample.translate(None, _CONTROL)) != len(sample):
+    if len(sample.translate(None, CONTROL)) != len(sample):
         return False
     try:
         sample.decode()
@@ -51,7 +51,8 @@ def utf16_of(data: bytes) -> tuple[str, int] | None:
 
 def is_base64(data: bytes) -> bool:
     """The whole is base64 with padding, which a form with an empty value looks like."""
-    return data.rstrip().endswith(b"=") and _BASE64.match(data) is not None
+    stripped = data.rstrip()
+    return stripped.endswith(b"=") and (_BASE64.match(data) or _BASE64URL.match(stripped)) is not None
 
 
 def base64_of(data: bytes) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from analysis import codecs
 from analysis.model import Message, Step
 from analysis.read.decode import form, json, multipart, text, xml
+from analysis.read.decode.ciphertext import is_ciphertext, is_rtp, names_cipher
 from analysis.read.decode.codings import undo_codings
 from analysis.read.decode.leaves import (
     ESCAPED,
@@ -27,7 +28,8 @@ from analysis.read.decode.leaves import (
     name_of,
 )
 from analysis.read.decode.media import media_type
-from analysis.reading_states import CUT, EMPTY, NOT_UNDERSTOOD, UNDERSTOOD
+from analysis.read.decode.weighing import Weighing
+from analysis.reading_states import CUT, EMPTY, NOT_UNDERSTOOD, SEALED, UNDERSTOOD
 
 _CODEC = {ESCAPED: "json-string", FORM: "form-percent", PERCENT: "percent", XML: "html"}
 """The codec that turns a leaf's bytes into its value."""
@@ -115,6 +117,8 @@ class Walk:
         self.leaves = limits.leaves
         self.octets = limits.octets
         self._broken = False
+        self._coding_failed = False
+        self._weighing = Weighing()
         self._hit: set[str] = set()
 
     def run(self) -> Walked:
@@ -128,6 +132,7 @@ class Walk:
         while at < len(self.out.layers):
             self._within(self.out.layers[at])
             at += 1
+        self._weigh()
         return self.out
 
     def limit(self, what: str, octets: int, where: str) -> None:
@@ -206,6 +211,8 @@ class Walk:
             return
         coded = undo_codings(m, self.limits.octets)
         self.out.losses += coded.losses
+        stated = "".join(value for name, value in m.headers if name.lower() == "content-encoding")
+        self._coding_failed = bool(coded.losses) and not names_cipher(stated)
         layer = Layer(coded.data, False, coded.via, coded.steps, node)
         self.out.layers.append(layer)
         if coded.limited:
@@ -214,6 +221,7 @@ class Walk:
             self._not_read(NOT_UNDERSTOOD, m.size, "body_limited", len(m.body), told)
             return
         kind = content_type(m.headers)
+        self._weighing.body = layer
         understood = self.open(layer, kind, m.kind)
         if understood and not (m.cut or coded.cut):
             return
@@ -226,13 +234,31 @@ class Walk:
             lacking = max(m.size - len(m.body), 0) if understood else m.size
             self._not_read(CUT, lacking, "body_cut", m.size, told)
         else:
-            told = kind.partition(";")[0].strip().lower() or "no type stated"
-            self._not_read(NOT_UNDERSTOOD, m.size, "body_undecoded", len(m.body), told)
+            # What of it, is weighed once all values were opened.
+            self.out.state, self.out.not_understood = NOT_UNDERSTOOD, m.size
+            self._weighing.torn = not self._weighing.closed
 
     def _not_read(self, state: str, not_understood: int, kind: str, octets: int, where: str) -> None:
         self.out.state, self.out.not_understood = state, not_understood
         self.out.cause = kind if state == NOT_UNDERSTOOD else None
         self.out.losses.append((kind, octets, where))
+
+    def _weigh(self) -> None:
+        """What of the message nobody understood: octets that were opened and belong to no format, and ciphertext."""
+        m, out = self.message, self.out
+        if out.state == CUT or out.cause is not None:
+            return
+        told = content_type(m.headers).partition(";")[0].strip().lower() or "no type stated"
+        weight = self._weighing.of(out, m.size, len(m.target) if m.kind == "request" else 0)
+        if weight.octets or out.state == NOT_UNDERSTOOD:
+            if weight.octets and not self._weighing.torn:
+                out.not_understood = weight.octets
+            out.state = SEALED if weight.sealed and not self._weighing.torn else NOT_UNDERSTOOD
+            if out.state == NOT_UNDERSTOOD:
+                only = weight.ciphertext and not weight.other and not self._weighing.torn
+                out.cause = "ciphertext_in_part" if only else "body_undecoded"
+            sealed = f"{told}: ciphertext" if weight.ciphertext else told
+            out.losses.append(("body_undecoded", out.not_understood if m.body else 0, sealed))
 
     # ------------------------------------------------------------------------------------------------ layers
 
@@ -243,6 +269,9 @@ class Walk:
         if not data:
             return True
         stated = stated.lower()
+        if self._is_ciphertext(layer, stated, kind):
+            self._weighing.close(layer, True)
+            return False
         found = media_type(data, sure=layer.depth > 0)
         if found is not None:
             layer.media, layer.via = found, (*layer.via, "media")
@@ -287,7 +316,20 @@ class Walk:
             layer.via = (*layer.via, "text")
             self._leaf(layer, (layer.node, layer.index, 0, len(data), RAW))
             return True
+        self._weighing.close(layer, False)
         return False
+
+    def _is_ciphertext(self, layer: Layer, stated: str, kind: str) -> bool:
+        """Octets that are no text at their start, of no framing that would be opened first, and not what a content
+        coding gave that could not be undone."""
+        data = layer.data
+        if self._coding_failed or kind == "grpc" or stated.startswith(("application/grpc", "multipart/")):
+            return False
+        if data[:32].isascii() and len(data[:32].translate(None, text.CONTROL)) == len(data[:32]):
+            return False
+        if kind == "udp" and is_rtp(data):
+            return False
+        return is_ciphertext(data, stated)
 
     def _leaf(self, layer: Layer, leaf: Leaf) -> None:
         if self.leaves > 0:
