@@ -11,6 +11,7 @@ from analysis.model import InputError
 from analysis.sources import Options
 from analysis.sources.kinds import kind_of
 from analysis.sources.lines import EVENT_MOST, lines
+from analysis.sources.records import Connection, UnfitError, event_line
 
 
 def conversation(
@@ -42,10 +43,12 @@ def passed_through(options: Options) -> set[str]:
     for _, path in of_kind(options, "events"):
         try:
             for line in lines(path, options.ends.get(path), EVENT_MOST):
-                value = line.value or {}
-                told = value.get("type") in ("connection", "passing", "refusal")
-                if told and isinstance(value.get("connection"), str):
-                    found.add(value["connection"])
+                try:
+                    event = event_line(line.value or {})
+                except UnfitError:
+                    continue  # counted where it is read
+                if isinstance(event, Connection) and event.connection is not None:
+                    found.add(event.connection)
         except InputError:
             continue
     return found - {""}

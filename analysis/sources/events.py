@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.folder import CHAIN_START, chain_hash
-from analysis.model import InputError, Origin, token
-from analysis.sources import Batch, Options
+from analysis.model import InputError, Micros, Origin, token
+from analysis.sources import Batch, Options, records
 from analysis.sources.lines import EVENT_MOST, Line, layer_line, lines
+from analysis.sources.records import EventLine, UnfitError, event_line
 from analysis.sources.rows import (
     LONGEST_TEXT,
     Batches,
@@ -24,9 +25,8 @@ from analysis.sources.rows import (
     Names,
     address,
     peer,
-    plausible,
+    port,
     stated_count,
-    time_of,
     tls_version,
     valid,
     way,
@@ -35,6 +35,8 @@ from analysis.sources.rows import (
 KIND = "events"
 _LONGEST_HANDSHAKE = 86_400_000
 """Milliseconds in a day."""
+_FAR = 4e15
+"""Microseconds by which no clock is set: more than from 1970 to today and back."""
 _MOST_BREAKS = 100
 """Places where the chain breaks that are told one by one."""
 UNREAD = ("encrypted", "sealed", "non_http", "relayed", "truncated", "unread", "ca_refused")
@@ -61,7 +63,7 @@ class _Reader:
     flows: int = 0
     breaks: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
-    passing: dict[str, tuple[Line, dict[str, Any]]] = field(default_factory=dict)
+    passing: dict[str, tuple[Line, records.Connection, Micros | None, Micros | None]] = field(default_factory=dict)
     """By connection: what its last line said of it, as long as none says that it ended."""
 
     def __post_init__(self) -> None:
@@ -83,14 +85,17 @@ class _Reader:
                 understood += 1
                 if expected is not None and line.value.get("prev") != expected:
                     self._broken(line)
-                self._event(line, line.value, batches)
+                try:
+                    self._event(line, event_line(line.value), batches)
+                except UnfitError as error:
+                    self.losses.unfit(line.number, str(error), len(line.raw))
             expected = None if line.skipped else chain_hash(line.raw)
             if batches.full or len(self.events) >= 16 * max(self.options.batch, 1):
                 yield self._take(batches, done)
         if not understood and self.options.sealed:
             raise InputError(f"{path} is no list of events: none of its lines can be read.")
-        for line, value in self.passing.values():
-            batches.flow(self._flow(line, value, "connection"))
+        for passing in self.passing.values():
+            batches.flow(self._flow(*passing))
         last = self._take(batches, done)
         last.names, last.losses = self.names.batch(), self.losses.all()
         yield last
@@ -114,64 +119,59 @@ class _Reader:
         else:
             self.losses.add("line_unread", "lines that are no JSON object", len(line.raw))
 
-    def _event(self, line: Line, value: dict[str, Any], batches: Batches) -> None:
-        value = dict(value)
-        value["at"] = time_of(value.get("at"))
+    def _event(self, line: Line, event: EventLine, batches: Batches) -> None:
+        at, end = self.losses.time(event.at), self.losses.time(event.end)
+        value = {**(line.value or {}), "at": at}
         if "end" in value:
-            value["end"] = time_of(value["end"])
-        kind = value.get("type")
-        if kind == "dns":
-            self._dns(value)
-            return
-        if kind == "lost":
-            self._lost(value)
-        elif kind == "clock" and (step := value.get("step")) is not None:
-            far = isinstance(step, int) and not isinstance(step, bool) and plausible(abs(step))
-            told = f"by {step / 1e6:+.1f} s" if far else "to another time"
-            self.losses.add("clock_set", f"the clock was set {told}: times before and after do not fit")
-        if kind == "passing":
-            self.passing[_which(value)] = (line, value)
-            return
-        if kind in ("refusal", "connection"):
-            if kind == "connection":
-                self.passing.pop(_which(value), None)
-            batches.flow(self._flow(line, value, str(kind)))
-        if kind == "socket":
-            value = _socket(value)
-            if not value["apps"] and value["uid"] is None:
-                self.losses.add("socket_unreadable", "lines of the phone's sockets that name neither app nor user id")
-        if kind == "phase" and not (isinstance(value.get("phase"), str) and value["phase"].strip()):
-            self.losses.add("phase_unnamed", "phases without a name: what followed stays in the phase before")
-            return
+            value["end"] = end
+        match event:
+            case records.Dns():
+                self._dns(event, at)
+                return
+            case records.Lost():
+                self._lost(event)
+            case records.Clock() if event.step is not None:
+                by = f"by {event.step / 1e6:+.1f} s" if abs(event.step) < _FAR else "to another time"
+                self.losses.add("clock_set", f"the clock was set {by}: times before and after do not fit")
+            case records.Connection():
+                if event.type == "passing":
+                    self.passing[_which(event)] = (line, event, at, end)
+                    return
+                if event.type == "connection":
+                    self.passing.pop(_which(event), None)
+                batches.flow(self._flow(line, event, at, end))
+            case records.Socket():
+                value = _socket(event, at)
+                if not value["apps"] and value["uid"] is None:
+                    where = "lines of the phone's sockets that name neither app nor user id"
+                    self.losses.add("socket_unreadable", where)
+            case records.Phase() if not (event.phase or "").strip():
+                self.losses.add("phase_unnamed", "phases without a name: what followed stays in the phase before")
+                return
         value.pop("prev", None)
         self.events.append(value)
 
-    def _lost(self, value: dict[str, Any]) -> None:
+    def _lost(self, event: records.Lost) -> None:
         """What the recorder could not write, by its own count."""
-        cause = self._cause(value)
-        count = sum(stated_count(value.get(kind)) for kind in ("flows", "messages", "events"))
-        self.losses.add(
-            "not_recorded", f"could not be written while recording ({cause})", stated_count(value.get("bytes")), count
-        )
+        cause = self._cause(event.cause)
+        count = sum(stated_count(number) for number in (event.flows, event.messages, event.events))
+        where = f"could not be written while recording ({cause})"
+        self.losses.add("not_recorded", where, stated_count(event.bytes), count)
 
-    def _cause(self, value: dict[str, Any]) -> str:
+    def _cause(self, given: str | None) -> str:
         """The word that says why. What is no word is none of ours."""
-        given = value.get("cause")
         if given is None:
             return "not_stated"
-        said = token(given) if isinstance(given, str) else ""
-        if not said:
+        cause = token(given)
+        if not cause:
             self.losses.add("word_unreadable", "causes that are no word: told as not stated")
-        return said or "not_stated"
+        return cause or "not_stated"
 
-    def _dns(self, value: dict[str, Any]) -> None:
+    def _dns(self, event: records.Dns, at: Micros | None) -> None:
         """An answer: each address for the name asked for, and for each alias on the way."""
-        name, at = _name(value.get("name")), value["at"]
-        resolver = address(value.get("resolver"))
-        aliases = value.get("cname")
-        aliases = [aliases] if isinstance(aliases, str) else aliases if isinstance(aliases, list) else []
-        given = value.get("addresses")
-        for one in given if isinstance(given, list) else []:
+        name, resolver = _name(event.name), address(event.resolver)
+        aliases = [event.cname] if isinstance(event.cname, str) else event.cname or []
+        for one in event.addresses or []:
             found = address(one)
             if found is None:
                 self.losses.add("address_unreadable", "DNS answers that hold no IP address")
@@ -182,89 +182,79 @@ class _Reader:
                 if alias and alias != name:
                     self.names.add(found, alias, "cname", at, resolver)
 
-    def _flow(self, line: Line, value: dict[str, Any], kind: str) -> dict[str, Any]:
+    def _flow(self, line: Line, event: records.Connection, at: Micros | None, end: Micros | None) -> dict[str, Any]:
         """A connection of which nothing was read, as a flow: all its octets are unread, and by which signal."""
-        src, sport = peer(value.get("client"))
-        dst, dport = peer(value.get("server"))
-        dst = dst or address(value.get("address"))
-        dport = dport or peer(["", value.get("port")])[1]
-        host, sni = _name(value.get("host")), _name(value.get("sni"))
+        src, sport = peer(event.client)
+        dst, dport = peer(event.server)
+        dst, dport = dst or address(event.address), dport or port(event.port)
+        host, sni = _name(event.host), _name(event.sni)
         name = sni or host
         if name and address(name) is not None:
             name, said_by = address(name) or name, "address"
         else:
             said_by = "sni" if sni else "stated"
-        out, into = stated_count(value.get("bytes_out")), stated_count(value.get("bytes_in"))
-        unread = value.get("kind") if value.get("kind") in UNREAD else _kind_of(kind)
+        out, into = stated_count(event.bytes_out), stated_count(event.bytes_in)
+        unread = event.kind if event.kind in UNREAD else _kind_of(event.type)
         unit, self.flows = self.flows, self.flows + 1
-        cause = self._cause(value)
+        cause, app = self._cause(event.cause), valid(event.app or "")[:LONGEST_TEXT] or None
         if name and dst and said_by == "sni":
-            self.names.add(dst, name, "sni", value["at"])
+            self.names.add(dst, name, "sni", at)
+        took = event.tcp_ms
         return {
             "source": self.source,
             "unit": unit,
             "leg": self.options.leg or "phone",
-            "way": way(value.get("way")),
-            "app": valid(value["app"])[:LONGEST_TEXT] if isinstance(value.get("app"), str) and value["app"] else None,
-            "app_from": "stated" if isinstance(value.get("app"), str) and value["app"] else None,
-            "transport": value.get("transport") if value.get("transport") in ("tcp", "udp") else "tcp",
+            "way": way(event.way),
+            "app": app,
+            "app_from": "stated" if app else None,
+            "transport": event.transport if event.transport in ("tcp", "udp") else "tcp",
             "src": src,
             "sport": sport,
             "dst": dst,
             "dport": dport,
-            "first": value["at"],
-            "last": value.get("end") or value["at"],
+            "first": at,
+            "last": end or at,
             "bytes_out": out,
             "bytes_in": into,
             "bytes_read": 0,
-            "tcp_ms": _milliseconds(value.get("tcp_ms")),
-            "handshake_at": time_of(value.get("handshake_at")),
+            "tcp_ms": float(took) if took is not None and 0 < took < _LONGEST_HANDSHAKE else None,
+            "handshake_at": self.losses.time(event.handshake_at),
             "host": name or dst,
             "host_from": said_by if name else "address" if dst else None,
-            "tls": tls_version(_name(value.get("tls"), lower=False)),
-            "alpn": _name(value.get("alpn")) or None,
+            "tls": tls_version(_name(event.tls, lower=False)),
+            "alpn": _name(event.alpn) or None,
             "decrypted": False,
             "unread": [
-                {"kind": unread, "cause": cause, "bytes": out + into, "count": max(stated_count(value.get("count")), 1)}
+                {"kind": unread, "cause": cause, "bytes": out + into, "count": max(stated_count(event.count), 1)}
             ],
             "origin": str(Origin(self.source, (line.number,), "line", 0, len(line.raw))),
         }
 
 
-def _which(value: dict[str, Any]) -> str:
+def _which(event: records.Connection) -> str:
     """What tells connections apart: their id, else their ends."""
-    known = value.get("connection")
-    return known if isinstance(known, str) and known else repr([value.get(k) for k in ("client", "server", "host")])
+    return event.connection or repr([event.client, event.server, event.host])
 
 
-def _socket(value: dict[str, Any]) -> dict[str, Any]:
+def _socket(event: records.Socket, at: Micros | None) -> dict[str, Any]:
     """A line of the phone's socket table in one form: addresses as they stand in flows, what is unknown as None."""
-    uid, apps = value.get("uid"), value.get("apps")
-    given = apps if isinstance(apps, list) else []
-    number = isinstance(uid, int) and not isinstance(uid, bool) and 0 <= uid < 1 << 32
     return {
         "type": "socket",
-        "at": value["at"],
-        "uid": uid if number else None,
-        "apps": sorted({valid(a)[:LONGEST_TEXT] for a in given if isinstance(a, str) and a}),
-        "transport": "udp" if value.get("transport") == "udp" else "tcp",
-        "src": peer(value.get("src")),
-        "dst": peer(value.get("dst")),
+        "at": at,
+        "uid": event.uid if event.uid is not None and 0 <= event.uid < 1 << 32 else None,
+        "apps": sorted({valid(app)[:LONGEST_TEXT] for app in event.apps or [] if app}),
+        "transport": "udp" if event.transport == "udp" else "tcp",
+        "src": peer(event.src),
+        "dst": peer(event.dst),
     }
-
-
-def _milliseconds(value: object) -> float | None:
-    """How long a handshake took; None for what none can have taken."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if number and 0 < value < _LONGEST_HANDSHAKE else None  # type: ignore[operator, arg-type]
 
 
 def _kind_of(kind: str) -> str:
     return "unread" if kind == "refusal" else "sealed"
 
 
-def _name(value: object, lower: bool = True) -> str:
-    if not isinstance(value, str):
+def _name(text: str | None, lower: bool = True) -> str:
+    if not text:
         return ""
-    value = valid(value)[:LONGEST_TEXT]
-    return value.lower().rstrip(".") if lower else value
+    text = valid(text)[:LONGEST_TEXT]
+    return text.lower().rstrip(".") if lower else text

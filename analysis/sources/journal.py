@@ -18,6 +18,7 @@ from analysis.model import InputError
 from analysis.sources import Options
 from analysis.sources.beside import conversation, of_kind
 from analysis.sources.lines import lines
+from analysis.sources.records import JournalLine, UnfitError, journal_line
 from analysis.sources.rows import LONGEST_TEXT, peer, stated_count, valid
 
 _FAMILIES = {"websocket": "websocket", "tcp": "tcp", "udp": "udp", "sse": "http", "grpc": "http"}
@@ -37,21 +38,20 @@ class Said:
     damaged: bool
 
 
-def message_in(value: dict[str, Any]) -> Said | None:
-    """The message of a line; None where direction, index or kind is missing."""
-    direction, index, kind = value.get("direction"), value.get("index"), value.get("kind")
-    if direction not in DIRECTIONS or not isinstance(kind, str) or kind not in _FAMILIES:
+def message_in(line: JournalLine) -> Said | None:
+    """The message of a line; None where direction, index or kind is missing, or none that is known."""
+    if line.direction not in DIRECTIONS or line.kind not in _FAMILIES:
         return None
-    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < 1 << 40:
+    if line.index is None or not 0 <= line.index < 1 << 40:
         return None
-    written = value.get("data")
     data, damaged = b"", False
-    if isinstance(written, str):
+    if line.data is not None:
         try:
-            data = base64.b64decode(written, validate=True)
+            data = base64.b64decode(line.data, validate=True)
         except (binascii.Error, ValueError):
             damaged = True
-    return Said(direction, index, kind, max(stated_count(value.get("size")), len(data)), data, damaged)
+    size = max(stated_count(line.size), len(data))
+    return Said(line.direction, line.index, line.kind, size, data, damaged)
 
 
 def family_of(kind: str) -> str:
@@ -59,11 +59,10 @@ def family_of(kind: str) -> str:
     return _FAMILIES[kind]
 
 
-def conversation_in(value: dict[str, Any]) -> tuple[str, ...]:
+def conversation_in(line: JournalLine) -> tuple[str, ...]:
     """The flow that a line of type ``flow`` is of: see :func:`analysis.sources.beside.conversation`."""
-    server = peer(value.get("server"))
-    name = word(value.get("address")).lower()
-    return conversation(word(value.get("connection")), server, name, word(value.get("flow")))
+    name = word(line.address).lower()
+    return conversation(word(line.connection), peer(line.server), name, word(line.flow))
 
 
 @dataclass(slots=True)
@@ -80,14 +79,13 @@ class Sealed:
     _watched: StartTls = field(default_factory=StartTls)
     _next: dict[str, int] = field(default_factory=lambda: {"sent": 0, "received": 0})
 
-    def line(self, value: dict[str, Any]) -> None:
+    def line(self, line: JournalLine) -> None:
         """Take in a line of type ``sealed``."""
-        since = value.get("since")
-        if value.get("cause") != LATE or not isinstance(since, list) or len(since) != 2:
+        if line.cause != LATE or line.since is None or len(line.since) != 2:
             return
-        for direction, name in (("sent", "bytes_out"), ("received", "bytes_in")):
-            self.told[direction] = max(self.told[direction], stated_count(value.get(name)))
-        self.since = self.since or Seal(stated_count(since[0]), stated_count(since[1]))
+        for direction, octets in (("sent", line.bytes_out), ("received", line.bytes_in)):
+            self.told[direction] = max(self.told[direction], stated_count(octets))
+        self.since = self.since or Seal(stated_count(line.since[0]), stated_count(line.since[1]))
 
     def message(self, said: Said, known: Seal | None = None) -> Said | None:
         """A message as far as it is in the clear; None where nothing of it is. ``known``: where the dump's copy of the
@@ -110,9 +108,9 @@ class Sealed:
         return max(self.told[direction], self.written[direction])
 
 
-def word(value: object) -> str:
-    """A text of a line; empty where it is none."""
-    return valid(value)[:LONGEST_TEXT] if isinstance(value, str) else ""
+def word(text: str | None) -> str:
+    """A text of a line; empty where it has none."""
+    return valid(text)[:LONGEST_TEXT] if text else ""
 
 
 # --------------------------------------------------------------------------------------------- what it holds
@@ -175,14 +173,16 @@ def journaled(options: Options, before: str | None = None) -> dict[str, Journale
 def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> None:
     """Note which messages of which flows a journal holds, by the proxy's flow id."""
     for line in lines(path, end):
-        value = line.value
-        if value is None or not isinstance(value.get("flow"), str):
+        try:
+            value = journal_line(line.value) if line.value is not None else None
+        except UnfitError:
+            continue  # counted where it is read
+        if value is None:
             continue
-        held = found.setdefault(value["flow"], Journaled())
-        kind = value.get("type", "message")
-        if kind == "flow":
+        held = found.setdefault(value.flow, Journaled())
+        if value.type == "flow":
             held.conversation = conversation_in(value)
-        elif kind == "message":
+        elif value.type == "message":
             read_one = message_in(value)
             if read_one is None or (held.family or family_of(read_one.kind)) != family_of(read_one.kind):
                 continue
@@ -194,8 +194,7 @@ def survey(path: Path, found: dict[str, Journaled], end: int | None = None) -> N
                 held.octets[read_one.direction] += read_one.size
                 held.missing += read_one.size - len(read_one.data)
                 held.missing_count += read_one.size > len(read_one.data)
-        elif kind == "sealed":
+        elif value.type == "sealed":
             held.sealed.line(value)
-        elif kind == "progress" and value.get("direction") in DIRECTIONS:
-            count = stated_count(value.get("bytes"))
-            held.streamed[value["direction"]] = max(held.streamed[value["direction"]], count)
+        elif value.type == "progress" and value.direction in DIRECTIONS:
+            held.streamed[value.direction] = max(held.streamed[value.direction], stated_count(value.bytes))

@@ -133,7 +133,10 @@ def _json_kind(head: bytes) -> str | None:
             said = json.loads(line)
         except (ValueError, RecursionError):
             continue  # a line that is damaged tells of no other
-        return _line_kind(said) if isinstance(said, dict) else None
+        if not isinstance(said, dict):
+            return None
+        if (kind := _line_kind(said)) is not None:
+            return kind
     return _torn_line_kind(lines[0]) if len(lines) == 1 else None
 
 

@@ -30,6 +30,7 @@ from analysis.sources.journal import (
 )
 from analysis.sources.lines import Line, layer_line, lines
 from analysis.sources.mitm_flows import Dumped, dumped
+from analysis.sources.records import JournalLine, UnfitError, journal_line
 from analysis.sources.rows import (
     Batches,
     Losses,
@@ -59,7 +60,10 @@ def layer_bytes(path: Path, origin: Origin) -> bytes:
     line = layer_line(path, origin.units[0])
     if origin.layer == "line":
         return line.raw
-    found = message_in(line.value or {})
+    try:
+        found = message_in(journal_line(line.value or {}))
+    except UnfitError:
+        found = None
     if found is None or found.kind != origin.layer:
         raise InputError(f"{path} has no {origin.layer} in line {origin.units[0]}.")
     return found.data
@@ -96,7 +100,7 @@ class _Reader:
     rows: dict[tuple[str, ...], _Flow] = field(default_factory=dict)
     before: dict[str, Journaled] = field(default_factory=dict)
     """What a journal holds that counts before this one."""
-    told: dict[str, tuple[dict[str, Any], Line]] = field(default_factory=dict)
+    told: dict[str, tuple[JournalLine, Line]] = field(default_factory=dict)
     """Of flows that such a journal holds, the line that says what they are: no flow of this file, unless it has more of
     them."""
     families: dict[str, str] = field(default_factory=dict)
@@ -114,10 +118,11 @@ class _Reader:
             if line.torn and not self.options.sealed:
                 break
             rows = len(self.rows)
-            message = self._line(line, number)
+            value = self._fitted(line)
+            message = None if value is None else self._line(value, line, number)
             understood += line.value is not None
-            if line.value is not None and (message is not None or len(self.rows) > rows):
-                batches.name(line.number, line.value["flow"])
+            if value is not None and (message is not None or len(self.rows) > rows):
+                batches.name(line.number, value.flow)
             if message is not None:
                 number += 1
                 batches.add(None, [message])
@@ -130,55 +135,59 @@ class _Reader:
         last.names, last.losses = self.names.batch(), self.losses.all()
         yield last
 
-    def _line(self, line: Line, number: int) -> Message | None:
-        value = line.value
-        if value is None:
+    def _fitted(self, line: Line) -> JournalLine | None:
+        """A line in its type; None, and counted, where it has none."""
+        if line.value is None:
             if line.torn:
                 self.losses.add("file_torn", "the last line breaks off", line.size)
             elif line.raw.strip():
                 self.losses.add("line_unread", "lines that are no JSON object", line.size)
             return None
-        if not isinstance(value.get("flow"), str):
-            self.losses.add("line_unread", "lines that name no flow", line.size)
+        try:
+            return journal_line(line.value)
+        except UnfitError as error:
+            self.losses.unfit(line.number, str(error), line.size)
             return None
-        kind = value.get("type", "message")
-        before = self.before.get(value["flow"])
-        if kind == "flow":
+
+    def _line(self, value: JournalLine, line: Line, number: int) -> Message | None:
+        at = self.losses.time(value.at)
+        before = self.before.get(value.flow)
+        if value.type == "flow":
             if before is None:
                 self._flow(value, line)
             else:
-                self.told.setdefault(value["flow"], (value, line))
+                self.told.setdefault(value.flow, (value, line))
             return None
-        if kind == "progress" and value.get("direction") in DIRECTIONS:
-            already = 0 if before is None else before.streamed[value["direction"]]
-            if stated_count(value.get("bytes")) > already:
-                self._progress(self._flow(value, line), value, already)
-        if kind == "sealed" and (before is None or before.sealed.since is None):
+        if value.type == "progress" and value.direction in DIRECTIONS:
+            already = 0 if before is None else before.streamed[value.direction]
+            if stated_count(value.bytes) > already:
+                self._progress(self._flow(value, line), value, already, at)
+        if value.type == "sealed" and (before is None or before.sealed.since is None):
             flow = self._flow(value, line)
             flow.sealed.line(value)
-            flow.seen_at(time_of(value.get("at")))
-        if kind != "message":
+            flow.seen_at(at)
+        if value.type != "message":
             return None
         found = message_in(value)
         if found is None:
             self.losses.add("line_unread", "messages whose direction, index or kind is missing", line.size)
             return None
-        if not self._is_of(value["flow"], found, before):
+        if not self._is_of(value.flow, found, before):
             self.losses.add("line_unread", "messages of another kind than their flow", line.size)
             return None
         if before is not None and found.index in before.indexes[found.direction]:
             self.losses.add("flow_repeated", "messages that stand in another journal, too: read once", found.size)
             return None
-        flow = self._flow(value, line) if value["flow"] not in self.flows else self.flows[value["flow"]]
+        flow = self._flow(value, line) if value.flow not in self.flows else self.flows[value.flow]
         if not flow.seen[found.direction].add(found.index):
             self.losses.add("flow_repeated", "messages that stand twice in the journal: read once", found.size)
             return None
-        known = self.dump.seals.get(value["flow"]) or (None if before is None else before.sealed.since)
+        known = self.dump.seals.get(value.flow) or (None if before is None else before.sealed.since)
         found = flow.sealed.message(found, known)
         if found is None:
-            flow.seen_at(time_of(value.get("at")))
+            flow.seen_at(at)
             return None
-        return self._made(flow, found, value, line, number)
+        return self._made(flow, found, at, line, number)
 
     def _is_of(self, flow: str, found: Said, before: Journaled | None) -> bool:
         """Whether a message is of the kind of its flow: that of the flow's first, and of the dump's record."""
@@ -186,15 +195,15 @@ class _Reader:
         first = self.families.setdefault(flow, kind if before is None or before.family is None else before.family)
         return kind == first == self.dump.families.get(flow, first)
 
-    def _progress(self, flow: _Flow, value: dict[str, Any], already: int) -> None:
+    def _progress(self, flow: _Flow, value: JournalLine, already: int, at: Micros | None) -> None:
         """How far a streamed body had come. It counts where the flow stands in no dump: the proxy was killed."""
-        so_far = stated_count(value.get("bytes")) - already
-        flow.streamed[value["direction"]] = max(flow.streamed[value["direction"]], so_far)
+        so_far = stated_count(value.bytes) - already
+        direction = str(value.direction)
+        flow.streamed[direction] = max(flow.streamed[direction], so_far)
         if flow.row is not None:
-            flow.row["last"] = later(flow.row["last"], time_of(value.get("at")))
+            flow.row["last"] = later(flow.row["last"], at)
 
-    def _made(self, flow: _Flow, found: Said, value: dict[str, Any], line: Line, number: int) -> Message:
-        at = time_of(value.get("at"))
+    def _made(self, flow: _Flow, found: Said, at: Micros | None, line: Line, number: int) -> Message:
         body = found.data[: self.options.max_body]
         if found.damaged:
             self.losses.add("body_damaged", "messages whose base64 is damaged", found.size)
@@ -228,14 +237,14 @@ class _Reader:
             cut=missing > 0 or found.damaged,
         )
 
-    def _flow(self, value: dict[str, Any], line: Line) -> _Flow:
+    def _flow(self, value: JournalLine, line: Line) -> _Flow:
         """The flow that a line speaks of: the dump's, or one of this file's own."""
-        value, line = self.told.pop(value["flow"], (value, line))
-        flow = self.flows.get(value["flow"])
+        value, line = self.told.pop(value.flow, (value, line))
+        flow = self.flows.get(value.flow)
         if flow is not None:
             flow.about = flow.about or _about(value)
             return flow
-        in_dump = self.dump.flows.get(value["flow"])
+        in_dump = self.dump.flows.get(value.flow)
         name = conversation_in(value)
         if in_dump is not None:
             flow = _Flow(in_dump[0], in_dump[1])
@@ -247,22 +256,22 @@ class _Reader:
             flow = _Flow(Key(self.source, len(self.rows)), None, self._new_row(value, line))
             self.rows[name] = flow
         flow.about = _about(value)
-        self.flows[value["flow"]] = flow
+        self.flows[value.flow] = flow
         return flow
 
-    def _new_row(self, value: dict[str, Any], line: Line) -> dict[str, Any]:
-        src, sport = peer(value.get("client"))
-        dst, dport = peer(value.get("server"))
-        host = word(value.get("host")).lower() or word(value.get("sni")).lower()
-        at = time_of(value.get("at"))
+    def _new_row(self, value: JournalLine, line: Line) -> dict[str, Any]:
+        src, sport = peer(value.client)
+        dst, dport = peer(value.server)
+        host = word(value.host).lower() or word(value.sni).lower()
+        at = time_of(value.at)
         if host and dst and address(host) is None:
-            self.names.add(dst, host, "host" if value.get("host") else "sni", at)
-        said_by = "http" if value.get("kind") in ("websocket", "http", "sse") else "sni"
+            self.names.add(dst, host, "host" if value.host else "sni", at)
+        said_by = "http" if value.kind in ("websocket", "http", "sse") else "sni"
         return {
             "source": self.source,
             "unit": len(self.rows),
             "leg": self.options.leg or "phone",
-            "transport": "udp" if value.get("kind") == "udp" else "tcp",
+            "transport": "udp" if value.kind == "udp" else "tcp",
             "src": src,
             "sport": sport,
             "dst": dst,
@@ -271,7 +280,7 @@ class _Reader:
             "last": at,
             "bytes_out": 0,
             "bytes_in": 0,
-            "tls": tls_version(word(value.get("tls"))),
+            "tls": tls_version(word(value.tls)),
             "host": host or dst,
             "host_from": ("address" if address(host) else said_by) if host else "address" if dst else None,
             "decrypted": True,
@@ -289,12 +298,11 @@ class _Reader:
             yield _whole(first.row, shared[first.row["unit"]])
 
 
-def _about(value: dict[str, Any]) -> dict[str, str]:
+def _about(value: JournalLine) -> dict[str, str]:
     """Of a line what is kept as long as its flow: no message's octets."""
-    said = {name: word(value.get(name)) for name in ("method", "scheme", "host")}
-    target = value.get("target")
-    said["target"] = valid(target) if isinstance(target, str) else ""
-    return {name: text for name, text in said.items() if text}
+    texts = {"method": word(value.method), "scheme": word(value.scheme), "host": word(value.host)}
+    texts["target"] = valid(value.target or "")
+    return {name: text for name, text in texts.items() if text}
 
 
 def _whole(row: dict[str, Any], flows: list[_Flow]) -> dict[str, Any]:

@@ -24,6 +24,9 @@ out, since half a value at a cut is one that nobody knows again."""
 MOST_STATED = 1 << 40
 """The most that a file may state of its own octets or things: far above what one of them can be, and so low that tables
 can add up all that a file states."""
+_NO_TIME = "times that are none a capture can have: left empty"
+_MOST_UNFIT = 20
+"""Lines that do not fit of which each is told."""
 _MOST_OCTETS = 16 << 20
 """Octets of bodies after which a batch is handed over, however few exchanges it holds."""
 
@@ -97,9 +100,10 @@ def stated_count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_STATED else 0
 
 
-def time_of(value: object) -> Micros | None:
-    """Microseconds since 1970 as NDJSON states them, or None."""
-    return plausible(value) if isinstance(value, int) and not isinstance(value, bool) else None
+def time_of(value: float | None) -> Micros | None:
+    """Microseconds since 1970 as NDJSON states them; None where it does not, or where they are no time that a capture
+    can have."""
+    return int(value) if value is not None and 0 < value < _LATEST and value == int(value) else None
 
 
 def valid(text: str) -> str:
@@ -212,12 +216,33 @@ class Losses:
 
     def __init__(self, source: str) -> None:
         self._source = source
+        self._unfit = 0
         self._totals: dict[tuple[str, str], list[int]] = {}
 
     def add(self, kind: str, where: str, octets: int = 0, count: int = 1) -> None:
         total = self._totals.setdefault((kind, where), [0, 0])
         total[0] += count
         total[1] += octets
+
+    def time(self, value: float | None) -> Micros | None:
+        """A time as NDJSON states it; what is no time that a capture can have is counted, and None."""
+        at = time_of(value)
+        if at is None and value is not None:
+            self.add("time_unreadable", _NO_TIME)
+        return at
+
+    def seconds(self, value: object) -> Micros | None:
+        """The same of seconds since 1970, of which 0 stands for none."""
+        at = micros(value)
+        if at is None and value is not None and (isinstance(value, bool) or value != 0):
+            self.add("time_unreadable", _NO_TIME)
+        return at
+
+    def unfit(self, number: int, why: str, octets: int) -> None:
+        """A line that does not fit its type: the first ones each by its number from 1, the rest together."""
+        self._unfit += 1
+        where = f"line {number + 1} does not fit: {why}" if self._unfit <= _MOST_UNFIT else "further lines do not fit"
+        self.add("line_unread", where, octets)
 
     def __bool__(self) -> bool:
         return bool(self._totals)
