@@ -12,12 +12,11 @@ from analysis.reference.schema import AnycastKind
 
 
 class AnycastKinds:
-    """Looks up by network, AS number, kind of company, port and host name."""
+    """Looks up by network, AS number, port and host name."""
 
     def __init__(self, records: Iterable[AnycastKind]) -> None:
         self._prefixes: dict[tuple[int, int], dict[int, AnycastKind]] = defaultdict(dict)
         self._asns: dict[int, AnycastKind] = {}
-        self._kinds: dict[str, AnycastKind] = {}
         self._ports: dict[int, AnycastKind] = {}
         self._hosts: dict[str, AnycastKind] = {}
         for record in records:
@@ -28,23 +27,17 @@ class AnycastKinds:
                 of.setdefault(int(network.network_address) >> shift, record)
             for number in record.asns:
                 self._asns.setdefault(int(number.removeprefix("AS")), record)
-            for kind in record.operator_kinds:
-                self._kinds.setdefault(kind, record)
             for port in record.ports:
                 self._ports.setdefault(port, record)
             for host in record.hosts:
                 self._hosts.setdefault(host, record)
 
-    def of(
-        self, address: str, asn: int | None, kinds: Iterable[str], ports: Iterable[int], host: str | None
-    ) -> AnycastKind | None:
-        """The first record that fits an address, or None. ``asn``: the network that announces it; ``kinds``: what the
-        company does that it belongs to; ``ports``: at which something was said to it; ``host``: its name."""
+    def of(self, address: str, asn: int | None, ports: Iterable[int], host: str | None) -> AnycastKind | None:
+        """The first record that fits an address, or None. ``asn``: the network that announces it; ``ports``: at which
+        something was said to it; ``host``: its name."""
         found = self._by_network(address)
         if found is None and asn is not None:
             found = self._asns.get(asn)
-        for kind in sorted(kinds):
-            found = found or self._kinds.get(kind)
         for port in sorted(ports):
             found = found or self._ports.get(port)
         labels = [] if host is None else host.lower().rstrip(".").split(".")

@@ -268,7 +268,6 @@ class AnycastKind(Record, kw_only=True, frozen=True):
     what: str
     networks: tuple[str, ...] = ()
     asns: tuple[str, ...] = ()
-    operator_kinds: tuple[Kind, ...] = ()
     ports: tuple[int, ...] = ()
     hosts: tuple[str, ...] = ()
     source: str

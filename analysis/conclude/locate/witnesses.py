@@ -85,9 +85,7 @@ class Witnesses:
         if address is None or self.reserved(address) or self.has_region(address):
             return None
         number = self.network(address).asn
-        owner = self._reference.operator_by_asn(number)
-        kinds = owner.operator.kind if owner is not None else ()
-        found = self._reference.anycast_kinds.of(address, number, kinds, self._ports.get(address, ()), host)
+        found = self._reference.anycast_kinds.of(address, number, self._ports.get(address, ()), host)
         return found.id if found is not None else None
 
     def network(self, address: str | None) -> Network:
