@@ -76,7 +76,7 @@ def kind_of(path: Path) -> tuple[str, str]:
     if _FLOW.match(head):
         return "mitmproxy", ""
     text = _as_text(path, head)
-    if text.lstrip().startswith(connections.BEGINS):
+    if connections.begins(text.lstrip()):
         return connections.KIND, ""
     kind = _json_kind(text)
     if kind is not None:

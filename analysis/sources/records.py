@@ -213,9 +213,14 @@ def event_line(value: Mapping[str, Any]) -> EventLine:
     return _fitted(value, EVENTS.get(kind, EventLine) if isinstance(kind, str) else EventLine)
 
 
-def _fitted[T: _Record](value: Mapping[str, Any], kind: type[T]) -> T:
+def row_in[T: msgspec.Struct](texts: Mapping[str, str], kind: type[T]) -> T:
+    """A row of texts in its type; numbers are read from their digits. Raises UnfitError."""
+    return _fitted(texts, kind, strict=False)
+
+
+def _fitted[T: msgspec.Struct](value: Mapping[str, Any], kind: type[T], strict: bool = True) -> T:
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise UnfitError(_in_words(str(error))) from None
     except (ValueError, OverflowError, RecursionError):

@@ -98,6 +98,59 @@ def test_older_and_newer_columns(tmp_path: Path) -> None:
     assert [f["app"] for f in newer.flows] == ["com.example.shop"]
 
 
+@pytest.mark.parametrize("spell", [str.lower, str.upper, lambda n: f' "{n}" ', lambda n: n.replace("IP", "_Ip")])
+def test_columns_in_another_spelling(tmp_path: Path, spell: Any) -> None:
+    [expected] = read(tmp_path / "a.csv", line()).flows
+    seen = read(tmp_path / "a.csv", line(), head=",".join(map(spell, NEW.split(","))))
+    assert [{k: v for k, v in flow.items() if k != "origin"} for flow in seen.flows] == [
+        {k: v for k, v in expected.items() if k != "origin"}
+    ]
+
+
+def test_columns_in_another_order_and_under_other_names(tmp_path: Path) -> None:
+    names = ["Destination IP", "destination_port", "protocol", "Source IP", "SourcePort", "IP-Protocol", "Package"]
+    names += ["Bytes received", "sni"]
+    row = "203.0.113.7,443,tls,10.0.0.2,40000,tcp,com.example.shop,700,api.example"
+    seen = read(tmp_path / "a.csv", row, head=",".join(names))
+    [flow] = seen.flows
+    assert (flow["src"], flow["sport"], flow["dst"], flow["dport"]) == ("10.0.0.2", 40000, "203.0.113.7", 443)
+    assert (flow["app"], flow["transport"], flow["host"], flow["bytes_in"]) == (
+        "com.example.shop",
+        "tcp",
+        "api.example",
+        700,
+    )
+    assert seen.lost == {"column_missing": 3}
+
+
+@pytest.mark.parametrize("name", ["IPProto", "SrcIP", "SrcPort", "DstIp", "DstPort"])
+def test_a_column_that_is_needed_and_missing_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{NEW.replace(name, 'Other')}\n{line()}\n")
+    with pytest.raises(InputError, match=f"without the column {name};"):
+        gather(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text(f"{NEW},{name.upper()}\n{line()},1\n")
+    with pytest.raises(InputError, match=f"the column {name} twice;"):
+        gather(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("name", NEW.split(","))
+@pytest.mark.parametrize(
+    "value", ["x", "-7", "1e308", "NaN", "Infinity", "253402300800000000", "9" * 5000, "1.5", "{}"]
+)
+def test_a_value_that_is_none_costs_a_line_at_most(tmp_path: Path, name: str, value: str) -> None:
+    seen = read(tmp_path / "a.csv", line(), line(**{name: value}), line(SrcPort=40001))
+    texts = ("App", "PackageName", "Proto", "Status", "Info", "IPProto")
+    if name in texts:
+        assert (len(seen.flows), seen.lost) == (3, {})
+    elif name in ("FirstSeen", "LastSeen"):
+        assert (len(seen.flows), seen.lost) == (3, {"time_unreadable": 1})
+        assert seen.flows[1][name[:-4].lower()] is None
+    elif value.lstrip("-").isdigit() and name.startswith(("Bytes", "Pkts")):
+        assert len(seen.flows) + seen.lost.get("line_unread", 0) == 3
+    else:
+        assert (len(seen.flows), seen.lost) == (2, {"line_unread": 1})
+
+
 def test_lines_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     bad = [line(SrcIP="here"), line(UID="x"), line(SrcPort="-3"), "6,1,2"]
     seen = read(tmp_path / "a.csv", line(), *bad, "", line(SrcPort=40001))
