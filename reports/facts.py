@@ -388,9 +388,27 @@ class Facts:
 
     @cached_property
     def apps(self) -> list[Mapping[str, Any]]:
-        """Who spoke, and how that is known: rows of the table ``apps``, the app under test first."""
-        found: list[Mapping[str, Any]] = self.tables["apps"].to_pylist()
-        return found
+        """Who spoke, and how that is known: the rows of the table ``apps`` with the flows that count alone."""
+        keys = ("app", "app_from", "app_by", "whose")
+        sums: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+        places: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+        wanted = (*keys, "counts", "destination", "bytes_out", "bytes_in")
+        for *key, counts, place, out, back in _columns(self.tables["flows"], *wanted):
+            if counts in ("app", *APART):
+                sums[tuple(key)] += Counter(flows=1, bytes_out=out or 0, bytes_in=back or 0)
+                places[tuple(key)].add(place)
+        order = ("app", *APART)
+        octets = {key: n["bytes_out"] + n["bytes_in"] for key, n in sums.items()}
+        return [
+            {
+                **dict(zip(keys, key, strict=True)),
+                **{name: sums[key][name] for name in ("flows", "bytes_out", "bytes_in")},
+                "destinations": len(places[key]),
+            }
+            for key in sorted(
+                sums, key=lambda k: (order.index(k[3]), k[0] is None, -octets[k], *(part or "" for part in k))
+            )
+        ]
 
     @cached_property
     def readable(self) -> list[Mapping[str, Any]]:

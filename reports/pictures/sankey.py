@@ -180,7 +180,7 @@ def _columns(facts: Facts, words: Words, flows: Sequence[_Flow], narrow: bool, r
     states = _states(facts, right)
     ends = [_Node(s, words.country_short(s, 13 if narrow else 24)) for s in states[: _STATES[narrow]]]
     ends += [
-        _Node(_FURTHER, str(words.t("sankey.further_states", n=len(states) - _STATES[narrow])), "open"),
+        _Node(_FURTHER, str(words.t("sankey.further_states", n=max(len(states) - _STATES[narrow], 0))), "open"),
         _Node(_NOT_SHOWN, str(words.t("sankey.not_shown")), "open"),
         _Node(_UNKNOWN, str(words.t("sankey.no_place" if right == "place" else "sankey.no_state")), "open"),
     ]

@@ -122,6 +122,8 @@ def _links(operator: str | None, country: str | None, level: int, rented: str | 
             "as_of": None,
             "level": level if kind == "machine" else None,
             "statutes": _STATUTES.get(state, []),
+            "statutes_read": _STATUTES.get(state, []),
+            "basis": None if company is None else "incorporated",
             "confidence": sure,
         }
 
@@ -470,6 +472,7 @@ def _conclude(made: Maker) -> None:
             }
         )
 
+    sent = [t for t in sent if t["method"] in ("planted", "key")]
     before = [t for t in sent if t["phase"] in ("first_launch", "consent_asked")]
     after = [t for t in sent if t["phase"] not in ("first_launch", "consent_asked", None)]
     consent = {"missing": ["missing.consent_text"], "cannot_show": ["cannot.legal_basis", "cannot.behind_server"]}

@@ -92,7 +92,7 @@ def test_what_others_sent_is_in_no_number_of_the_app(built: dict[str, Path]) -> 
     told = json.loads((built["several"] / "report.json").read_text(encoding="utf-8"))
     assert told["hosts"]["other_apps"] == 2
     assert told["transmissions"]["other"] == 2
-    assert len(told["apps"]) == 7
+    assert len(told["apps"]) == 5
 
 
 def test_the_page_tells_stated_joined_and_inferred_apart(built: dict[str, Path]) -> None:
