@@ -499,6 +499,10 @@ class Facts:
 
     # ----------------------------------------------------------------------------------------------- places
 
+    def is_stated_by_capture(self, claim: str) -> bool:
+        """True where a claim of the manifest counts that only the capture itself makes."""
+        return claim in (self.audit.get("stated_by_capture") or ())
+
     @cached_property
     def vantage_doubtful(self) -> list[Host] | None:
         """The hosts that contradict what is said of where the capture was made; None where it is not in doubt."""

@@ -292,7 +292,8 @@ def same_group(one: str, other: str, reference: Reference, day: date) -> bool:
 def _party(host: str | None, operator: str | None, manifest: Manifest, reference: Reference, day: date) -> str:
     """``first`` for the maker of the app under test and its group, ``third`` for anybody else that is known."""
     vendor, domains = reference.vendor_of(manifest.app.id, manifest.app.platform, manifest.app.vendor)
-    domains = [*domains, *manifest.app.domains]
+    # A public suffix, like ``com``, is nobody's.
+    domains = [d for d in (*domains, *manifest.app.domains) if _suffixes().is_private(d.lower())]
     if host is not None and any(host == d or host.endswith("." + d) for d in domains):
         return "first"
     if vendor is None or operator is None:

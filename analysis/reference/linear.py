@@ -15,6 +15,8 @@ MOST_STATES = 1_000
 LONGEST = 4_096
 """Characters of a text; a longer one matches nothing."""
 _DEEPEST = 30
+_MOST_BUILT = 10_000
+"""Parts that are built, those without a character among them, of which repetitions make as many as they like."""
 _COUNT = re.compile(r"\{(\d{1,3})(,(\d{0,3}))?\}")
 _PLAIN = frozenset(r".^$*+?{}[]()|\/-_:,;=@#%&~! '\"<>")
 """What a backslash makes literal."""
@@ -50,6 +52,7 @@ class Linear:
         tree = read.either()
         if read.at < len(pattern):
             raise ValueError("a bracket too many")
+        self._built = 0
         self._states: list[_State] = [_State(None, "", ())]
         self._first = self._build(tree, 0)
 
@@ -95,6 +98,9 @@ class Linear:
 
     def _build(self, node: _Node, then: int) -> int:
         """The state in which a part begins; ``then`` is the one behind it."""
+        self._built += 1
+        if self._built > _MOST_BUILT:
+            raise ValueError("it is too large")
         if node.kind == "either":
             return self._add(None, "", *(self._build(part, then) for part in node.parts))
         if node.kind == "row":

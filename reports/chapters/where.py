@@ -189,7 +189,8 @@ def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
         "mark": cells.level_mark(w, host.grade),
         "host": w.host(host),
         "address": host.row["address"] if host.row["host"] else None,
-        "said": cells.place_sentence(w, host),
+        "said": cells.place_sentence(w, host)
+        + (" " + w.t("place.vantage_stated") if host.level == 4 and f.is_stated_by_capture("vantage") else ""),
         "against": cells.speaks_against(w, f, host),
         "best": host.row["best_level_here"] if (host.row["best_level_here"] or 0) < 4 and host.level < 4 else None,
         "witnesses": [

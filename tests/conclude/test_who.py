@@ -273,3 +273,10 @@ def test_one_receiver_for_one_company_and_for_one_registrable_domain() -> None:
     assert receiver(None, None, "192.0.2.1") == "192.0.2.1"
     assert receiver(None, "localhost", None) == "localhost"
     assert receiver(None, None, None) is None
+
+
+def test_a_public_suffix_makes_nobody_a_first_party() -> None:
+    reference = Reference.load()
+    for stated in ("example", "co.id", "com", ""):
+        assert who(reference, "a.tracker.co.id", domains=[stated]).party == "unknown"
+    assert who(reference, "a.tracker.co.id", domains=["tracker.co.id"]).party == "first"
