@@ -104,7 +104,11 @@ TABLES: dict[str, Table] = {
             "The files of the capture, in manifest order.",
             ("source", INT, "key: position in the manifest, from 0"),
             ("file", TEXT, "name within the capture"),
-            ("kind", TEXT, "har, mitmproxy, pcap, pcapng, events, messages, connections, other; told by content"),
+            (
+                "kind",
+                TEXT,
+                "har, charles, saz, mitmproxy, pcap, pcapng, events, messages, connections, other; told by content",
+            ),
             ("sha256", TEXT, "of the whole file"),
             ("bytes", INT, "size"),
             ("leg", TEXT, "phone, upstream or wire: where it was seen"),

@@ -10,26 +10,45 @@ rests on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from analysis.model import Exchange, InputError, Key, Message, Micros, Origin
 from analysis.sources import Batch, Options, har_way
 from analysis.sources import har_fields as fields
 from analysis.sources.delivery import delivered
-from analysis.sources.har_entries import Entry, Splitter, parse
+from analysis.sources.har_entries import Entry, Parsed, Splitter, parse
 from analysis.sources.octets import Octets, Text, text_of
 from analysis.sources.rows import Batches, Losses, Names, address, authority, earlier, http_version, later, micros, port
 
 KIND = "har"
 
 
+class Stream(Protocol):
+    """What is known of the octets that entries are cut from."""
+
+    plain: bool
+    skipped: int
+
+    @property
+    def done(self) -> int: ...
+
+    @property
+    def torn(self) -> str | None: ...
+
+
 def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     """The batches of a HAR. Raises InputError when it holds no ``log.entries``."""
     with Octets(path, options.ends.get(path)) as octets:
-        yield from _Reader(source, options).batches(Text(octets), path)
+        text = Text(octets)
+        yield from Reader(source, options).batches(Splitter(text, most(options)), text, path)
+
+
+def most(options: Options) -> int:
+    """Octets of one entry that are held: base64 takes 4 octets for 3, escaped text seldom more than 2 for 1."""
+    return 3 * options.max_body + (16 << 20)
 
 
 def layer_bytes(path: Path, origin: Origin) -> bytes:
@@ -38,20 +57,20 @@ def layer_bytes(path: Path, origin: Origin) -> bytes:
     Raises InputError when the file has no such unit or layer."""
     if origin.layer == "text":
         return text_of(path)
-    unit = origin.units[0]
     with Octets(path) as octets:
-        number = -1
-        for entry in Splitter(Text(octets), 1 << 40):
-            if entry.of == "entries":
-                number += 1
-            if number == unit and entry.of == "entries":
-                whole = Options(max_body=1 << 40)
-                made = _Reader(origin.source, whole).entry(entry, unit, 0)
-                for message in made.messages:
-                    found = _layer_of(message, origin)
-                    if found is not None:
-                        return found
-                break
+        return layer_of(Splitter(Text(octets), 1 << 40), path, origin)
+
+
+def layer_of(cutter: Splitter, path: Path, origin: Origin) -> bytes:
+    """The same, of what was cut from any form of file that is read as entries."""
+    for number, entry in enumerate(e for e in cutter if e.of == "entries"):
+        if number == origin.units[0]:
+            reader = Reader(origin.source, Options(max_body=1 << 40), cutter.parse, cutter.creator)
+            for message in reader.entry(entry, number, 0).messages:
+                octets = _layer_of(message, origin)
+                if octets is not None:
+                    return octets
+            break
     raise InputError(f"{path} has no {origin.layer} of unit {','.join(map(str, origin.units))}.")
 
 
@@ -90,25 +109,26 @@ class _Connection:
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     source: str
     options: Options
+    parse: Callable[[Entry], Parsed] = parse
+    creator: str = ""
     losses: Losses = field(init=False)
     names: Names = field(default_factory=Names)
     connections: dict[tuple[str, ...], _Connection] = field(default_factory=dict)
     flows: int = 0
     messages: int = 0
-    creator: str = ""
     plain: bool = True
     skipped: int = 0
 
     def __post_init__(self) -> None:
         self.losses = Losses(self.source)
 
-    def batches(self, text: Text, path: Path) -> Iterator[Batch]:
+    def batches(self, splitter: Splitter, text: Stream, path: Path) -> Iterator[Batch]:
+        """The batches of what is cut from ``text``. Raises InputError when that holds no list of entries."""
         self.plain, self.skipped = text.plain, text.skipped
-        # Base64 takes 4 octets for 3, escaped text seldom more than 2 for 1.
-        splitter = Splitter(text, 3 * self.options.max_body + (16 << 20))
+        self.parse, self.creator = splitter.parse, splitter.creator
         batches = Batches(self.options)
         refused: list[Entry] = []
         number = 0
@@ -129,9 +149,7 @@ class _Reader:
             if batches.full:
                 yield batches.take(text.done)
         if not splitter.found:
-            raise InputError(
-                f"{path} is no HAR: it has no list log.entries; export it again, or check what the file is."
-            )
+            raise InputError(f"{path} is no {splitter.form}; export it again, or check what the file is.")
         if self.options.sealed:
             self._ending(splitter, text)
         yield from batches.rows((self._row(c) for c in self.connections.values()), text.done)
@@ -140,7 +158,7 @@ class _Reader:
         last.names, last.losses = self.names.batch(), self.losses.all()
         yield last
 
-    def _ending(self, splitter: Splitter, text: Text) -> None:
+    def _ending(self, splitter: Splitter, text: Stream) -> None:
         if splitter.over:
             self.losses.add("entries_limited", "entries so short and many that they hold nothing", 0, splitter.over)
         if splitter.stray:
@@ -148,13 +166,13 @@ class _Reader:
         if text.torn is not None:
             self.losses.add("file_torn", text.torn)
         elif not splitter.closed:
-            self.losses.add("file_torn", "the HAR breaks off before its end")
+            self.losses.add("file_torn", "the file breaks off before its end")
 
     # -------------------------------------------------------------------------------------------- one entry
 
     def entry(self, entry: Entry, number: int, first_message: int) -> _Made:
         """An entry as exchange and messages. What cannot be understood is empty, and counted."""
-        parsed = parse(entry)
+        parsed = self.parse(entry)
         value = fields.mapping(parsed.value)
         if parsed.repeated:
             self.losses.add("key_repeated", "keys that stand twice in an entry: the last holds", 0, parsed.repeated)
@@ -245,6 +263,7 @@ class _Reader:
             "leg": self.options.leg or "phone",
             "app": app,
             "app_from": "stated" if app is not None else None,
+            "src": address(value.get("_lintas_client")),
             "transport": {"": None, "http/3": "udp"}.get(protocol, "tcp"),
             "dst": peer if passed else None,
             "dport": url.port,
@@ -335,7 +354,8 @@ class _Reader:
             whole = fields.dropped(body, content_size if body.octets else said, headers, carries)
         coded = fields.is_coded(body.octets, fields.header(headers, "content-encoding"))
         common = common | {"status": status}
-        return self._message("response", body, said, whole, headers, at, number, common, coded is not True)
+        decoded = coded is False if body.raw else coded is not True
+        return self._message("response", body, said, whole, headers, at, number, common, decoded)
 
     def _message(
         self,

@@ -62,6 +62,11 @@ class Splitter:
     whether the text ended where JSON ends, ``stray`` counts octets between entries that are no JSON, and ``over``
     elements that were not handed on, since there were more than so many octets can be."""
 
+    form = "HAR: it has no list log.entries"
+    """What the file is not where nothing of it was found, for a sentence."""
+    creator = ""
+    """The tool that writes this form, where it alone does; a HAR says who made it."""
+
     def __init__(self, text: Text, most: int) -> None:
         """``most``: octets of one entry that are held."""
         self._text = text
@@ -132,6 +137,10 @@ class Splitter:
                     stack.pop()
             self._at += 1
             mark = self._drop(self._at)
+
+    def parse(self, entry: Entry) -> Parsed:
+        """An entry's objects, as a HAR's."""
+        return parse(entry)
 
     # ------------------------------------------------------------------------------------------ the buffer
 

@@ -342,9 +342,13 @@ class Body:
     damaged: bool = False
     exact: bool = False
     """The text gives each octet, so that its length can be held against what the entry states."""
+    raw: bool = False
+    """As on the wire, its content coding not undone."""
 
 
 _NONE = Body(b"", False)
+RAW = "_lintas_octets"
+"""Where the reader of another form than HAR, which has octets and no text, lays them: no JSON holds octets."""
 
 
 def request_body(request: dict[str, Any], found: Headers) -> Body:
@@ -354,6 +358,8 @@ def request_body(request: dict[str, Any], found: Headers) -> Body:
     if isinstance(post, str):
         post = {"text": post}
     post = mapping(post)
+    if isinstance(post.get(RAW), bytes):
+        return Body(post[RAW], True, exact=True, raw=True)
     said = size(request.get("bodySize"))
     written = post.get("text")
     if not isinstance(written, str) or not written:
@@ -375,6 +381,8 @@ def request_body(request: dict[str, Any], found: Headers) -> Body:
 def response_body(response: dict[str, Any], found: Headers) -> Body:
     """A response's body: its content codings are undone already, for nearly all tools."""
     content = mapping(response.get("content"))
+    if isinstance(content.get(RAW), bytes):
+        return Body(content[RAW], True, exact=True, raw=True)
     written = content.get("text")
     if not isinstance(written, str):
         return _NONE
@@ -398,6 +406,8 @@ def dropped(body: Body, size_stated: int | None, found: Headers, carries: bool) 
     many there were; None where it lacks none. ``size_stated``: the entry's own word. ``carries``: that there was a
     body is known from elsewhere."""
     announced = content_length(found)
+    if body.raw:
+        return announced if announced is not None and len(body.octets) < announced else None
     if not body.octets:
         if size_stated or announced:
             return size_stated or announced

@@ -21,8 +21,18 @@ from analysis.sources.delivery import Way
 
 _CACHES = {"memory", "disk", "memory cache", "disk cache"}
 _ON_THE_DEVICE = {"service worker", "inspector override"}
-_REPLACED = ("_wasFulfilled",)
-"""Playwright's mark of an answer that a test gave itself."""
+CONNECTED = "_lintas_connected"
+"""Whether the connection to the server stood, as the reader of another form than HAR found it; null: not stated."""
+OWN_ANSWER = "_lintas_own_answer"
+UNSENT = "_lintas_unsent"
+"""Why an entry of such a form is no request of a client: a word of ``_REASONS``."""
+_REASONS = {
+    "tunnel": ("tunnel", "requests for a tunnel (CONNECT): what was opened of it stands by itself"),
+    "replayed": ("replayed", "requests that the recording tool made itself: not the client's"),
+    "cache": ("from_cache", "entries answered from a cache of the recording tool: nothing was sent"),
+}
+_REPLACED = ("_wasFulfilled", OWN_ANSWER)
+"""Playwright's mark of an answer that a test gave itself, and ours of one that the tool made."""
 _ABORTED = ("_wasAborted",)
 """Playwright's mark of a request that a test ended before it went out."""
 
@@ -62,6 +72,9 @@ for a flow that was ended in it."""
 def unsent(entry: dict[str, Any], creator: str, scheme: str) -> tuple[str, str] | None:
     """Why no request of this entry was meant for the network, as kind and place of a loss: what a browser keeps
     within itself, what it took from its cache, what a service worker answered; None for a request."""
+    reason = _REASONS.get(fields.text(entry.get(UNSENT)))
+    if reason is not None:
+        return reason
     if scheme:
         return "not_network", f"entries of the browser's own scheme {_word(scheme)}: nothing was sent"
     source = fields.text(entry.get("_fromCache")) or fields.text(entry.get("_fetchType"))
@@ -84,6 +97,8 @@ def way(entry: dict[str, Any], creator: str, status: int | None, peer: str | Non
     of_mitmproxy = creator == "mitmproxy" and _is_number(timings.get("connect"))
     if of_mitmproxy:
         stood = _stood_at_mitmproxy(timings, peer, scheme)
+    if CONNECTED in entry:
+        stood = entry[CONNECTED] if isinstance(entry[CONNECTED], bool) else None
     own = any(entry.get(key) is True for key in _REPLACED) or (of_mitmproxy and stood is False)
     aborted = any(entry.get(key) is True for key in _ABORTED)
     never = _NEVER_LEFT.search(error) is not None or _UPSTREAM.search(error) is not None

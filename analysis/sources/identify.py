@@ -24,6 +24,14 @@ def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterato
         from analysis.sources import har
 
         return kind, _opened(har.read(path, source, options))
+    if kind == "charles":
+        from analysis.sources import charles
+
+        return kind, _opened(charles.read(path, source, options))
+    if kind == "saz":
+        from analysis.sources import saz
+
+        return kind, _opened(saz.read(path, source, options))
     if kind == "mitmproxy":
         from analysis.sources import mitm
 
@@ -44,7 +52,10 @@ def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterato
         return kind, _opened(packets.read(path, source, options))
     if not options.sealed and may_become(path):
         return kind, iter(())
-    raise InputError(f"{path} is no capture that Lintas reads (HAR, mitmproxy dump, pcap, pcapng): it is {looks}.")
+    raise InputError(
+        f"{path} is no capture that Lintas reads (HAR, mitmproxy dump, pcap, pcapng, sessions of Fiddler as "
+        f".saz and of Charles as .chlsj): it is {looks}."
+    )
 
 
 def _opened(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -71,6 +82,14 @@ def layer_bytes(path: Path, kind: str, origin: Origin, options: Options) -> byte
         from analysis.sources import har
 
         return har.layer_bytes(path, origin)
+    if kind == "charles":
+        from analysis.sources import charles
+
+        return charles.layer_bytes(path, origin)
+    if kind == "saz":
+        from analysis.sources import saz
+
+        return saz.layer_bytes(path, origin)
     if kind == "mitmproxy":
         from analysis.sources import mitm
 

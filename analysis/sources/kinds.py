@@ -31,6 +31,18 @@ _LOG = re.compile(rb'"log"\s*:\s*\{')
 _HAR_PART = re.compile(rb'"(?:entries|creator|browser|pages|version)"\s*:')
 _ENTRY = re.compile(rb'"(?:startedDateTime|request)"\s*:')
 
+_LIST = re.compile(rb"\s*\[\s*\{")
+_CHARLES = (b'"protocolVersion"', b'"scheme"', b'"host"', b'"path"')
+_ZIP = b"PK\x03\x04"
+_SESSIONS = {
+    ".chls": "a session of Charles in a form of its own: open it in Charles and export it as HAR (HTTP Archive), "
+    "or save it as JSON session (.chlsj)",
+    ".proxymansession": "a session of Proxyman in a form of its own: open it in Proxyman and export it as HAR",
+    ".proxymanlog": "a log of Proxyman in a form of its own: open it in Proxyman and export it as HAR",
+    ".proxymanlogv2": "a log of Proxyman in a form of its own: open it in Proxyman and export it as HAR",
+}
+"""Sessions that only their own tool reads, by the ending that it gives them: what to do with a file that is refused."""
+
 _SIGNS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -64,8 +76,8 @@ _SIGNS: tuple[tuple[bytes, str], ...] = (
 
 
 def kind_of(path: Path) -> tuple[str, str]:
-    """The kind of a file (har, mitmproxy, pcap, pcapng, events, messages, connections, other) and, for ``other``, what
-    it looks like, as the end of a sentence. Raises InputError when it cannot be read."""
+    """The kind of a file (har, charles, saz, mitmproxy, pcap, pcapng, events, messages, connections, other) and, for
+    ``other``, what it looks like, as the end of a sentence. Raises InputError when it cannot be read."""
     head, compressed, torn = _head(path)
     if not head:
         return "other", "gzip-compressed, and damaged from its beginning" if torn else "empty"
@@ -75,13 +87,19 @@ def kind_of(path: Path) -> tuple[str, str]:
         return "pcapng", ""
     if _FLOW.match(head):
         return "mitmproxy", ""
+    if head.startswith(_ZIP):
+        from analysis.sources import saz
+
+        if saz.looks_like(path):
+            return "saz", ""
     text = _as_text(path, head)
     if connections.begins(text.lstrip()):
         return connections.KIND, ""
     kind = _json_kind(text)
     if kind is not None:
         return kind, ""
-    return "other", ("gzip-compressed, and inside " if compressed else "") + _looks_like(head, text)
+    looks = _SESSIONS.get(path.suffix.lower()) if not compressed else None
+    return "other", looks or ("gzip-compressed, and inside " if compressed else "") + _looks_like(head, text)
 
 
 def may_become(path: Path) -> bool:
@@ -124,9 +142,16 @@ def _as_text(path: Path, head: bytes) -> bytes:
     return head
 
 
+def looks_like_charles(head: bytes) -> bool:
+    """True for the beginning of a list of JSON objects with the keys that each of Charles' sessions has."""
+    return _LIST.match(head) is not None and all(key in head for key in _CHARLES)
+
+
 def _json_kind(head: bytes) -> str | None:
     if looks_like_har(head):
         return "har"
+    if looks_like_charles(head):
+        return "charles"
     lines = head.lstrip().split(b"\n")
     for line in lines[:_LINES]:
         try:
