@@ -95,6 +95,28 @@ INNOCENT: list[tuple[str, str, Any]] = [
     ("password", "/v1/ship", {"pin": "560001", "accuracy": 5}),
     ("password", "/v1/conf", {"password": "required", "kata_sandi": "enabled"}),
     ("code", "/hotpot?code=402917", {}),
+    ("code", "/v1/chip", {"otp": "4029", "fuse": 3}),
+    # What is said of a person only where a person is meant.
+    ("attribute", "/v1/list?gender=women&size=38", {}),
+    ("attribute", "/v1/film", {"religion": "islam", "nationality": "FR", "genre": "documentary", "race": "alien"}),
+    ("attribute", "/v1/dog", {"sex": "m", "gender": "male", "race": "terrier", "birth_year": "2019"}),
+    ("attribute", "/v1/vacancy", {"title": "Cashier", "salary": "4500000"}),
+    ("attribute", "/v1/conf", {"name": "required", "first_name": "hidden"}),
+    # Numbers of the makers.
+    ("maker", "/v1/bids", {"account_id": "7788991122", "project_id": "12", "member_id": "4711", "uid": "88123"}),
+    ("maker", "/v1/flags", {"session_key": "new_checkout_v4", "access_token": "blue-button-7"}),
+    # Places of others.
+    ("place", "/v1/halt?stop_lat=-6.20881&stop_lon=106.84561", {}),
+    ("place", "/v1/poi", {"poi_name": "Melati", "latitude": -6.20881, "longitude": 106.84561}),
+    ("place", "/v1/box", {"sw": {"lat": -6.31, "lng": 106.71}, "ne": {"lat": -6.11, "lng": 106.91}}),
+    ("place", "/v1/x", {"airports": [{"lat": 19.161, "lon": -98.371}, {"lat": 20.941, "lon": -89.661}]}),
+    ("place", "/v1/x", {"@type": "Bakery", "email": "ani@melati.co.id", "address": {"streetAddress": "Jl. Melati 5"}}),
+    # Lists of a program's parts and of a store's goods.
+    ("list", "/v1/deps", {"packages": ["com.squareup.okhttp3", "org.apache.http", "io.ktor.client"], "lock": "x"}),
+    ("list", "/v1/top?apps=com.a.mail,com.b.maps,com.c.notes", {}),
+    # Shapes.
+    ("shape", "/v1/led", {"frame": "1a:2b:3c:4d:5e:6f"}),
+    ("shape", "/v1/text", {"email_hint": "nama@melati.co.id", "phone_placeholder": PHONE, "storephone": PHONE}),
 ]
 
 
@@ -150,6 +172,28 @@ GUILTY: list[tuple[str, Any, str, str, str]] = [
     ("/v1/log", {"menstruation": {"cycle": 28}}, "body.menstruation.cycle", "health", "low"),
     ("/v1/auth", {"username": "rani", "pass": "kopi-tubruk"}, "body.pass", "password", "low"),
     ("/v1/login", {"phone": PHONE, "pin": "5601"}, "body.pin", "password", "low"),
+    ("/v1/x", {"gender": "f", "email": "ani@melati.co.id"}, "body.gender", "gender", "low"),
+    ("/v1/profile", {"religion": "islam"}, "body.religion", "religion", "low"),
+    ("/v1/x", {"user": {"nationality": "ID"}}, "body.user.nationality", "nationality", "medium"),
+    ("/v1/loan", {"income": 4500000}, "body.income", "credit_income", "low"),
+    ("/v1/me", {"account_id": "7788991122"}, "body.account_id", "account_id", "low"),
+    ("/v1/trip", {"pickup": {"lat": -6.20881, "lng": 106.84561}}, "body.pickup.lat", "gps_precise", "medium"),
+    (
+        "/v1/x",
+        {"geometry": {"coordinates": [106.84561, -6.20881]}},
+        "body.geometry.coordinates[0]",
+        "gps_precise",
+        "low",
+    ),
+    ("/v1/x", {"@type": "Person", "email": "ani@melati.co.id"}, "body.email", "email", "medium"),
+    (
+        "/v1/x",
+        {"device": {"apps": ["com.a.mail", "com.b.maps", "com.c.notes"]}},
+        "body.device.apps[0]",
+        "installed_apps",
+        "medium",
+    ),
+    ("/v1/x", {"router": "1a:2b:3c:4d:5e:6f"}, "body.router", "mac_address", "low"),
     ("/v1/otp/verify", {"phone": PHONE, "code": "402917"}, "body.code", "otp", "low"),
 ]
 

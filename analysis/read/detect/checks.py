@@ -137,13 +137,17 @@ def phone(value: str, country: str | None = None) -> int:
     return NO if found is None else found[1]
 
 
+_OF_FIELDS = frozenset("required optional hidden visible mandatory readonly disabled enabled editable".split())
+"""What forms say of their fields."""
+_SLUG = re.compile(r"[a-z]+(?:[_\-][a-z]+)+(?:[_\-]?v?\d{1,3})?")
+"""Words of a program, joined: the name of a flag, a key or a variant."""
 _PERSON = re.compile(r"[^\W\d_][^\W\d_.'’`\-]*+(?:[ .'’`\-]{1,2}[^\W\d_][^\W\d_.'’`\-]*+){0,6}\.?")
 
 
 def person_name(value: str, country: str | None = None) -> int:
     """Words of letters such as names are written in: no digits, no underscores, no CamelCase, no dotted words."""
     text = value.strip()
-    if not 2 <= len(text) <= 80 or _PERSON.fullmatch(text) is None:
+    if not 2 <= len(text) <= 80 or _PERSON.fullmatch(text) is None or text.lower() in _OF_FIELDS:
         return NO
     words = re.split(r"[ .'’`\-]+", text)
     if any(re.search(r"[a-z][A-Z]", w) and not re.match(r"(?:Mc|Mac|De|Di|La|Le|Van|O)[A-Z]", w) for w in words):
@@ -514,7 +518,12 @@ def token(value: str, country: str | None = None) -> int:
     text = re.sub(r"^(?:Bearer|Token|JWT|Basic|Digest|OAuth|Negotiate)\s+", "", value.strip(), flags=re.IGNORECASE)
     if is_jwt(text):
         return STRONG
-    if len(text) < 12 or re.fullmatch(r"[\w\-.~+/=:|%@!*,]+", text) is None or _OF_AN_APP.match(text):
+    if (
+        len(text) < 12
+        or re.fullmatch(r"[\w\-.~+/=:|%@!*,]+", text) is None
+        or _OF_AN_APP.match(text)
+        or _SLUG.fullmatch(text)
+    ):
         return NO
     mixed = bool(re.search(r"\d", text)) and len(set(text)) >= 6
     return WEAK if mixed or (len(text) >= 20 and len(set(text)) >= 12) else NO
@@ -699,7 +708,11 @@ def sentence(value: str, country: str | None = None) -> int:
 def gene_variant(value: str, country: str | None = None) -> int:
     """The name of a variant (rs and digits, as dbSNP has them), with or without its bases, or a sequence of bases."""
     text = value.strip()
-    return WEAK if re.fullmatch(r"rs\d{3,12}(?:[ :;,_]+[ACGT-]{1,2})?|[ACGTU]{12,}", text, re.IGNORECASE) else NO
+    return (
+        WEAK
+        if re.fullmatch(r"rs\d{3,12}(?:[ :;,_]+[ACGT-]{1,2})?|[ACGT]/?[ACGT]|[ACGTU]{12,}", text, re.IGNORECASE)
+        else NO
+    )
 
 
 def phrase(value: str, country: str | None = None) -> int:

@@ -40,7 +40,9 @@ _CATEGORIES: dict[str, str] = {
         track artist album movie game level video videos course book hotel flight vehicle car menu food
         restaurant feature features config settings template theme widget button element tab tags tag
         voucher coupon promo banner service server bank currency language variant operation query mutation
-        produk barang toko article articles post posts meta""",
+        produk barang toko article articles post posts meta voice voices character characters avatar pet pets animal
+        team club filter filters facet facets""",
+    "box": "sw ne nw se southwest northeast northwest southeast bounds bbox boundingbox viewport box min max",
     "matter": """battery baterai parcel parcels shipment shipments package packages cargo freight item items product
         products order orders machine washer washing laundry dryer engine motor tire tyre boiler pump appliance
         vehicle car billing subscription subscriptions plan plans invoice font fonts style css graph edge edges
@@ -89,7 +91,32 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
         """orderid transactionid total amount totalamount grandtotal revenue afrevenue invoiceid purchaseid
         paymentmethod checkoutid orderno ordernumber cartid afcurrency""".split()
     ),
-    "cell": frozenset("mcc mnc lac tac cid cellid ci mccmnc pci psc earfcn".split()),
+    "self": frozenset(
+        """email emailaddress useremail phone phonenumber mobile mobileno nohp nomorhp telepon password passwd katasandi
+        birthdate dateofbirth dob tgllahir tanggallahir firstname lastname surname givenname familyname fullname nama
+        namalengkap nik noktp username surel npwp cpf userid uid customerid memberid yob pekerjaan occupation
+        maritalstatus statusperkawinan deviceid idfa gaid idfv advertisingid androidid accesstoken sessiontoken ifa
+        agama jeniskelamin tempatlahir birthplace""".split()
+    ),
+    "phone": frozenset(
+        """device deviceinfo model brand manufacturer fingerprint sensors wifi androidid imei deviceid gaid oaid idfa
+        idfv isrooted rooted isemulator emulator jailbroken simoperator osversion userid uid""".split()
+    ),
+    "service": frozenset("database db dbname host hostname port dsn schema driver".split()),
+    "project": frozenset(
+        """projectid projectkey apikey appkey trustkey agentid sdkname sdkversion clientname clientversion revision imp
+        bidder bidders placementid adunit adunitid banner publisherid siteid tags sizes environment""".split()
+    ),
+    "place": frozenset(
+        """poi poiid poiname poitype stopid stopname stationid stationname venueid venuename placeid placename amenity
+        iata icao branchid storeid shopid outletid openinghours kodetoko""".split()
+    ),
+    "certificate": frozenset(
+        """ja3 ja4 cipher ciphersuite certificate cert issuer algorithm commit exception stacktrace culprit level
+        pin pins""".split()
+    ),
+    "crash": frozenset("signal exception crash crashes stacktrace backtrace fatal anr".split()),
+    "cell": frozenset("mcc mnc tac cellid mccmnc pci psc earfcn plmn mobilecountrycode mobilenetworkcode".split()),
     "time": frozenset(
         """time ts timestamp at date created createdat eventtime clienttime localtime occurredat senttime sentat
         t eventts localtimems originaltimestamp clienttimestamp datetime logtime eventtimestamp duration""".split()
@@ -108,10 +135,10 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
     "money": frozenset("currency price amount revenue total tax affiliation".split()),
     "health": frozenset(
         """heartrate bloodpressure bmi bodyfat symptom symptoms ovulation bodytemperature bloodsugar glucose
-        diagnosis medication pregnancy lastperiod cyclelength periodlength beratbadan tekanandarah""".split()
+        diagnosis medication pregnancy lastperiod beratbadan tekanandarah""".split()
     ),
     "height": frozenset("height tinggi tinggibadan".split()),
-    "fitness": frozenset("steps stepcount calories heartrate workout distance pace cadence".split()),
+    "fitness": frozenset("stepcount heartrate heartrateavg workout cadence vo2max activecalories".split()),
     "auth": frozenset("password passwd username login email granttype refreshtoken".split()),
     "login": frozenset(
         """username login email user userid phone phonenumber mobile nohp useremail msisdn surel account accountno
@@ -143,7 +170,9 @@ _SEVERAL_OF: dict[str, frozenset[str]] = {
 _ENOUGH = 3
 
 _TARGETS: dict[str, frozenset[str]] = {
-    "search": frozenset("search suggest suggestion suggestions autocomplete typeahead find cari pencarian".split()),
+    "search": frozenset(
+        "search suggest suggestion suggestions autocomplete typeahead find cari pencarian query queries".split()
+    ),
     "message": frozenset(
         """message messages msg msgs chat chats conversation conversations im dm inbox comment comments reply replies
         pesan send kirim messaging messenger""".split()
@@ -163,6 +192,12 @@ _TARGETS: dict[str, frozenset[str]] = {
         cycles""".split()
     ),
     "fitness": frozenset("fitness workout workouts".split()),
+    "credit": frozenset("credit loan loans paylater kredit pinjaman underwriting apply application pengajuan".split()),
+    "project": frozenset(
+        """rollbar contentful mapbox sentry bugsnag datadoghq loggly logz newrelic honeycomb algolia mixpanel segment
+        amplitude posthog launchdarkly optimizely storyblok sanity prismic unsplash tmdb themoviedb""".split()
+    ),
+    "push": frozenset("push notification notifications fcm apns".split()),
     "pay": frozenset("checkout payment payments order orders purchase purchases pay transaction transactions".split()),
 }
 _TARGET_IS_NOT: dict[str, frozenset[str]] = {
@@ -170,7 +205,7 @@ _TARGET_IS_NOT: dict[str, frozenset[str]] = {
         """check checks checker probe live liveness ready readiness status ping billing subscription subscriptions plan
         wash laundry battery machine duty""".split()
     ),
-    "search": frozenset({"research"}),
+    "search": frozenset("research graphql gql dns prometheus promql metrics sql influx loki timeseries".split()),
 }
 """Words of a path beside which another word means something else: a health check is of a server."""
 _JOINED = {("sign", "in"): "signin", ("sign", "up"): "signup", ("log", "in"): "login", ("one", "time"): "onetime"}
@@ -184,18 +219,27 @@ _PERSONS = frozenset(
     karyawan siswa""".split()
 )
 _ORGANISATIONS = frozenset(
-    """cs shop shops store stores storefront seller sellers merchant merchants vendor vendors support helpdesk company
-    companies corporate corporation business businesses organization organisation organizations organisations org orgs
-    outlet outlets branch branches publisher publishers advertiser advertisers agency dealer dealership supplier
-    suppliers manufacturer retailer distributor franchise marketplace restaurant restaurants hotel hotels clinic
-    hospital pharmacy warehouse campaign campaigns adset adgroup sponsor toko penjual warung gerai cabang perusahaan
-    lapak pedagang mitra pabrik gudang apotek klinik""".split()
+    """cs helpline hotline creditor poi pois venue venues stop stops station stations airport airports cities regions
+    servers datacenters places landmark landmarks shop shops store stores storefront seller sellers merchant
+    merchants vendor vendors support helpdesk company companies corporate corporation business businesses
+    organization organisation organizations organisations org orgs outlet outlets branch branches publisher
+    publishers advertiser advertisers agency dealer dealership supplier suppliers manufacturer retailer distributor
+    franchise marketplace restaurant restaurants hotel hotels clinic hospital pharmacy warehouse campaign campaigns
+    adset adgroup sponsor toko penjual warung gerai cabang perusahaan lapak pedagang mitra pabrik gudang apotek
+    klinik""".split()
 )
 """Whose phone, mail, address or number it is, where it is no single person's."""
 _ORGANISATIONS_JOINED = frozenset(
     """customerservice customerservices customercare customersupport contactus callcenter callcentre helpcenter
-    helpcentre usersupport layananpelanggan""".split()
+    helpcentre usersupport layananpelanggan pickuppoint droppoint dropoffpoint collectionpoint
+    servicepoint localbusiness""".split()
 )
+
+
+_CONTACT = re.compile(
+    r"(?:phonenumber|phone|mobile|telephone|telepon|tel|fax|email|mail|address|alamat|contact|number|name|lat|lng|lon)\Z"
+)
+"""What a key without separators ends in, behind its owner: ``storephone``."""
 
 
 def owner(names: Iterable[str]) -> str | None:
@@ -203,7 +247,9 @@ def owner(names: Iterable[str]) -> str | None:
     ``organisation``, or None where none of them says. ``contact``, ``account``, ``address`` say nothing by themselves:
     they have the owner of what they stand in."""
     for name in names:
-        if joined(name) in _ORGANISATIONS_JOINED:
+        whole = joined(name)
+        bare = _CONTACT.sub("", whole)
+        if {whole, bare} & _ORGANISATIONS_JOINED or (bare != whole and bare in _ORGANISATIONS):
             return "organisation"
         for word in reversed(words(name)):
             if word in _PERSONS:

@@ -30,11 +30,18 @@ _OF_NO_SESSION = re.compile(
 )
 """Schemes of credentials by which a request is signed (AWS4-HMAC-SHA256, HMAC, Signature, Digest) or an app named
 (Client-ID, ApiKey): nobody has signed in by them."""
+_PERSONS_IN_LD = frozenset({"Person", "Patient", "PostalAddress", "GeoCoordinates", "ContactPoint", "Place"})
+"""Types of schema.org that are a person, or that belong to what they stand in."""
 _OF_A_PERSON = frozenset(
     """full_name username account_id email email_hash phone_number phone_hash postal_address government_id_other
     national_id_nik bank_account gps_precise location_coarse date_of_birth gender""".split()
 )
 """Types that say nothing of the user where a shop, a company or its support is the owner of the field."""
+_LISTS_OF_ANYTHING = frozenset({"apps", "packages"})
+"""Lists that programs have of their own parts and stores of their goods: only what is said of a phone beside one makes
+it the phone's."""
+_EXAMPLES = tuple("hint placeholder example label sample template format mask pattern regex tooltip help".split())
+"""Ends of keys whose value shows how a field is filled in."""
 _FORM_ONLY = frozenset({"opaque", "long_id", "device_id", "uuid", "uuid16"})
 """Checks that show an identifier, and not of what: under a key that is itself a guess they prove nothing."""
 _OTHERS = frozenset({"phone_number", "phone_hash", "email", "email_hash", "full_name"})
@@ -154,6 +161,10 @@ class Keys:
         whose = owner([*reversed(parts), *_names_above(above)])
         return Meaning(self._book.of(name), form, parent, self._book.lists.get(form), whose)
 
+    def may_be_somebodys(self, node: Node) -> bool:
+        """A shape under this key may be a person's: it is no organisation's, and no example in a form."""
+        return self.meaning(node).owner != "organisation" and not joined(node.name).endswith(_EXAMPLES)
+
     def types(self, node: Node) -> frozenset[str]:
         """Types that a node's key can mean, whatever the surroundings."""
         meaning = self.meaning(node)
@@ -204,14 +215,14 @@ class Keys:
                 if means.list_type is None:
                     silent.append(number)
                 else:
-                    self._listed(layer, number, means, out, silent)
+                    self._listed(layer, number, means, own, out, silent)
                 continue
             if not self._leaf(layer, number, leaf, means, own, place, out):
                 silent.append(number)
         for container in layer.containers if arrays else ():
             node = container[0]
             if not node.is_element and (node.cache or meaning(node)).list_type is not None:
-                self.list(layer, container, node.cache.list_type, out)
+                self.list(layer, container, node.cache.list_type, own, out)
         return silent
 
     def _leaf(
@@ -223,6 +234,10 @@ class Keys:
         if not rules:
             # A key of contact or name that does not hold is an organisation's: its shape makes it nobody else's.
             return any(not r.need and r.data_type in _OF_A_PERSON for r in means.rules)
+        if groups.described(leaf[0]):
+            rules = tuple(r for r in rules if r.data_type not in _OF_A_PERSON)
+            if not rules:
+                return True
         value = value_of(layer, leaf)
         constant = checks.is_constant(value)
         for rule in rules:
@@ -316,7 +331,9 @@ class Keys:
             precise = max(d for d in decimals if d is not None)
             data_type = "gps_precise" if precise >= 3 else "location_coarse"
             position = (id(layer), numbers[0])
-            certainty: Certainty = "medium" if precise >= 3 else "low"
+            # The geometry of a map's feature is the feature's; only a key of its own says that it is the phone's.
+            feature = "geometry" in [*_names_above(leaf[0])]
+            certainty: Certainty = "medium" if precise >= 3 and not feature else "low"
             return Found(
                 layer, number, leaf[2], leaf[3], data_type, "key", certainty, same=degree(value), position=position
             )
@@ -382,23 +399,32 @@ class Keys:
 
     # ------------------------------------------------------------------------------------------------- lists
 
-    def _listed(self, layer: Layer, number: int, means: Meaning, out: list[Found], silent: list[int]) -> None:
+    def _listed(
+        self, layer: Layer, number: int, means: Meaning, groups: _Groups, out: list[Found], silent: list[int]
+    ) -> None:
         """A single value under a key that means a list: a list written as one text."""
         leaf = layer.leaves[number]
         if leaf[0].is_element or leaf[4] == LITERAL:
             return silent.append(number)
         value = value_of(layer, leaf)
         parts = [p for p in re.split(r"[,;|\s]+", value) if p]
+        if means.name in _LISTS_OF_ANYTHING and "phone" not in groups.kinds(number, self):
+            return silent.append(number)
         if means.list_type is not None and _kind_of_list(means.list_type, parts) is not None:
             out.append(Found(layer, number, leaf[2], leaf[3], means.list_type, "key", "medium"))
             return None
         silent.append(number)
         return None
 
-    def list(self, layer: Layer, container: Container, data_type: str, out: list[Found]) -> None:
+    def list(self, layer: Layer, container: Container, data_type: str, groups: _Groups, out: list[Found]) -> None:
         """A list as a whole: one find, at the first leaf that makes it one. What is found in an address book by
         keys and shapes is its content and no transmission of its own."""
-        _, _, _, _, first, last = container
+        node, index, _, _, first, last = container
+        means = self.meaning(node)
+        if means.name in _LISTS_OF_ANYTHING and "machine" not in means.parent:
+            names = {self.meaning(n).name for n in groups.beside(node, index)}
+            if "phone" not in neighbours(frozenset(names - {means.name})):
+                return
         texts = [value_of(layer, layer.leaves[n]) for n in range(first, min(last, first + 5_000))]
         at = _kind_of_list(data_type, texts)
         if at is None:
@@ -462,9 +488,16 @@ class _Groups:
         self._groups: dict[tuple[Node | None, Index], list[int]] = {}
         self._boxes: dict[tuple[Node | None, Index], list[Node]] = {}
         self._nodes: dict[tuple[Node | None, Index], tuple[Node, ...]] = {}
+        self._described: set[Node | None] | None = None
 
     def of(self, number: int) -> tuple[tuple[Node | None, Index], list[int]]:
         """The group of a leaf: its key and the numbers of its leaves."""
+        self._fill()
+        node, index = self._layer.leaves[number][0], self._layer.leaves[number][1]
+        key = (node.parent, index[:-1] if node.is_element else index)
+        return key, self._groups.get(key, [])
+
+    def _fill(self) -> None:
         groups = self._groups
         if not groups:
             for n, (node, index, _, _, _) in enumerate(self._layer.leaves):
@@ -478,9 +511,6 @@ class _Groups:
                 node, index = container[0], container[1]
                 if not node.is_element:
                     self._boxes.setdefault((node.parent, index), []).append(node)
-        node, index = self._layer.leaves[number][0], self._layer.leaves[number][1]
-        key = (node.parent, index[:-1] if node.is_element else index)
-        return key, groups.get(key, [])
 
     def nodes(self, number: int) -> tuple[Node, ...]:
         """The nodes of a leaf's group and of the objects beside it."""
@@ -492,6 +522,29 @@ class _Groups:
             beside = self._boxes.get(key, ())
             nodes = self._nodes[key] = (*[leaves[n][0] for n in numbers[:500]], *beside[:100])
         return nodes
+
+    def beside(self, node: Node, index: Index) -> tuple[Node, ...]:
+        """The nodes of the object that a container stands in."""
+        self._fill()
+        key = (node.parent, index)
+        leaves = self._layer.leaves
+        return (*[leaves[n][0] for n in self._groups.get(key, ())[:500]], *self._boxes.get(key, ())[:100])
+
+    def described(self, node: Node) -> bool:
+        """It stands in an object of JSON-LD that describes something else than a person."""
+        if self._described is None:
+            layer = self._layer
+            self._described = {
+                leaf[0].parent
+                for leaf in (layer.leaves if b'"@type"' in layer.data else ())
+                if leaf[0].name == "@type" and value_of(layer, leaf) not in _PERSONS_IN_LD
+            }
+        here: Node | None = node
+        while self._described and here is not None:
+            if here in self._described:
+                return True
+            here = here.parent
+        return False
 
     def rules(self, number: int, means: Meaning, place: Place, keys: Keys) -> tuple[Rule, ...]:
         """The rules that hold for a leaf beside those of its object."""

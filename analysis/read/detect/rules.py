@@ -6,7 +6,7 @@ with the check of its type. Named here are the keys that mean several things (``
 lacks. A condition is a word of ``context.py``: ``person`` holds when the parent, a neighbour or the request's path
 says so; ``@person`` the parent only; ``~person`` a neighbour only; ``>person`` the request's path only; several are
 alternatives, ``a&b`` both. ``!thing``: never where the parent says ``thing``; ``!~time``: never beside a key that says
-``time``.
+``time``; ``!>project``: never in a request about one.
 
 Lines for one key are tried in their order. A line that the lines above it leave nothing to is refused when the lists
 are loaded (:func:`shadows`): nobody would notice that it never counts.
@@ -37,6 +37,8 @@ class Rule:
     """What the parent may not say."""
     avoid_near: frozenset[str] = frozenset()
     """What no key beside it may say."""
+    avoid_about: frozenset[str] = frozenset()
+    """What the request's host and path may not say."""
     line: str = field(default="", compare=False)
     """Where the rule stands, as a message names it."""
 
@@ -47,7 +49,7 @@ class Rule:
 
     def holds(self, parent: frozenset[str], near: frozenset[str], about: frozenset[str]) -> bool:
         """Its conditions hold under this parent, beside these keys, in a request about this."""
-        if self.avoid & parent or self.avoid_near & near:
+        if self.avoid & parent or self.avoid_near & near or self.avoid_about & about:
             return False
 
         def holds(condition: str) -> bool:
@@ -244,34 +246,40 @@ _SPECIAL = """
 name: full_name name person @message !thing !device !event
 nama: full_name name person @message !thing !device !event
 fn ln: full_name name @ud
-display_name nickname nick: full_name name !thing !device !event
+display_name: full_name name !thing !device !event !~place
+nickname nick: full_name name @human @ud >person >auth ~self !thing !device !event
 contact_name: full_name name
 given_name family_name surname middle_name: full_name name
 nama_depan nama_belakang nama_penerima recipient_name receiver_name: full_name name
 customer_name buyer_name cardholder_name: full_name name
 account_holder_name legal_name passenger_name: full_name name
 user_fullname nama_ibu mother_name: full_name name
-screen_name unique_id login account handle: username handle person auth !thing !device !event
+screen_name unique_id login account handle: username handle person auth !thing !device !event !~project
+username: username handle !thing !~service
 nama_pengguna login_name user_handle: username handle
 alias identity: account_id opaque person !thing !device !event
 uid: account_id opaque @human
-uid: account_id opaque !thing !device !push !event
-userid user_uuid customer_id account_id member_no nasabah_id user_unique_id account_uuid: account_id opaque
+uid: account_id opaque @cookie @ud >person >auth >pay ~self !thing !device !push !event !~project
+userid user_uuid customer_id nasabah_id user_unique_id: account_id opaque
+account_id account_uuid: account_id opaque @human @cookie >person >auth >pay ~self !~project
+member_id member_no profile_id: account_id opaque @human @cookie >person >auth >pay ~self !~project
 id uuid: account_id opaque @human
 id uuid guid: vendor_device_id long_id @machine
-uuid guid: install_id uuid ~device !event !~event !~time
+uuid guid: install_id uuid ~device !event !~event !~time !~crash
 external_id: account_id opaque @human @ud
 db: date_of_birth date @ud
 age: date_of_birth age person !thing !device
-yob birth_year user_age: date_of_birth age
-birth_day: date_of_birth date
+user_age: date_of_birth age
+yob birth_year: date_of_birth age @human @ud >person >auth ~self !thing
+birth_day: date_of_birth date @human @ud >person >auth ~self !thing
+gender sex: gender gender @human @ud >person >auth ~self !thing !ads
 ge: gender gender @ud
-race: ethnicity word person !thing
+race: ethnicity word @human >person ~self !thing
 belief faith: religion religion person
 interested_in: sexual_orientation gender person
 party: political_opinion word @none
 conviction: criminal_record word @none
-agama religion: religion religion
+agama religion: religion religion @human @ud >person >auth ~self !thing
 national_id identity_number id_card_number no_ktp ktp_number nik nomor_ktp no_nik ktp: national_id_nik nik
 identity_number id_card_number national_id: government_id_other gov
 ssn: government_id_other ssn
@@ -303,16 +311,17 @@ provinsi: location_coarse place !thing !venue
 country country_code country_iso: country_region country !thing
 sim_country network_country sim_country_iso network_country_iso: country_region country !thing
 residence: country_region country
-nationality citizenship kewarganegaraan passport_country: nationality country
+passport_country: nationality country
+nationality citizenship kewarganegaraan: nationality country @human @ud >person >auth ~self !thing
 operator carrier_name: carrier carrier device cell geo !pay
 carrier: carrier carrier !pay !address !thing
 isp isp_name network_operator_name sim_operator_name carrier_name: carrier carrier
 mcc: carrier mcc
 mnc: carrier mnc ~cell
 carrier_region: country_region country
-lat latitude: gps_precise lat
-lng lon longitude: gps_precise lon
-long: gps_precise lon ~geo
+lat latitude: gps_precise lat !box !~place
+lng lon longitude: gps_precise lon !box !~place
+long: gps_precise lon ~geo !box !~place
 loc location geo gps coordinates latlng: gps_precise pair
 x_location m_location geolocation position coordinate lat_long: gps_precise pair
 lat_coarse lon_coarse: location_coarse coarse
@@ -339,7 +348,7 @@ ssid: wifi_ssid ssid !cookie
 registration_id: push_token fcm
 registration_id: vendor_device_id long_id
 device_id device_id_str device_uuid device_udid udid: vendor_device_id device_id
-fp fingerprint canvas_fp: device_fingerprint blob !thing
+fp fingerprint canvas_fp: device_fingerprint blob !thing !~certificate
 webid ttwid: device_fingerprint long_id
 cid: push_token push @push
 cid ci cgi: cell_tower cell ~cell
@@ -356,14 +365,16 @@ session session_id: session_token token @auth @cookie
 cookie: session_token none @none
 sid phpsessid jsessionid connect_sid: session_token token @cookie
 asp_net_session_id laravel_session remember_token: session_token token @cookie
-authorization proxy_authorization x_auth_token x_access_token: session_token authorization
+authorization proxy_authorization x_auth_token x_access_token: session_token authorization !>project
 id_token auth_token session_token bearer_token user_token api_session: session_token token
+access_token: session_token token !>project
 code: otp otp ~otp&otp >otp
 pin: password pin @auth ~login&>auth ~login&>pay ~login&>person @human !geo !thing !~address !~geo
 passcode: password pin @auth ~login >auth @human
 pass sandi: password password ~login @auth&>auth
 password passwd pwd kata_sandi new_password old_password current_password: password password
-kode_otp otp_code one_time_code sms_code verification_code verify_code otp: otp otp
+kode_otp otp_code one_time_code sms_code verification_code verify_code: otp otp
+otp: otp otp ~otp ~login >otp >auth >person @auth @human
 account_no account_number: bank_account bank
 wallet_id ewallet: bank_account long_id
 no_rekening nomor_rekening va_number bank_account: bank_account bank
@@ -377,17 +388,18 @@ items cart checkout orders: purchase_history none @none
 fb_content_id: purchase_history any
 value_to_sum: purchase_history number
 limit loan debt: credit_income number @credit
-income salary gaji credit_score paylater_limit: credit_income number
+credit_score paylater_limit: credit_income number
+income salary gaji: credit_income number @human @credit >credit >person ~self ~health
 period cycle: health number_or_words health !matter
 weight: health number health @human ~height&~somebody !matter !~parcel
 symptom: health word health @human ~somebody
-heart_rate blood_pressure bmi: health number_or_words !matter
+heart_rate blood_pressure bmi: health number !matter
 diagnosis medication pregnancy: health number_or_words !matter !~device !~event
 distance sleep steps calories: fitness number fitness health
 step_count: fitness number fitness health ~time
 workout activity_type: fitness word fitness device health
 landmark: biometric blob face
-dna snp: genetic variant
+dna snp genome genotype: genetic variant
 message msg text body content comment chat dm im_content: messages sentence >message @message
 clipboard pasteboard clip_text clipboard_content: clipboard any
 q query search kw wd: search_query typed >search
@@ -440,13 +452,14 @@ _SPOILERS = frozenset(
     method function bundle package domain schema table column param campaign font api sdk lib library
     network server error test category brand store shop merchant action module variant experiment feature
     process thread query operation button element view form field label rule style theme ad ads utm seo
-    project partner csrf xsrf parcel battery package request trace span""".split()
+    project partner csrf xsrf parcel battery package request trace span dept department pet voice
+    filter audience rollbar""".split()
 )
 """Words before a key that make it something else (``is_email``, ``support_phone``, ``event_name``)."""
 
 _PERSON_WORDS = frozenset(
     """user customer buyer recipient receiver sender passenger patient owner contact billing shipping account profile
-    member person real given family first last middle full mother father guest cardholder holder payer legal author
+    member person real given family first last middle full mother father guest cardholder holder payer legal
     penerima pengguna pelanggan pemesan""".split()
 )
 
@@ -524,6 +537,7 @@ def _names(rule: Rule) -> Iterator[tuple[str, str]]:
             yield from ((sign, condition) for sign in "@~>")
     yield from (("@", word) for word in rule.avoid)
     yield from (("~", word) for word in rule.avoid_near)
+    yield from ((">", word) for word in rule.avoid_about)
 
 
 def read_lines(text: str) -> dict[str, list[Rule]]:
@@ -535,10 +549,11 @@ def read_lines(text: str) -> dict[str, list[Rule]]:
         keys, _, rest = line.partition(": ")
         parts = rest.split()
         need = tuple(tuple(p.split("&")) for p in parts[2:] if not p.startswith("!"))
-        avoid = frozenset(p[1:] for p in parts[2:] if p.startswith("!") and p[1] != "~")
+        avoid = frozenset(p[1:] for p in parts[2:] if p.startswith("!") and p[1] not in "~>")
         near = frozenset(p[2:] for p in parts[2:] if p.startswith("!~"))
+        about = frozenset(p[2:] for p in parts[2:] if p.startswith("!>"))
         for key in keys.split():
-            rule = Rule(parts[0], parts[1], need, avoid, near, line=f"{key}: {rest}")
+            rule = Rule(parts[0], parts[1], need, avoid, near, about, line=f"{key}: {rest}")
             rules.setdefault(joined(key), []).append(rule)
     return rules
 

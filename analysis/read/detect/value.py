@@ -8,6 +8,7 @@ import re
 from analysis.read.decode.leaves import LITERAL, Layer
 from analysis.read.detect import checks
 from analysis.read.detect.checks import STRONG
+from analysis.read.detect.context import words
 from analysis.read.detect.found import Found, value_of
 from analysis.read.detect.key import Keys
 
@@ -20,6 +21,11 @@ _ROLES = re.compile(
 )
 """Mailboxes of a role and no person (RFC 2142 and usage)."""
 _MAC = re.compile(rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}\Z")
+_OF_RADIO = frozenset(
+    """mac addr address hwaddr bssid wifi wlan ap router gateway bt ble bluetooth beacon peripheral eth network nic
+    interface device hardware hw""".split()
+)
+"""Words of keys under which six pairs of hexadecimal digits are a network's, and no colours or bytes."""
 _PHONE = re.compile(rb"\+[1-9][\d \-().]{6,20}\d\Z")
 _CARD = re.compile(rb"\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{4}\Z|3\d{3}[ -]?\d{6}[ -]?\d{5}\Z")
 
@@ -28,7 +34,7 @@ def find(layer: Layer, numbers: list[int], keys: Keys, paying: bool, out: list[F
     """Shapes among the leaves ``numbers``, of which no key said anything and which are no organisation's.
     ``paying``: the request is about a payment, where a number that passes Luhn is a card's."""
     data = layer.data
-    numbers = [n for n in numbers if keys.meaning(layer.leaves[n][0]).owner != "organisation"]
+    numbers = [n for n in numbers if keys.may_be_somebodys(layer.leaves[n][0])]
     if data.find(b"@") >= 0:
         _emails(layer, numbers, out)
     match_mac, match_phone, match_card = _MAC.match, _PHONE.match, _CARD.match
@@ -43,8 +49,11 @@ def find(layer: Layer, numbers: list[int], keys: Keys, paying: bool, out: list[F
                 out.append(Found(layer, number, start, end, "phone_number", "value", "low"))
         elif size == 17 and form != LITERAL and match_mac(data, start, end) is not None:
             value = value_of(layer, layer.leaves[number])
-            if not checks.is_constant(value) and checks.mac48(value) == STRONG:
-                wifi = "wifi" in keys.meaning(node).parent
+            means = keys.meaning(node)
+            if _OF_RADIO & set(words(node.name)) | means.parent & {"wifi", "device", "machine"} and (
+                not checks.is_constant(value) and checks.mac48(value) == STRONG
+            ):
+                wifi = "wifi" in means.parent
                 out.append(Found(layer, number, start, end, "wifi_bssid" if wifi else "mac_address", "value", "low"))
         elif size >= 15 and match_card(data, start, end) is not None:
             value = value_of(layer, layer.leaves[number])
