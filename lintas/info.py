@@ -87,21 +87,21 @@ def _file(path: Path, name: str) -> dict[str, Any]:
         "keys": keys,
         "unread": [{"kind": k, "cause": c, "bytes": n} for (k, c), n in unread.most_common()],
         "losses": dict(losses),
-        "opens": _what_opens({k for k, _ in unread}),
+        "opens": _what_opens(set(unread)),
     }
 
 
-def _what_opens(kinds: set[str]) -> list[str]:
-    """What would open the rest, in the auditor's hands."""
+def _what_opens(parts: set[tuple[str, str]]) -> list[str]:
+    """What would open the rest today, by kind and cause: no advice names what Lintas cannot use yet, such as keys of
+    sessions or an app's own keys."""
+    kinds = {kind for kind, _ in parts}
     advice = []
     if "encrypted" in kinds:
-        advice.append(
-            "a capture through a proxy whose certificate the app takes, or the keys of the session (SSLKEYLOGFILE)"
-        )
+        advice.append("a capture through a proxy whose certificate the app takes (lintas capture)")
     if kinds & {"ca_refused", "pinned"}:
-        advice.append("packets and session keys taken inside the app on a rooted test phone, without a proxy")
-    if "sealed" in kinds:
-        advice.append("the app's own encryption above TLS: its keys, taken inside the app")
+        advice.append("that certificate in the system's store of a rooted phone or an emulator; not where the app pins")
+    if any(kind == "truncated" and cause == "body_not_kept" for kind, cause in parts):
+        advice.append("an export that holds the bodies: these were dropped when the file was written")
     return advice
 
 
@@ -141,7 +141,7 @@ def _lines(f: dict[str, Any]) -> list[tuple[str, str]]:
     devices = [f"{d} ({n:,} {'flow' if n == 1 else 'flows'})" for d, n in f["devices"].items()]
     made.append(("Devices", ", ".join(devices) or "none"))
     if f["keys"]:
-        made.append(("Keys", f"{f['keys']:,} secrets of TLS sessions"))
+        made.append(("Keys", f"{f['keys']:,} secrets of TLS sessions, which this Lintas does not use"))
     for part in f["unread"]:
         cause = part["cause"].replace("_", " ")
         made.append(("Unread", f"{UNREAD.get(part['kind'], part['kind'])} ({cause}): {part['bytes']:,} bytes"))

@@ -24,6 +24,7 @@ def context(book: Book) -> dict[str, Any]:
         "title": title(f) or str(w.t("minute.untitled")),
         "title_more": _title_more(f, w),
         "app_unknown": not (f.app.get("name") or f.app.get("id")),
+        "app_suggested": _suggested(f, w),
         "facts": _facts_line(f, w),
         "made": plain(str(f.audit["made"]), 4000) if f.audit.get("made") else None,
         "sample": bool(f.audit.get("sample")),
@@ -36,6 +37,20 @@ def context(book: Book) -> dict[str, Any]:
 
 def title(f: Facts) -> str:
     return plain(str(f.app.get("name") or f.app.get("id") or f.audit.get("name") or ""), 120)
+
+
+def _suggested(f: Facts, w: Words) -> Markup | None:
+    """The app that most of the traffic names, where nobody stated one."""
+    one = f.audit.get("app_suggested")
+    if not one:
+        return None
+    return w.t(
+        "minute.app_suggested",
+        app=plain(str(one["app"]), 120),
+        by=w.of("app_by", one["by"]),
+        n=one["flows"],
+        of=one["of"],
+    )
 
 
 def _title_more(f: Facts, w: Words) -> Markup | None:

@@ -142,6 +142,16 @@ def test_info_of_a_folder_and_of_a_file(har: Path) -> None:
     assert "2026-11-18 03:00:00 UTC to 2026-11-18 03:00:01 UTC" in text
 
 
+def test_info_advises_only_what_lintas_can_use(har: Path, tmp_path: Path) -> None:
+    text = run("info", DEMO).lower()
+    assert "sslkeylog" not in text
+    assert "session keys" not in text
+    content = json.loads(har.read_text())
+    content["log"]["entries"][0]["response"] = {"status": 200, "content": {"size": 4000}}
+    (tmp_path / "b.har").write_text(json.dumps(content))
+    assert "an export that holds the bodies" in " ".join(run("info", tmp_path / "b.har").split())
+
+
 def test_info_looks_at_the_beginning_of_a_large_file(tmp_path: Path) -> None:
     place = write_har(tmp_path / "large.har", 700, '{"x":"%s"}' % ("y" * 20_000))
     about = json.loads(run("info", place, "--json"))["files"][0]
