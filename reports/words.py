@@ -107,11 +107,6 @@ class Words:
             made = Markup(patterns["middle"]).format(made, part)  # noqa: S704 - CLDR's pattern
         return Markup(patterns["end"]).format(made, parts[-1])  # noqa: S704 - CLDR's pattern
 
-    @staticmethod
-    def stops(name: str) -> str:
-        """Whether a name that ends a sentence brings its full stop (``yes``, ``no``)."""
-        return "yes" if name.endswith(".") else "no"
-
     def few(self, items: Sequence[Any], most: int = 3) -> Markup:
         """The first items and how many more there are."""
         if len(items) <= most:

@@ -177,11 +177,7 @@ def _who(f: Facts, w: Words) -> dict[str, Any]:
         if companies:
             parts = [t("who.companies", n=len(companies))]
             others = len([c for c in companies if c.id not in first])
-            parts.append(
-                t("who.third", n=others, all=len(companies), maker=made_by, stop=w.stops(made_by))
-                if made_by
-                else t("who.no_maker")
-            )
+            parts.append(t("who.third", n=others, all=len(companies), maker=made_by) if made_by else t("who.no_maker"))
         else:
             parts = [t("who.no_company")]
         if unknown and companies:

@@ -202,5 +202,5 @@ def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
             )
             for x in (host.row["witnesses"] or ())[:6]
         ],
-        "registered": w.country(host.row["registered_country"]) if host.row["registered_country"] else None,
+        "registered": w.the_country(host.row["registered_country"]) if host.row["registered_country"] else None,
     }

@@ -209,10 +209,12 @@ class Catalogue:
         return self(key, **arguments) if key in self.texts else shown(str(word), breaks="_")
 
     def _parts(self, parts: tuple[_Part, ...], arguments: Mapping[str, Any], n: Any) -> list[Markup]:
-        made = []
+        made: list[Markup] = []
         for part in parts:
             if isinstance(part, str):
-                made.append(escape(part))
+                # A name that ends in a full stop ends the sentence with it.
+                stopped = part.startswith(".") and bool(made) and made[-1].striptags().endswith(".")
+                made.append(escape(part[1:] if stopped else part))
             elif isinstance(part, _Argument):
                 value = arguments[part.name]
                 made.append(self.number(value) if isinstance(value, int | float) else escape(value))
