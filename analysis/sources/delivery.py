@@ -3,9 +3,12 @@ way; nothing here knows a format."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from analysis.model import Direction
+
+_OWN_SERVER = re.compile(r"mitmproxy \d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,12 @@ def delivered(way: Way) -> bool:
     if way.answered:
         return True
     return way.connected is True and not way.stopped
+
+
+def is_own_server(server: str) -> bool:
+    """Whether a ``Server`` field is the name that mitmproxy gives itself in an answer of its own (its block list, a
+    file in place of a server). One that comes from another mitmproxy behind it did not come from the server either."""
+    return _OWN_SERVER.match(server) is not None
 
 
 def direction(way: Way) -> Direction:

@@ -17,7 +17,7 @@ import re
 from typing import Any, TypeGuard
 
 from analysis.sources import har_fields as fields
-from analysis.sources.delivery import Way
+from analysis.sources.delivery import Way, is_own_server
 
 _CACHES = {"memory", "disk", "memory cache", "disk cache"}
 _ON_THE_DEVICE = {"service worker", "inspector override"}
@@ -99,7 +99,8 @@ def way(entry: dict[str, Any], creator: str, status: int | None, peer: str | Non
         stood = _stood_at_mitmproxy(timings, peer, scheme)
     if CONNECTED in entry:
         stood = entry[CONNECTED] if isinstance(entry[CONNECTED], bool) else None
-    own = any(entry.get(key) is True for key in _REPLACED) or (of_mitmproxy and stood is False)
+    server = fields.header(fields.headers(response.get("headers"), None, ""), "server")
+    own = any(entry.get(key) is True for key in _REPLACED) or (of_mitmproxy and stood is False) or is_own_server(server)
     aborted = any(entry.get(key) is True for key in _ABORTED)
     never = _NEVER_LEFT.search(error) is not None or _UPSTREAM.search(error) is not None
     return Way(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from analysis.sources.delivery import Way
+from analysis.sources.delivery import Way, is_own_server
 from analysis.sources.mitm_dump import State
 from analysis.sources.mitm_state import broke_off, headers_of, mapping, stated_name, text_of
 from analysis.sources.rows import address, micros, peer
@@ -13,9 +12,6 @@ from analysis.sources.rows import address, micros, peer
 _KILLED = "Connection killed."
 """mitmproxy's word for a flow that somebody ended in it, before it was handed on where there is no answer."""
 _STANDS = ("timestamp_start", "timestamp_tcp_setup", "timestamp_tls_setup")
-_OWN_SERVER = re.compile(r"mitmproxy \d")
-"""How mitmproxy names itself as the server of an answer of its own. One that comes from another mitmproxy behind it did
-not come from the server either."""
 _AT_ONCE = 20e-6
 """Seconds: less lies between two times that mitmproxy takes of one answer without calling its addons in between."""
 _SOONER = 3
@@ -70,7 +66,7 @@ def _answered_here(response: dict[str, Any], state: State) -> bool:
     if text_of(state.get("is_replay")) == "response":
         return True
     fields = {name.lower(): said for name, said in reversed(headers_of(response))}
-    if _OWN_SERVER.match(fields.get("server", "")):
+    if is_own_server(fields.get("server", "")):
         return True
     return _of_a_script(response, fields, state)
 

@@ -59,6 +59,15 @@ NEVER_LEFT = [
         ),
     ),
     ("mitmproxy", failed(403, timings=SAVEHAR, response={"content": {"text": "blocked"}})),
+    (
+        "mitmproxy",
+        failed(
+            403,
+            timings=SAVEHAR | {"connect": 9.5, "ssl": 9.5},
+            serverIPAddress="198.51.100.7",
+            response={"headers": [{"name": "Server", "value": "mitmproxy 12.2.3"}]},
+        ),
+    ),
     ("HTTP Toolkit", failed(0)),
     ("ProxyPin", failed(0, serverIPAddress="", response={"content": {"size": -1, "text": ""}})),
 ]
