@@ -72,7 +72,7 @@ def test_conclude_is_idempotent() -> None:
     from analysis.conclude import Settings, conclude
     from analysis.folder import open_capture
 
-    made, about = run(DEMO, AuditOptions(reference=DEMO / "reference"))
+    made, about = run(DEMO, AuditOptions())
     from datetime import date
 
     capture = open_capture(DEMO)

@@ -32,6 +32,7 @@ from analysis.conclude import Settings, conclude
 from analysis.model import InputError, Loss
 from analysis.persona import Persona, load_persona
 from analysis.reference import Reference
+from analysis.reference.sources import is_of_a_sample
 from analysis.sources import Batch, Options
 
 __all__ = [
@@ -72,7 +73,7 @@ def run(
     tell, memory = progress or _silent, memory or Memory()
     capture = folder.open_capture(path)
     manifest = with_options(capture.manifest, options)
-    reference = Reference.load(options.reference)
+    reference = Reference.load(_overlays(capture, options))
     persona = _persona(capture, options, reference)
     from analysis.read import Detector
 
@@ -195,10 +196,16 @@ def _read_all(
     return kinds
 
 
+def _overlays(capture: folder.Capture, options: AuditOptions) -> list[Path]:
+    """Reference data beside ours: what the auditor names, over that of a sample of ours."""
+    sample = capture.reference if capture.reference is not None and is_of_a_sample(capture.reference) else None
+    return [place for place in (sample, options.reference) if place is not None]
+
+
 def _reference_ignored(capture: folder.Capture, options: AuditOptions) -> list[Loss]:
     """The reference data that came with the capture, which counts only where the auditor names it."""
     place = capture.reference
-    if place is None or (options.reference is not None and options.reference.resolve() == place.resolve()):
+    if place is None or place.resolve() in {p.resolve() for p in _overlays(capture, options)}:
         return []
     try:
         sizes = [p.lstat().st_size for p in place.iterdir()]

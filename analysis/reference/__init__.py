@@ -27,6 +27,7 @@ from analysis.reference.schema import (
     Operator,
     Statute,
 )
+from analysis.reference.sources import SAMPLE_FILES
 
 if TYPE_CHECKING:
     from analysis.reference.anycast import AnycastKinds
@@ -144,10 +145,11 @@ class Reference:
             for folder in self._overlay:
                 if not (folder / f"{name}.yaml").is_file():
                     continue
-                theirs, _ = load.read(name, folder)
+                theirs, sha256 = load.read(name, folder)
                 changed = {r.id: r for r in getattr(theirs, key)}
-                self.overlays.append(_told(name, changed, records))
-                self.own[name] |= changed.keys()
+                if sha256 not in SAMPLE_FILES:
+                    self.overlays.append(_told(name, changed, records))
+                    self.own[name] |= changed.keys()
                 # Theirs come last, so that a domain or an app id which both name is theirs.
                 records = {i: r for i, r in records.items() if i not in changed} | changed
                 self._dates |= dict.fromkeys(changed, _first_day(theirs.as_of))

@@ -28,6 +28,10 @@ class About(NamedTuple):
 REGISTRIES = "NRO"
 """Maker of the registries' own statistics."""
 
+SAMPLE_FILES = frozenset({"964d01af8b59ab5cd61bcb78e49abff740323b013a51e97063b58181f375f79f"})
+"""SHA-256 of reference data that belongs to samples of ours (companies that are invented, under ``.example``). It is
+known by its content, wherever it lies, and is no word of whoever made a capture."""
+
 GEO_FILES = {
     "dbip-country": About(
         "DB-IP country",
@@ -99,6 +103,24 @@ RANGE_FILES = {
         "Alibaba Cloud, Yandex Cloud, IBM Cloud, Baidu AI Cloud, Vultr",
     ),
 }
+
+
+def is_of_a_sample(folder: Path) -> bool:
+    """True for a folder that holds reference data of our samples and nothing else."""
+    try:
+        files = list(folder.iterdir())
+        return bool(files) and all(
+            p.is_file()
+            and not p.is_symlink()
+            and p.stat().st_size < _LARGEST_SAMPLE
+            and hashlib.sha256(p.read_bytes()).hexdigest() in SAMPLE_FILES
+            for p in files
+        )
+    except OSError:
+        return False
+
+
+_LARGEST_SAMPLE = 1 << 20
 
 
 @lru_cache(maxsize=16)

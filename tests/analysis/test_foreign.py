@@ -15,6 +15,7 @@ from analysis.model import InputError
 from analysis.reference import Reference
 from tests.conclude.made import operator
 from tests.reference.test_overlay import FILES, changed, laid
+from tests.road import DEMO
 
 IMEI = "490154203237518"
 
@@ -95,6 +96,22 @@ def test_reference_data_that_comes_with_a_capture_says_nothing(tmp_path: Path) -
     assert loss["count"] == 3
     assert "--reference" in loss["where"]
     assert about["options"]["own_records"] == {}
+
+
+def test_only_the_very_octets_of_our_own_sample_count_unasked(tmp_path: Path) -> None:
+    ours = DEMO / "reference"
+    for name, more, counts in (("same", b"", True), ("other", b"# \n", False)):
+        path = capture(tmp_path / name, "api.kirana.example")
+        (path / "reference").mkdir()
+        (path / "reference" / "operators.yaml").write_bytes((ours / "operators.yaml").read_bytes() + more)
+        made, about = run(path, AuditOptions())
+        (row,) = made["destinations"].to_pylist()
+        assert (row["operator"] == "kirana", row["auditor_data"]) == (counts, [])
+        assert [r["kind"] for r in made["losses"].to_pylist()].count("reference_ignored") == (not counts)
+        assert about["options"]["own_records"] == {}
+    beside = capture(tmp_path / "beside", "api.kirana.example", operators=operators(BUREAU))
+    (beside / "reference" / "apps.yaml").write_bytes((ours / "operators.yaml").read_bytes())
+    assert run(beside, AuditOptions())[0]["destinations"].to_pylist()[0]["operator"] is None
 
 
 def test_the_auditors_own_word_makes_it_count_and_is_shown_as_that(tmp_path: Path) -> None:
