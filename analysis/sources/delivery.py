@@ -6,9 +6,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from analysis.model import Direction
+from analysis.model import Direction, Headers
 
 _OWN_SERVER = re.compile(r"mitmproxy \d")
+AT_ONCE = 20e-6
+"""Seconds: less lies between two times that mitmproxy takes of one answer without calling its addons in between."""
+_SOONER = 3
+"""How many times sooner than the server's own handshakes an answer that looks like a script's must have come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,19 @@ def is_own_server(server: str) -> bool:
     """Whether a ``Server`` field is the name that mitmproxy gives itself in an answer of its own (its block list, a
     file in place of a server). One that comes from another mitmproxy behind it did not come from the server either."""
     return _OWN_SERVER.match(server) is not None
+
+
+def is_of_a_script(fields: Headers, waited: float, lasted: float, handshake: float | None) -> bool:
+    """Whether an HTTP/1 answer in mitmproxy is a script's own: it has the fields that mitmproxy writes for one, and
+    came sooner than the server can have answered. In seconds: ``waited`` for it behind the request, ``lasted`` from its
+    beginning to its end, ``handshake`` the shortest of the server's own (None: not known)."""
+    names = {name for name, _ in fields}
+    if handshake is None or lasted < AT_ONCE:
+        # Where a script put it in place of the server's answer, it has both its times at once.
+        return False
+    if any(name.lower() == "date" for name in names) or "content-length" not in names:
+        return False
+    return waited >= 0 and waited * _SOONER < handshake
 
 
 def direction(way: Way) -> Direction:

@@ -16,8 +16,10 @@ from __future__ import annotations
 import re
 from typing import Any, TypeGuard
 
+from analysis.model import Headers
 from analysis.sources import har_fields as fields
-from analysis.sources.delivery import Way, is_own_server
+from analysis.sources.delivery import Way, is_of_a_script, is_own_server
+from analysis.sources.rows import address, http_version
 
 _CACHES = {"memory", "disk", "memory cache", "disk cache"}
 _ON_THE_DEVICE = {"service worker", "inspector override"}
@@ -36,6 +38,7 @@ _REPLACED = ("_wasFulfilled", OWN_ANSWER)
 _ABORTED = ("_wasAborted",)
 """Playwright's mark of a request that a test ended before it went out."""
 
+_TIMES = ("connect", "ssl", "wait", "receive")
 _NEVER_LEFT = re.compile(
     r"ERR_(?:"
     r"BLOCKED_BY_(?!RESPONSE|ORB)\w+|CLEARTEXT_NOT_PERMITTED|ACCESS_DENIED|NETWORK_ACCESS_DENIED|TEMPORARILY_THROTTLED"
@@ -99,8 +102,10 @@ def way(entry: dict[str, Any], creator: str, status: int | None, peer: str | Non
         stood = _stood_at_mitmproxy(timings, peer, scheme)
     if CONNECTED in entry:
         stood = entry[CONNECTED] if isinstance(entry[CONNECTED], bool) else None
-    server = fields.header(fields.headers(response.get("headers"), None, ""), "server")
-    own = any(entry.get(key) is True for key in _REPLACED) or (of_mitmproxy and stood is False) or is_own_server(server)
+    answer = fields.headers(response.get("headers"), None, "")
+    own = any(entry.get(key) is True for key in _REPLACED) or is_own_server(fields.header(answer, "server"))
+    if of_mitmproxy and not own:
+        own = stood is False or _of_a_script(entry, timings, answer)
     aborted = any(entry.get(key) is True for key in _ABORTED)
     never = _NEVER_LEFT.search(error) is not None or _UPSTREAM.search(error) is not None
     return Way(
@@ -120,6 +125,21 @@ def _stood_at_mitmproxy(timings: dict[str, Any], peer: str | None, scheme: str) 
         return None if _is_number(wait) and wait < 0 else False
     no_tls = scheme == "https" and _is_number(connect) and connect >= 0 and _is_number(ssl) and ssl < 0
     return not no_tls
+
+
+def _of_a_script(entry: dict[str, Any], timings: dict[str, Any], answer: Headers) -> bool:
+    """Whether a script in mitmproxy answered although a connection stood: the entry has that connection's times."""
+    spans = [value / 1000 for name in _TIMES if _is_number(value := timings.get(name))]
+    if len(spans) < len(_TIMES):
+        return False
+    connect, ssl, wait, receive = spans
+    response, request = fields.mapping(entry.get("response")), fields.mapping(entry.get("request"))
+    if connect < 0 or not http_version(fields.text(response.get("httpVersion"))).startswith("http/1"):
+        return False
+    # The time of a connection to a name is also that of asking for its address.
+    literal = address(fields.url(request.get("url")).host) is not None
+    handshake = min(connect, ssl) if ssl >= 0 else connect if literal else None
+    return is_of_a_script(answer, wait, receive, handshake)
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.sources.delivery import Way, is_own_server
+from analysis.sources.delivery import AT_ONCE, Way, is_of_a_script, is_own_server
 from analysis.sources.mitm_dump import State
 from analysis.sources.mitm_state import broke_off, headers_of, mapping, stated_name, text_of
 from analysis.sources.rows import address, micros, peer
@@ -12,10 +12,6 @@ from analysis.sources.rows import address, micros, peer
 _KILLED = "Connection killed."
 """mitmproxy's word for a flow that somebody ended in it, before it was handed on where there is no answer."""
 _STANDS = ("timestamp_start", "timestamp_tcp_setup", "timestamp_tls_setup")
-_AT_ONCE = 20e-6
-"""Seconds: less lies between two times that mitmproxy takes of one answer without calling its addons in between."""
-_SOONER = 3
-"""How many times sooner than the server's own handshakes an answer that looks like a script's must have come."""
 
 
 def way_of(state: State) -> Way:
@@ -68,10 +64,10 @@ def _answered_here(response: dict[str, Any], state: State) -> bool:
     fields = {name.lower(): said for name, said in reversed(headers_of(response))}
     if is_own_server(fields.get("server", "")):
         return True
-    return _of_a_script(response, fields, state)
+    return _of_a_script(response, state)
 
 
-def _of_a_script(response: dict[str, Any], fields: dict[str, str], state: State) -> bool:
+def _of_a_script(response: dict[str, Any], state: State) -> bool:
     server = mapping(state.get("server_conn"))
     began, ended = _seconds(response.get("timestamp_start")), _seconds(response.get("timestamp_end"))
     asked = _seconds(mapping(state.get("request")).get("timestamp_end"))
@@ -79,13 +75,11 @@ def _of_a_script(response: dict[str, Any], fields: dict[str, str], state: State)
         return False
     if not text_of(response.get("http_version")).startswith("HTTP/1"):
         return False
-    if ended - began < _AT_ONCE:
+    if ended - began < AT_ONCE:
         # A script put it in place of the server's answer: such a one has both its times at once.
         return False
     if text_of(server.get("alpn")) in ("h2", "h3"):
         return True
-    if "date" in fields or "content-length" not in {name for name, _ in headers_of(response)}:
-        return False
     opened, stood, sealed = (
         _seconds(server.get(name)) for name in ("timestamp_start", "timestamp_tcp_setup", "timestamp_tls_setup")
     )
@@ -93,7 +87,7 @@ def _of_a_script(response: dict[str, Any], fields: dict[str, str], state: State)
         # The time of a connection to a name is also that of asking for its address.
         return False
     shortest = min(stood - opened, stood - opened if sealed is None else sealed - stood)
-    return 0 <= asked <= began and (began - asked) * _SOONER < shortest
+    return asked >= 0 and is_of_a_script(headers_of(response), began - asked, ended - began, shortest)
 
 
 def _seconds(value: object) -> float | None:

@@ -13,6 +13,8 @@ from analysis.audit import AuditOptions, run
 from analysis.sources import Options
 from tests.sources.made import Seen, check_laws, entry, gather, har
 
+EAGER = {"connect": 30.0, "ssl": 40.0, "send": 0.3, "wait": 1.1, "receive": 0.4}
+"""Its times where it had connected before anything was asked, and a script answered."""
 MAIL = json.dumps({"email": "ayu.tester@example.org"})
 POST = {"method": "POST", "bodySize": len(MAIL), "postData": {"mimeType": "application/json", "text": MAIL}}
 SAVEHAR = {"connect": -1.0, "ssl": -1.0, "send": 0.3, "wait": 0.1, "receive": 0.0}
@@ -66,6 +68,15 @@ NEVER_LEFT = [
             timings=SAVEHAR | {"connect": 9.5, "ssl": 9.5},
             serverIPAddress="198.51.100.7",
             response={"headers": [{"name": "Server", "value": "mitmproxy 12.2.3"}]},
+        ),
+    ),
+    (
+        "mitmproxy",
+        failed(
+            200,
+            timings=EAGER,
+            serverIPAddress="198.51.100.7",
+            response={"headers": [{"name": "content-length", "value": "2"}], "content": {"text": "{}", "size": 2}},
         ),
     ),
     ("HTTP Toolkit", failed(0)),
@@ -123,6 +134,24 @@ class TestWhatLeft:
         for creator in ("Proxyman", "mitmproxy har_dump", "HTTP Toolkit"):
             seen = read(tmp_path, failed(200, timings=SAVEHAR, response={"content": {"text": "{}"}}), creator=creator)
             assert [m.direction for m in seen.messages] == ["sent", "received"]
+
+    @pytest.mark.parametrize(
+        ("timings", "names"),
+        [
+            (EAGER | {"wait": 35.0}, ["content-length"]),
+            (EAGER | {"receive": 0.001}, ["content-length"]),
+            (EAGER, ["content-length", "Date"]),
+            (EAGER, ["Content-Length"]),
+            (EAGER | {"connect": -1.0, "ssl": -1.0}, ["content-length"]),
+        ],
+    )
+    def test_an_answer_that_the_server_can_have_given(
+        self, tmp_path: Path, timings: dict[str, float], names: list[str]
+    ) -> None:
+        headers = [{"name": name, "value": "2"} for name in names]
+        response = {"headers": headers, "content": {"text": "{}", "size": 2}}
+        one = failed(200, timings=timings, serverIPAddress="198.51.100.7", response=response)
+        assert [m.direction for m in read(tmp_path, one, creator="mitmproxy").messages] == ["sent", "received"]
 
     def test_what_mitmproxy_read_from_another_har_has_no_connection_to_tell_of(self, tmp_path: Path) -> None:
         read_before = SAVEHAR | {"wait": -40.0}
