@@ -45,7 +45,8 @@ def context(book: Book) -> dict[str, Any]:
     elif closed:
         none = sum(not h.is_read for h in closed)
         which = "all" if none == len(closed) else "some" if none else "part"
-        answer = t("unseen.answer", n=len(closed), total=len(f.hosts), none=none, which=which)
+        rest = len(f.hosts) - len(closed)
+        answer = t("unseen.answer", n=len(closed), total=len(f.hosts), rest=rest, none=none, which=which)
     elif any(h.is_read for h in f.hosts):
         answer = t("unseen.all_read", total=len(f.hosts))
     else:

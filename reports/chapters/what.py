@@ -27,7 +27,9 @@ def context(book: Book) -> dict[str, Any]:
     if not f.hosts:
         answer = t("what.empty")
     elif not f.types:
-        answer = t("what.none_read", closed=sum(h.is_closed for h in f.hosts), weak=len(f.weak_types))
+        closed = [h for h in f.hosts if h.is_closed]
+        which = "part" if any(h.is_read for h in closed) else "all"
+        answer = t("what.none_read", closed=len(closed), which=which, weak=len(f.weak_types))
     else:
         answer = t("what.answer", types=len(f.types), companies=len(receivers), unknown=unknown)
     return {

@@ -180,6 +180,17 @@ class Recount:
         kinds = {t["transmission"]: t["data_type"] for t in self.firm}
         return len({kinds[n] for row in rows for n in row["transmissions"]})
 
+    def rows(self) -> set[str]:
+        """How many rows the tables have, as ``audit.json`` says."""
+        return {number(n) for n in (self.audit.get("counts") or {}).values() if isinstance(n, int)}
+
+    def bars(self) -> set[str]:
+        """The seen bar as state and amount, for hosts, connections and content."""
+        hosts = Counter(self.reading(h) for h in self.hosts)
+        flows = Counter(f["reading"] for f in self.flows)
+        made = {f"{state}: {number(n)}" for counts in (hosts, flows) for state, n in counts.items()}
+        return made | {f"{state}: {octets(n)}" for state, n in self.bytes_by_state().items() if n}
+
 
 def _n(*counts: int) -> list[dict[str, str]]:
     return [{"n": number(c)} for c in counts]
@@ -313,6 +324,7 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
     ),
     "map.refuted": lambda r: _n(*_refutations(r)),
     "map.refuted_short": lambda r: _n(*_refutations(r)),
+    "minute.app_suggested": lambda r: _suggested(r),
     "method.duplicates": lambda r: _n(sum(f["counts"] == "duplicate" for f in r.of["flows"])),
     "place.level1": lambda r: _n(
         *{sum(w["kind"] == "database" for w in d["witnesses"] or ()) for d in r.place.values()}
@@ -438,6 +450,12 @@ def _per_finding(r: Recount, which: int) -> list[int]:
 
 def _refutations(r: Recount) -> set[int]:
     return set(Counter(c for h in r.hosts for c in r.place[h]["refuted"] or ()).values())
+
+
+def _suggested(r: Recount) -> list[dict[str, str]]:
+    flows = [f for f in r.of["flows"] if f["same_as"] is None and f["whose"] != "system"]
+    named = Counter(f["app"] for f in flows if f["app"])
+    return _of(n=max(named.values(), default=0), of=len(flows))
 
 
 def _clauses(r: Recount, link: str) -> list[dict[str, str]]:

@@ -11,9 +11,12 @@ import pytest
 
 import reports
 from analysis.audit import AuditOptions, audit
+from analysis.reading_states import PART, STATES
+from analysis.reference import Reference
 from lintas import summary
+from reports import messages
 from tests.reports import recount
-from tests.reports.pages import Page
+from tests.reports.pages import Page, clean
 from tests.reports.recount import CELLS, FREE, SENTENCES, Recount
 from tests.road import DEMO, REAL
 
@@ -26,6 +29,41 @@ _NO_COUNT = frozenset(
     *("Attribution and source", "What may be said", "Hosts, by evidence", "How sure", "Connections not understood"),
 }
 """Columns of names, times and sentences: their numbers stand in sentences, or are none."""
+
+
+_TEXTS: dict[str, str] = json.loads((messages.HERE / "en.json").read_text(encoding="utf-8"))
+_FIXED = sorted((clean(t) for t in _TEXTS.values() if "{" not in t and re.search(r"\d", t)), key=len, reverse=True)
+
+
+_STATUTES = sorted(
+    {
+        clean(words)
+        for r in Reference.load().statutes.values()
+        for words in (r.reach_en, r.limits_en, f"{r.article} ({r.year})", r.statute)
+    },
+    key=len,
+    reverse=True,
+)
+
+
+def _without_texts(text: str, folder: Path) -> str:
+    """The text without sentences of the catalogue that have no number of the capture, words of the statutes, and what
+    ``audit.json`` says as text (versions, names)."""
+    for fixed in _FIXED:
+        text = text.replace(fixed, "")
+    for words in _STATUTES:
+        text = text.replace(words, "")
+    said = re.findall(r'"((?:[^"\\]|\\.)*)"', (folder / "audit.json").read_text(encoding="utf-8"))
+    for words in sorted({w for w in said if re.search(r"\d", w)}, key=len, reverse=True):
+        text = text.replace(words, "")
+    return text.strip()
+
+
+def _is_bar(text: str, again: Recount) -> bool:
+    """The seen bar in words."""
+    words = {str(_TEXTS[f"reading.{state}"]): state for state in (*STATES, PART)}
+    parts = [part.rpartition(": ") for part in text.split("; ")]
+    return all(f"{words.get(word)}: {amount}" in again.bars() for word, _, amount in parts)
 
 
 def check(folder: Path) -> int:
@@ -57,6 +95,10 @@ def check(folder: Path) -> int:
     )
     if not any("other" in column for table, column in page.cells if table == "t-heat"):
         assert heat == recount.heat(again)
+    for text in page.loose:
+        left = _without_texts(text, folder)
+        known = left in again.rows() or left in map(str, range(1, 11)) or _is_bar(left, again)
+        assert known or not re.search(r"\d", left), f"no recount of {left!r} in {text!r}"
     return len(page.sentences) + sum(map(len, page.cells.values()))
 
 
@@ -80,6 +122,9 @@ def test_every_number_of_a_whole_audit_is_recounted(name: str, tmp_path: Path) -
     audit(capture, tmp_path / "audit", AuditOptions(reference=own, workers=1))
     reports.build(tmp_path / "audit")
     assert check(tmp_path / "audit")
+    again = Recount(tmp_path / "audit")
+    for name in ("flows", "exchanges", "messages", "transmissions", "destinations", "losses"):
+        assert again.audit["counts"][name] == len(again.of[name]), name
     check_beside(tmp_path / "audit")
 
 

@@ -75,7 +75,7 @@ def _given(key: str) -> Iterator[dict[str, Any]]:
             padded = [*counts, *[2] * (len(numbers) - len(counts))]
             made = words | dict(zip(numbers, padded, strict=True))
             # Of a whole there is never less than of its part, and what is left of it is the rest.
-            whole = made.get("total", 9)
+            whole = made.get("total", made.get("of", 9))
             if whole == 0 or any(made.get(part, 0) > whole for part in ("n", "none", "closed")):
                 continue
             if made.get("which") == "some" and not 1 <= made["none"] < made["n"]:
@@ -88,7 +88,8 @@ def _given(key: str) -> Iterator[dict[str, Any]]:
 
 
 _ONLY_OF_SOME = frozenset(
-    "against.unread finding.assumed finding.inferred links.caption rings.anycast_text unseen.answer where.rest".split()
+    "against.unread finding.assumed finding.inferred links.caption rings.anycast_text unseen.answer where.rest "
+    "minute.app_suggested".split()
 )
 """Sentences that are made only where there is at least one of what they count first."""
 
