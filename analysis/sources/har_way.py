@@ -143,7 +143,8 @@ def _of_a_script(entry: dict[str, Any], timings: dict[str, Any], answer: Headers
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """A number of milliseconds that a span can have, or the negative one of what does not apply."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e10 < value < 1e10
 
 
 def _error(entry: dict[str, Any], response: dict[str, Any]) -> str:

@@ -190,6 +190,13 @@ class TestTimes:
         assert first["first"] == first["last"] != None  # noqa: E711
         assert second["first"] is None
 
+    @pytest.mark.parametrize("number", [*NO_TIME, "9" * 350, "9" * 5000])
+    def test_of_spans_where_they_tell_of_delivery(self, tmp_path: Path, number: str) -> None:
+        spans = dict.fromkeys(("connect", "ssl", "wait", "receive"), "#")
+        text = har(entry(timings=spans, serverIPAddress="192.0.2.1"), creator="mitmproxy").decode()
+        (tmp_path / "a.har").write_text(text.replace('"#"', number))
+        assert len(gather(tmp_path / "a.har").exchanges) == 1
+
     def test_a_span_that_does_not_apply_is_none_that_is_wrong(self, tmp_path: Path) -> None:
         (tmp_path / "a.har").write_bytes(har(entry(time=-1, timings={"ssl": -1, "dns": -1.0, "wait": None})))
         assert gather(tmp_path / "a.har").lost == {}
