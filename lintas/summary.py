@@ -22,7 +22,7 @@ def lines(out: Path) -> list[tuple[str, str]]:
     """The lines as (label, text): seen, where, who, what, unread, lost."""
     from analysis import tables
 
-    made, _ = tables.read(out)
+    made, about = tables.read(out)
     flows, exchanges = (made[name].select(["destination", "counts"]).to_pylist() for name in ("flows", "exchanges"))
     went = {
         counts: {r["destination"] for r in (*flows, *exchanges) if r["counts"] == counts}
@@ -39,7 +39,7 @@ def lines(out: Path) -> list[tuple[str, str]]:
             f"{_n(_counted(exchanges), 'exchange')} in {_n(_counted(flows), 'flow')} with "
             f"{_n(len(hosts), 'destination')}" + (f", and apart {' and '.join(beside)}" if beside else ""),
         ),
-        ("Where", _where(hosts)),
+        ("Where", (_DOUBTFUL if about.get("vantage_doubtful") else "") + _where(hosts)),
         ("Who", _who(hosts)),
         ("What", _what(made["transmissions"].select(["counts", "data_type", "method", "strength"]).to_pylist())),
     ]
@@ -82,6 +82,9 @@ def _told(rows: list[dict[str, Any]]) -> str:
 
 def _n(count: int, thing: str) -> str:
     return f"{printable(count)} {thing}{'' if count == 1 else 's'}"
+
+
+_DOUBTFUL = "the stated vantage is doubtful, so no time of an answer counts; "
 
 
 def _where(hosts: list[dict[str, Any]]) -> str:

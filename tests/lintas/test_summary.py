@@ -22,3 +22,9 @@ def test_what_others_sent_is_no_line_of_the_apps(tmp_path: Path) -> None:
 
 def test_where_nothing_says_who_spoke_nothing_is_said_of_it(tmp_path: Path) -> None:
     assert "Apps" not in dict(summary.lines(fixtures.poor(tmp_path / "audit")))
+
+
+def test_a_doubtful_vantage_stands_before_any_country(tmp_path: Path) -> None:
+    told = dict(summary.lines(fixtures.rich(tmp_path / "doubtful", vantage_doubtful={"hosts": []})))
+    assert told["Where"].startswith("the stated vantage is doubtful")
+    assert "doubtful" not in dict(summary.lines(fixtures.rich(tmp_path / "usual")))["Where"]
