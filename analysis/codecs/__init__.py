@@ -6,7 +6,7 @@ text as other text, ``forms`` knows how software writes a value before it is enc
 compares places as numbers.
 """
 
-from analysis.codecs.base import Decoded
+from analysis.codecs.base import MOST_OCTETS, Decoded, most_octets
 from analysis.codecs.coordinates import CoordinateMatch, coordinate_matches, coordinate_pair
 from analysis.codecs.forms import canonical, forms, is_weak
 from analysis.codecs.needles import Needle, encodings_of, needles
@@ -17,6 +17,7 @@ __all__ = [
     "CODECS",
     "COMBINATIONS",
     "DIGESTS",
+    "MOST_OCTETS",
     "Codec",
     "CoordinateMatch",
     "Decoded",
@@ -30,6 +31,7 @@ __all__ = [
     "encodings_of",
     "forms",
     "is_weak",
+    "most_octets",
     "needles",
     "replay",
 ]  # fmt: skip

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+MOST_OCTETS = 192 << 20
+_LEAST_OCTETS, _EACH = 8 << 20, 64
+
+
+def most_octets(size: int) -> int:
+    """Octets that may come of ``size`` octets that are unpacked: 64 for each, which text that is honestly packed seldom
+    exceeds, and eight megabytes for bodies that repeat themselves; never more than 192 megabytes. What a message may
+    cost hangs on its size, so that a few octets cannot cost minutes."""
+    return min(_LEAST_OCTETS + _EACH * size, MOST_OCTETS)
+
 
 class Decoded(NamedTuple):
     """What came out of a decoder. It may hold personal values, so it never shows them."""

@@ -24,6 +24,8 @@ class Splitter:
         self._most = most
         self._held = bytearray()
         self._looked = 0
+        self._filled = False
+        """More than line ends stands in what was looked at and is held: each octet is looked at once."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that are whole with these octets, in order."""
@@ -31,20 +33,23 @@ class Splitter:
         whole: list[bytes] = []
         start, at = 0, self._looked
         while (found := _END.search(self._held, at)) is not None:
+            self._filled = self._filled or bool(self._held[at : found.start()].strip(b"\r\n"))
             at = found.end()
             if at == len(self._held) and self._held[-1:] == b"\r":
                 # The first half of a CR LF, perhaps.
                 at = found.start()
                 break
-            if self._held[start:at].strip(b"\r\n"):
+            if self._filled:
                 whole += self._cut(start, at)
-                start = at
+                start, self._filled = at, False
         else:
-            at = max(len(self._held) - 2, start)
+            looked, at = at, max(len(self._held) - 2, at)
+            self._filled = self._filled or bool(self._held[looked:at].strip(b"\r\n"))
         if len(self._held) - start > self._most:
             *full, last = self._cut(start, len(self._held))
             whole += full
             start = len(self._held) - len(last)
+            self._filled = bool(last[: max(at - start, 0)].strip(b"\r\n"))
         del self._held[:start]
         self._looked = max(at - start, 0)
         return whole
@@ -56,7 +61,7 @@ class Splitter:
         """What is left at the stream's end: an event that broke off, or nothing."""
         rest = bytes(self._held)
         self._held.clear()
-        self._looked = 0
+        self._looked, self._filled = 0, False
         return rest
 
 

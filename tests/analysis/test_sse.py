@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.folder import sse
 from analysis.folder.sse import Splitter, messages
 
 PIECES = st.lists(st.sampled_from([b"a", b"data: x", b"\r", b"\n", b"\r\n", b": ping", b"\n\n"]), max_size=30)
@@ -41,3 +45,20 @@ def test_an_event_without_end_takes_no_more_memory_than_a_message() -> None:
     sizes = [len(m) for _ in range(50) for m in splitter.feed(b"x" * 30)]
     assert set(sizes) == {100}
     assert sum(sizes) + len(splitter.rest()) == 1500
+
+
+def test_line_ends_without_end_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every octet is copied a fixed number of times, and not once for each line end that came before it."""
+    copied = 0
+
+    class Counted(bytearray):
+        def __getitem__(self, at: Any) -> Any:
+            nonlocal copied
+            part = super().__getitem__(at)
+            copied += len(part) if isinstance(at, slice) else 0
+            return part
+
+    monkeypatch.setattr(sse, "bytearray", Counted, raising=False)
+    data = b"\n" * 20_000 + b"data: x\n\n" * 1_000
+    assert b"".join(messages(data)) == data
+    assert copied <= 3 * len(data)

@@ -13,6 +13,7 @@ _JWT = re.compile(rb"(?:Bearer\s+|bearer\s+|JWT\s+)?(eyJ[A-Za-z0-9_\-]{5,})\.([A
 _BASIC = re.compile(rb"[Bb]asic\s+([A-Za-z0-9+/=_\-]{4,})\s*\Z")
 _EVENT_START = re.compile(rb"(?:\xef\xbb\xbf)?(?::[^\r\n]*\r?\n)*(?:data|event|id|retry): ?")
 _EVENT_LINE = re.compile(rb"([A-Za-z]+):[ ]?([^\r\n]*)|(\r\n|\n|\r)")
+_LINE_END = re.compile(rb"[\r\n]")
 _JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"\Z', re.DOTALL)
 
 
@@ -108,9 +109,8 @@ def events(data: bytes) -> Iterator[tuple[int, bytes, int, int]]:
     number, filled = 0, False
     at = 3 if data.startswith(b"\xef\xbb\xbf") else 0
     while at < len(data):
-        end = at
-        while end < len(data) and data[end] not in b"\r\n":
-            end = _line_end(data, end)
+        ends = _LINE_END.search(data, at)
+        end = len(data) if ends is None else ends.start()
         m = _EVENT_LINE.match(data, at, end)
         if m is not None and m[1] is not None and m.end(2) > m.start(2):
             filled = True
@@ -118,8 +118,3 @@ def events(data: bytes) -> Iterator[tuple[int, bytes, int, int]]:
         elif end == at and filled:
             number, filled = number + 1, False
         at = end + (2 if data[end : end + 2] == b"\r\n" else 1)
-
-
-def _line_end(data: bytes, at: int) -> int:
-    ends = [n for n in (data.find(b"\n", at), data.find(b"\r", at)) if n >= 0]
-    return min(ends) if ends else len(data)

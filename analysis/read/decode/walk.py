@@ -48,8 +48,9 @@ class Limits:
     leaves: int = 500_000
     depth: int = 8
     """Decodings of values within one another."""
-    octets: int = 192 << 20
-    """Octets that content codings may give, and as many again the encodings of values."""
+    octets: int = codecs.MOST_OCTETS
+    """Octets that content codings may give, and as many again the encodings of values; of a small message no more
+    than ``codecs.most_octets`` says."""
 
 
 @dataclass(slots=True)
@@ -115,7 +116,8 @@ class Walk:
         self.limits = limits
         self.out = Walked()
         self.leaves = limits.leaves
-        self.octets = limits.octets
+        self.most = min(limits.octets, codecs.most_octets(len(message.body)))
+        self.octets = self.most
         self._broken = False
         self._coding_failed = False
         self._weighing = Weighing()
@@ -209,7 +211,7 @@ class Walk:
             else:
                 self.out.state = EMPTY
             return
-        coded = undo_codings(m, self.limits.octets)
+        coded = undo_codings(m, self.most)
         self.out.losses += coded.losses
         stated = "".join(value for name, value in m.headers if name.lower() == "content-encoding")
         self._coding_failed = bool(coded.losses) and not names_cipher(stated)
@@ -217,7 +219,7 @@ class Walk:
         self.out.layers.append(layer)
         if coded.limited:
             # Bytes that a bomb would give are not walked; those that came are searched.
-            told = f"content coding gives over {self.limits.octets} octets"
+            told = f"content coding gives over {self.most} octets"
             self._not_read(NOT_UNDERSTOOD, m.size, "body_limited", len(m.body), told)
             return
         kind = content_type(m.headers)
