@@ -92,6 +92,7 @@ class Detector:
         self._limits = spec.limits
         self._region = spec.country
         known = frozenset(t[0] for t in spec.facts.types)
+        self._known_types = known
         self._needles = Needles(spec.planted, known, spec.country)
         self._endpoints = Endpoints(spec.facts.endpoints)
         self._keys = Keys(spec.facts.types, spec.facts.country_codes, spec.facts.country_names, spec.country)
@@ -163,7 +164,7 @@ class Detector:
             self._planted(walked, moved, out)
         if self._needles:
             self._places(walked, moved, out)
-        return merge(out, walked.layers)
+        return merge(out, walked.layers, self._known_types)
 
     # ------------------------------------------------------------------------------------------- endpoints
 
@@ -226,6 +227,7 @@ class Detector:
     def _planted(self, walked: Walked, moved: dict[int, set[int]], out: list[Found]) -> None:
         covered: set[tuple[int, int, str]] = set()
         scanned: set[tuple[int, int]] = set()
+        bare: list[tuple[Layer, str]] = []
         # From the innermost layer outwards: a value that was decoded further is counted where it stands bare.
         for layer in reversed(walked.layers):
             mark = (id(layer.data), len(layer.data))
@@ -236,16 +238,24 @@ class Detector:
             if not hits:
                 continue
             starts = _Starts(layer)
+            raw: dict[str, int] = {}
             skip = moved.get(id(layer), set())
             for hit in hits:
                 number = starts.leaf(hit.start, hit.end)
                 if number is None:
+                    if hit.via and hit.via[0].startswith("utf-16"):
+                        # Either order of octets fits the same text, one octet apart; and where the whole layer was
+                        # read as such text, the value stands in that.
+                        if hit.start < raw.get(hit.value.same, 0) or _read_on(layer, hit.value.same, bare):
+                            continue
+                        raw[hit.value.same] = hit.end
                     if not hit.weak and not layer.sliced and (hit.stands or hit.end - hit.start >= 8):
                         self._raw_hit(layer, hit, out)
                     continue
                 if not hit.stands or number in skip or (id(layer), number, hit.value.same) in covered:
                     continue
                 self._leaf_hit(layer, number, hit, out)
+                bare.append((layer, hit.value.same))
                 owner = layer.owner
                 while owner is not None:
                     covered.add((id(owner[0]), owner[1], hit.value.same))
@@ -592,6 +602,18 @@ _SEPARATORS = frozenset(b"/.?&=;,:[]()<>\"' \t")
 def _planted(layer: Layer, number: int | None, hit: Hit, whole: bool) -> Found:
     kind, same = hit.value.data_type, hit.value.same
     return Found(layer, number, hit.start, hit.end, kind, "planted", "high", same=same, whole=whole, via=hit.via)
+
+
+def _read_on(layer: Layer, same: str, bare: list[tuple[Layer, str]]) -> bool:
+    """A value stands as a leaf in what a whole layer became once its UTF-16 was undone."""
+    depth = len(layer.steps)
+    return any(
+        value == same
+        and len(inner.steps) > depth
+        and inner.steps[:depth] == layer.steps
+        and inner.steps[depth].codec.startswith("utf-16")
+        for inner, value in bare
+    )
 
 
 def _is_part(raw: bytes, start: int, end: int) -> bool:

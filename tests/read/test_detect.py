@@ -11,7 +11,7 @@ import pytest
 from analysis.model import Reading, Transmission
 from analysis.read import Detector
 from tests.read.conftest import VALUES
-from tests.read.messages import FORM, JSON, message
+from tests.read.messages import FORM, JSON, message, persona
 
 
 def sent(detector: Detector, body: Any, target: str = "/v1/data", host: str = "api.shop.example") -> Reading:
@@ -132,7 +132,7 @@ def test_planted_in_an_answer_counts(planted: Detector) -> None:
         ({"limit": 20, "offset": 0}, {}),
         ({"latency": 12.345, "longest": 106.81}, {}),
         ({"app_list": ["com.a.b", "com.c.d", "id.e.f"]}, {"app_list[0]": "installed_apps"}),
-        ({"apps": "com.a.b,com.c.d,id.e.f"}, {"apps": "installed_apps"}),
+        ({"apps": "com.a.b,com.c.d,id.e.f", "rooted": 1}, {"apps": "installed_apps"}),
         (
             {"contacts": [{"name": "Ani", "phone": "+6281398765432"}, {"name": "Edi", "phone": "+6281398765433"}]},
             {"contacts[0].phone": "address_book"},
@@ -309,3 +309,34 @@ def test_a_worker_builds_the_same_detector(planted: Detector) -> None:
     other = Detector.from_spec(pickle.loads(pickle.dumps(planted.spec())))
     one = message(json.dumps(VALUES).encode(), JSON)
     assert str(other.read(one)) == str(planted.read(one))
+
+
+def test_a_planted_value_under_a_name_of_its_own_keeps_the_type_of_its_key(reference: Any) -> None:
+    known = Detector(persona({"email": "rani.kusuma@melati.co.id"}), reference, "ID")
+    own = Detector(persona({"my_thing": "490154203237518", "my_card": "KT-88213-XA"}), reference, "ID")
+    reading = sent(own, {"imei": "490154203237518", "x": "490154203237518", "user_id": "KT-88213-XA"})
+    found = {t.path: t for t in reading.transmissions}
+    assert {p: (t.data_type, t.method, t.certainty) for p, t in found.items()} == {
+        "request.body.imei": ("imei", "planted", "high"),
+        "request.body.x": ("my_thing", "planted", "high"),
+        "request.body.user_id": ("account_id", "planted", "high"),
+    }
+    assert "key" in found["request.body.imei"].also
+    # A name that is a type's keeps its type, whatever the key says.
+    one = only(sent(known, {"username": "rani.kusuma@melati.co.id"}))
+    assert (one.data_type, one.method) == ("email", "planted")
+
+
+@pytest.mark.parametrize("form", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_counted_once_at_each_place(reference: Any, form: str) -> None:
+    detector = Detector(persona({"email": "rani.kusuma@melati.co.id"}), reference, "ID")
+    text = '{"email": "rani.kusuma@melati.co.id", "again": "rani.kusuma@melati.co.id"}'
+    reading = detector.read(message(text.encode(form), JSON))
+    assert [t.path for t in reading.transmissions] == ["request.body.email", "request.body.again"]
+    # In bytes of no format it stands once, in whichever order of octets.
+    raw = (
+        b"\x01\x02\xff\xfe\x07"
+        + "rani.kusuma@melati.co.id".encode("utf-16-le" if form == "utf-16" else form)
+        + b"\x00\x9c"
+    )
+    assert len(detector.read(message(raw, (("Content-Type", "application/octet-stream"),))).transmissions) == 1

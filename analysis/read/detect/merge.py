@@ -10,12 +10,13 @@ _ORDER = {method: n for n, method in enumerate(METHODS)}
 _CERTAINTY = {"high": 0, "medium": 1, "low": 2}
 
 
-def merge(found: list[Found], layers: list[Layer]) -> list[Found]:
+def merge(found: list[Found], layers: list[Layer], known: frozenset[str]) -> list[Found]:
     """One find for each leaf and data type, in the order of ``layers`` and their leaves.
 
     A planted value that is the whole leaf outranks what weaker grounds say the leaf is. One within a longer text
-    stands beside what the text as a whole is. Of the weaker grounds the strongest alone names a leaf, but a shape
-    that stands within a text is a find of its own."""
+    stands beside what the text as a whole is. A planted value under a name of the persona's own (none of ``known``) has
+    the type that a key or an endpoint gives its leaf. Of the weaker grounds the strongest alone names a leaf, but
+    a shape that stands within a text is a find of its own."""
     order = {id(layer): n for n, layer in enumerate(layers)}
     by_leaf: dict[tuple[int, int, int], list[Found]] = {}
     for one in found:
@@ -25,8 +26,23 @@ def merge(found: list[Found], layers: list[Layer]) -> list[Found]:
         by_leaf.setdefault(key, []).append(one)
     out: list[Found] = []
     for key in sorted(by_leaf):
-        out += _leaf(by_leaf[key])
+        out += _leaf(_typed(by_leaf[key], known))
     return out
+
+
+def _typed(found: list[Found], known: frozenset[str]) -> list[Found]:
+    """The finds of a leaf, those of the persona's own names given the type that the leaf's key has."""
+    own = [f for f in found if f.method == "planted" and f.whole and f.data_type not in known]
+    named = [f for f in found if f.method in ("endpoint", "key") and f.whole]
+    if not own or not named or any(f.method == "planted" and f.data_type in known for f in found):
+        return found
+    best = min(named, key=lambda f: _ORDER[f.method])
+    for one in own:
+        one.data_type = best.data_type
+        one.position = best.position
+        if best.same is not None:
+            one.same = best.same
+    return found
 
 
 def _leaf(found: list[Found]) -> list[Found]:
