@@ -140,8 +140,6 @@ def _where(f: Facts, w: Words) -> dict[str, Any]:
                 parts.append(t("where.weak", n=len(weak), list=w.list(named)))
         if rest and f.placed:
             parts.append(t("where.rest", n=rest, total=total))
-        elif rest:
-            parts.append(t("where.rest_all", total=total))
         years = f.databases_year
         if years is not None and f.placed:
             parts.append(t("where.dated", then=str(years[0]), now=str(years[1])))
@@ -179,7 +177,7 @@ def _who(f: Facts, w: Words) -> dict[str, Any]:
             others = len([c for c in companies if c.id not in first])
             parts.append(t("who.third", n=others, all=len(companies), maker=made_by) if made_by else t("who.no_maker"))
         else:
-            parts = [t("who.no_company")]
+            parts = [t("who.no_company", n=len(f.hosts))]
         if unknown and companies:
             parts.append(t("who.unknown", n=unknown))
         said = Markup(" ").join(parts)

@@ -413,10 +413,10 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
         x for hosts in (*r.placed().values(), set()) for x in _of(closed=len(hosts & r.closed))
     ],
     "where.rest": lambda r: _of(n=len(r.hosts - _all(r.placed())), total=len(r.hosts)),
-    "where.rest_all": lambda r: _of(total=len(r.hosts)),
     "where.several": lambda r: _of(
         names=len({r.place[h]["host"] or r.place[h]["address"] for h in r.hosts}), pairs=len(r.hosts)
     ),
+    "who.no_company": lambda r: _n(len(r.hosts)),
     "who.companies": lambda r: _n(len(r.operators)),
     "who.sure_unknown": lambda r: _n(sum(r.place[h]["operator"] is None for h in r.hosts)),
     "who.unknown": lambda r: _n(sum(r.place[h]["operator"] is None for h in r.hosts)),

@@ -28,7 +28,7 @@ LAWS = {
         r"\b(?:[Oo]ne|1)(?: (?:host|type|company|field|connection|state|body|listing|more))? (are|were|have)\b"
     ),
     "many is": re.compile(r"\b[25] (?:hosts|types|companies|fields|connections|states|bodies)(?: is| was| has)\b"),
-    "nothing of": re.compile(r"\b0 of\b"),
+    "nothing of": re.compile(r"\b0 of\b|\bof 0\b"),
     "two stops": re.compile(r"\.\.|\. \.|;\.|,\.|:\.|;;|,,"),
     "two spaces": re.compile(r"  "),
     "space before a stop": re.compile(r" [.,;:]"),
@@ -89,7 +89,7 @@ def _given(key: str) -> Iterator[dict[str, Any]]:
 
 _ONLY_OF_SOME = frozenset(
     "against.unread finding.assumed finding.inferred links.caption rings.anycast_text unseen.answer where.rest "
-    "minute.app_suggested".split()
+    "minute.app_suggested host.weak law.reached readable.hosts readable.of what.weak_only".split()
 )
 """Sentences that are made only where there is at least one of what they count first."""
 
@@ -111,6 +111,7 @@ def test_a_sentence_holds_the_laws_of_grammar_with_any_number(key: str) -> None:
         ("One host have no country", "one are"),
         ("2 hosts was tried", "many is"),
         ("0 of 44 hosts", "nothing of"),
+        ("none of 0 hosts", "nothing of"),
         ("Apple Inc..", "two stops"),
         ("a  b", "two spaces"),
         ("held by {name}", "a hole"),
