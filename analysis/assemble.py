@@ -7,34 +7,27 @@ was cut. Personal values become masks and keyed hashes on the way in; none is he
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.model import Clue, Exchange, Key, Loss, Message, Reading, token
+from analysis.read.mask import Known, Mask, registered_at
 from analysis.reading_states import OPAQUE_OF_MESSAGE
 from analysis.sources import Batch
 from analysis.tables import TABLES, TIME, Tables, mask, value_key
 
 _CHUNK = 16_384
 _UNIT_BITS = 40
-_LEAST_SEGMENT = 8
-"""Characters of a path's segment or a host's label that is compared with the values found elsewhere: shorter ones
-would hide words like ``search`` that happen to be somebody's value."""
-
 _LONGEST = 300
 """Characters of a name (host, app) in a table. It is cut behind what is taken out of it: half a value is one that
 nobody knows again."""
-_REMEMBERED = 100_000
-"""Cleaned texts that are kept, since the same ones come again; of those that may be."""
 _WORDS = frozenset("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH http https ws wss".split())
 """Methods and schemes of which it is known what they are: nobody's value (RFC 9110 section 9, RFC 5789, RFC 6455)."""
 _ALPN = re.compile(r"[0-9A-Za-z./+_-]{1,64}")
@@ -105,14 +98,13 @@ def _columns(table: str, *names: str) -> _Columns:
 class Assembler:
     """Takes batches and readings, in the order of the sources; gives the tables before ``conclude``.
 
-    ``key``: of the keyed hash. ``scrub``: writes planted values in a name or text of the capture as ‹type›.
+    ``key``: of the keyed hash. ``mask``: what a name or text of the capture becomes.
     ``reveal``: transmissions keep their values."""
 
-    def __init__(self, sources: Sequence[str], key: bytes, scrub: Callable[[str], str], reveal: bool) -> None:
+    def __init__(self, sources: Sequence[str], key: bytes, mask: Mask, reveal: bool) -> None:
         self._order = {name: n for n, name in enumerate(sources)}
-        self._key, self._scrub, self._reveal = key, scrub, reveal
-        self._scrubbed: dict[str, str] = {}
-        self._found: set[bytes] = set()
+        self._key, self._mask, self._reveal = key, mask, reveal
+        self._known = Known()
         self._flows: list[pa.RecordBatch] = []
         self._names: list[pa.RecordBatch] = []
         self._positions = 0
@@ -181,16 +173,15 @@ class Assembler:
 
     def clean(self, text: str) -> str:
         """A string of the capture without the values that were planted."""
-        cleaned = self._scrubbed.get(text)
-        if cleaned is None:
-            cleaned = self._scrub(text)
-            if len(self._scrubbed) < _REMEMBERED and len(text) <= _LONGEST:
-                self._scrubbed[text] = cleaned
-        return cleaned
+        return self._mask.text(text)
 
     def _named(self, text: str) -> str:
-        """A name of the capture (a host, an app) as a table holds it."""
+        """A name of the capture (an app) as a table holds it."""
         return self.clean(text)[:_LONGEST]
+
+    def _host(self, text: str) -> str:
+        """The name of a host as a table holds it."""
+        return self._mask.host(text)[:_LONGEST]
 
     def _word(self, text: str, source: str) -> str | None:
         """A method or scheme: a word without what was planted. What is none is counted."""
@@ -227,8 +218,8 @@ class Assembler:
         return None if key is None else self._order[key.source] << _UNIT_BITS | key.unit
 
     def _exchange(self, e: Exchange, reading: Reading | None) -> None:
-        host = reading.host[:_LONGEST] if reading is not None and reading.host is not None else self._named(e.host)
-        path = reading.path if reading is not None and reading.path is not None else self.clean(e.path)
+        host = reading.host[:_LONGEST] if reading is not None and reading.host is not None else self._host(e.host)
+        path = reading.path if reading is not None and reading.path is not None else self._mask.path(e.path)
         self._exchanges.append(
             *(
                 self._id(e.key),
@@ -255,8 +246,7 @@ class Assembler:
         position_base = self._positions
         for t in reading.transmissions:
             value = t.value.expose()
-            if len(value) >= _LEAST_SEGMENT:
-                self._found.add(self._segment_key(value))
+            self._known.add(value)
             self._transmissions.append(
                 *(
                     self._id(t.message),
@@ -299,9 +289,6 @@ class Assembler:
         else:
             part.received += octets
 
-    def _segment_key(self, text: str) -> bytes:
-        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")[:8]
-
     # ------------------------------------------------------------------------------------------- going out
 
     def tables(self, sources: pa.Table) -> Tables:
@@ -339,10 +326,6 @@ class Assembler:
             "names": self._name_table(),
             "losses": self._loss_table(),
         }
-        made["exchanges"] = self._hide(self._hide(made["exchanges"], "path", "/"), "host", ".")
-        made["transmissions"] = self._hide(made["transmissions"], "path", ".")
-        made["flows"] = self._hide(made["flows"], "host", ".")
-        made["names"] = self._hide(made["names"], "name", ".")
         made["clues"] = made["clues"].sort_by([("flow", "ascending"), ("kind", "ascending"), ("text", "ascending")])
         made["sources"] = _with_times(sources, made["flows"])
         return {name: _complete(name, made.get(name)) for name in TABLES}
@@ -357,7 +340,7 @@ class Assembler:
         table = table.drop_columns(["unit"]).set_column(0, "source", pa.array(order)).append_column("flow", key)
         for column, form in (("alpn", _ALPN), ("tls", _TLS)):
             table = self._formed(table, column, form)
-        table = self._causes(_mapped(_mapped(table, "host", self._named), "app", self._named))
+        table = self._causes(_mapped(_mapped(table, "host", self._host), "app", self._named))
         return self._less_what_was_not_understood(table)
 
     def _less_what_was_not_understood(self, table: pa.Table) -> pa.Table:
@@ -408,7 +391,7 @@ class Assembler:
         declared = TABLES["names"].schema
         if not self._names:
             return declared.empty_table()
-        table = _mapped(pa.Table.from_batches(self._names), "name", self._named)
+        table = _mapped(pa.Table.from_batches(self._names), "name", self._host)
         grouped = table.group_by(["address", "name", "from", "resolver"]).aggregate([("first", "min"), ("last", "max")])
         grouped = grouped.rename_columns(
             [{"first_min": "first", "last_max": "last"}.get(n, n) for n in grouped.column_names]
@@ -431,25 +414,43 @@ class Assembler:
         rows.sort(key=lambda r: (r["source"] is None, r["source"] or 0, r["kind"], r["where"]))
         return TABLES["losses"].from_rows(rows)
 
-    def _hide(self, table: pa.Table, column: str, separator: str) -> pa.Table:
-        """Write the segments that equal a value found anywhere in this capture as ‹value›."""
-        if not self._found:
-            return table
+    def hidden(self, concluded: Tables) -> Tables:
+        """The tables as they may leave: a value that was read anywhere in this capture is written as ‹value› wherever
+        text of it stands. What somebody registered stays in a host, and of a path of keys its first two words, which
+        are ours. It comes behind ``conclude``, which reads names and clues as they are."""
+        if not self._known:
+            return concluded
+        made = dict(concluded)
+        hide = self._known.hide
+        changes: dict[tuple[str, str], Callable[[str], str]] = {
+            **{(table, "host"): self._hidden_host for table in ("exchanges", "flows", "destinations", "opaque")},
+            ("names", "name"): self._hidden_host,
+            ("exchanges", "path"): hide,
+            ("transmissions", "path"): lambda text: hide(text, first=_own_words(text)),
+            ("evidence", "excerpt"): hide,
+            ("evidence", "request_line"): self._hidden_line,
+            ("clues", "text"): hide,
+            ("losses", "where"): hide,
+        }
+        for (name, column), change in changes.items():
+            made[name] = _mapped(made[name], column, change)
+        made["destinations"] = _mapped_witnesses(made["destinations"], hide)
+        return made
 
-        def hide(text: str) -> str:
-            if len(text) < _LEAST_SEGMENT:
-                return text
-            parts = text.split(separator)
-            return separator.join("‹value›" if self._is_found(p) else p for p in parts)
+    def _hidden_host(self, host: str) -> str:
+        return self._known.hide(host, last=registered_at(host))
 
-        return _mapped(table, column, hide)
+    def _hidden_line(self, line: str) -> str:
+        """``POST host/path`` or ``200 from POST host/path``."""
+        before, slash, path = line.partition("/")
+        words, _, host = before.rpartition(" ")
+        return f"{words} {self._hidden_host(host)}{self._known.hide(slash + path)}".strip()
 
-    def _is_found(self, segment: str) -> bool:
-        if len(segment) < _LEAST_SEGMENT:
-            return False
-        return self._segment_key(segment) in self._found or (
-            "%" in segment and self._segment_key(unquote(segment)) in self._found
-        )
+
+def _own_words(path: str) -> int:
+    """Where in ``request.json.user.name`` the words of the message itself begin."""
+    second = path.find(".", path.find(".") + 1)
+    return len(path) if second < 0 else second
 
 
 # ----------------------------------------------------------------------------------------- keys to integers
@@ -485,6 +486,15 @@ def _mapped(table: pa.Table, column: str, change: Callable[[str], str]) -> pa.Ta
         coded = coded.combine_chunks()
     changed = pa.array([change(t) for t in coded.dictionary.to_pylist()], pa.string())
     return table.set_column(table.schema.get_field_index(column), column, changed.take(coded.indices))
+
+
+def _mapped_witnesses(table: pa.Table, change: Callable[[str], str]) -> pa.Table:
+    """Destinations with ``change`` applied to what each witness of a place says."""
+    rows = table["witnesses"].to_pylist()
+    for witness in (w for row in rows for w in row or ()):
+        witness["text"] = witness["text"] and change(witness["text"])
+    column = pa.array(rows, table.schema.field("witnesses").type)
+    return table.set_column(table.schema.get_field_index("witnesses"), "witnesses", column)
 
 
 def _with_times(sources: pa.Table, flows: pa.Table) -> pa.Table:

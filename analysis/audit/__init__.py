@@ -81,11 +81,11 @@ def run(
     memory.begin(detector.spec())
     files = files_of(capture)
     hash_files(capture, files, memory, tell)
-    clean = lru_cache(_REMEMBERED)(detector.scrub)
+    clean = lru_cache(_REMEMBERED)(detector.mask.text)
     names = clean_files(capture, clean)
     manifest = clean_manifest(manifest, clean)
     key = folder.study_key(options.study_key) if options.study_key else folder.salt_key(manifest, files.private)
-    assembler = Assembler([f.name for f in capture.files], key, detector.scrub, options.reveal)
+    assembler = Assembler([f.name for f in capture.files], key, detector.mask, options.reveal)
     for loss in (*capture.losses, *files.losses, *_reference_ignored(capture, options)):
         loss = dataclasses.replace(loss, source=names.get(loss.source, loss.source))
         if options.sealed or loss.kind != "not_sealed":
@@ -107,7 +107,7 @@ def run(
         geo_country=options.geo_country,
         geo_asn=options.geo_asn,
     )
-    concluded = conclude(raw, manifest, reference, settings)
+    concluded = assembler.hidden(conclude(raw, manifest, reference, settings))
     tell("conclude", 1, 1)
     said = about(capture, manifest, persona, reference, options, concluded, files, (day, day_from), said_so.kept)
     said["name"] = clean(said["name"])

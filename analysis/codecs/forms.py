@@ -15,6 +15,8 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
+from analysis.codecs.further import further_forms
+
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
@@ -58,13 +60,16 @@ class Form:
     weak: bool = False
     """This form alone says too little to be recognised inside other text."""
     binary: bool = False
+    hidden: bool = False
+    """Only kept from leaving: nothing counts as sent for it (see ``further``)."""
 
     def __repr__(self) -> str:
         return f"Form({self.variant!r}, {len(self.text)} octets)"
 
 
-def forms(value: str, data_type: str, region: str | None = None) -> list[Form]:
-    """Every form of ``value``, each text once, the value as it is first.
+def forms(value: str, data_type: str, region: str | None = None, *, hidden: bool = False) -> list[Form]:
+    """Every form of ``value``, each text once, the value as it is first: what detection searches for and, with
+    ``hidden``, what else must not leave.
 
     ``region``: ISO 3166 code of the user's country, for telephone numbers without a country code."""
     weak = is_weak(value, data_type)
@@ -74,6 +79,11 @@ def forms(value: str, data_type: str, region: str | None = None) -> list[Form]:
         if raw and raw not in seen:
             low = weak or form_weak or (isinstance(text, str) and variant not in _SAME_STRENGTH and is_weak(text, ""))
             seen[raw] = Form(raw, variant, digested, low, isinstance(text, bytes))
+    for text, variant in further_forms(value, data_type) if hidden else ():
+        raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        if raw and raw not in seen:
+            low = isinstance(text, str) and is_weak(text, "")
+            seen[raw] = Form(raw, variant, False, low, isinstance(text, bytes), True)
     return list(seen.values())
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
-from urllib.parse import unquote
 
 from analysis import codecs
 from analysis.model import (
@@ -36,6 +35,7 @@ from analysis.read.detect.merge import merge
 from analysis.read.detect.planted import Hit, Needles
 from analysis.read.excerpt import excerpt
 from analysis.read.facts import Facts
+from analysis.read.mask import Mask
 
 if TYPE_CHECKING:
     from analysis.persona import Persona, Planted
@@ -94,6 +94,7 @@ class Detector:
         known = frozenset(t[0] for t in spec.facts.types)
         self._known_types = known
         self._needles = Needles(spec.planted, known, spec.country)
+        self.mask = Mask(spec.planted, self._needles, spec.country)
         self._endpoints = Endpoints(spec.facts.endpoints)
         self._keys = Keys(spec.facts.types, spec.facts.country_codes, spec.facts.country_names, spec.country)
         self._default_checks = dict(_default_checks(spec.facts))
@@ -125,7 +126,7 @@ class Detector:
         reading = Reading(message.key, walked.state, walked.not_understood, walked.cause)
         source = message.key.source
         for kind, octets, where in walked.losses:
-            reading.losses.append(Loss(source, kind, 1, octets, self.scrub(where)[:80]))
+            reading.losses.append(Loss(source, kind, 1, octets, self.mask.text(where)[:80]))
         self._transmissions(message, found, reading)
         if message.kind == "response":
             self._clues(message, reading)
@@ -439,15 +440,15 @@ class Detector:
         """Where it stands, fit for tables."""
         leaf = one.leaf
         if leaf is None:
-            return self.scrub(self._raw_path(one))
+            return self.mask.keys(self._raw_path(one))
         node = leaf[0]
         path = node.path(leaf[1])
         if node in self._clean:
             return path
-        scrubbed = self.scrub(path)
-        if scrubbed == path:
+        masked = self.mask.keys(path)
+        if masked == path:
             self._clean.add(node)
-        return scrubbed
+        return masked
 
     def _raw_path(self, one: Found) -> str:
         if one.layer.head:
@@ -533,17 +534,17 @@ class Detector:
                 number += 1
             else:
                 parts.append(part)
-        reading.path = self.scrub("/".join(parts))
-        reading.host = self.scrub(message.host)
+        reading.path = self.mask.path("/".join(parts))
+        reading.host = self.mask.host(message.host)
 
     def _evidence(self, message: Message, found: list[Found], reading: Reading) -> None:
         others = {(id(f.layer), f.number): f for f in reversed(found) if f.number is not None}
         counts: dict[tuple[str, str], int] = {}
-        host = reading.host if reading.host is not None else self.scrub(message.host)
+        host = reading.host if reading.host is not None else self.mask.host(message.host)
         path = reading.path
         if path is None:
-            path = self.scrub(message.target.partition("?")[0])
-        line = f"{self.scrub(token(message.method))} {host}{path}".strip()
+            path = self.mask.path(message.target.partition("?")[0])
+        line = f"{self.mask.text(token(message.method))} {host}{path}".strip()
         if message.kind == "response":
             line = f"{message.status if message.status is not None else ''} from {line}".strip()
         for number, (one, sent) in enumerate(zip(found, reading.transmissions, strict=True)):
@@ -551,52 +552,13 @@ class Detector:
             counts[group] = counts.get(group, 0) + 1
             if counts[group] > _EVIDENCE_EACH:
                 continue
-            text = excerpt(one, others, self.scrub)
+            text = excerpt(one, others, self.mask.key)
             reading.evidence.append(Evidence(number, text, line[:400], " > ".join(sent.via), sent.origin))
-
-    # ------------------------------------------------------------------------------------------------ scrub
-
-    def scrub(self, text: str) -> str:
-        """``text`` (a host, a path, a key) with every planted value in it written as ‹type›: also where it is
-        encoded, and, for values that are too short or common to be told within a text, where one is a whole label
-        or segment."""
-        if not self._needles or not text:
-            return text
-        raw = text.encode("utf-8", "surrogatepass")
-        hits = self._needles.find(raw)
-        if not hits and "%" in text:
-            plain = unquote(text, errors="replace")
-            return self.scrub(plain) if plain != text and self._needles.find(plain.encode("utf-8", "replace")) else text
-        spans: list[tuple[int, int, str]] = []
-        for hit in hits:
-            start, end = hit.start, hit.end
-            if hit.weak and not _is_part(raw, start, end):
-                continue
-            if hit.via:
-                # What stands around a find in base64 or hex is the same token, and tells the rest.
-                while start and raw[start - 1] in _TOKEN:
-                    start -= 1
-                while end < len(raw) and raw[end] in _TOKEN:
-                    end += 1
-            spans.append((start, end, hit.value.data_type))
-        out: list[str] = []
-        at = 0
-        for start, end, data_type in sorted(spans):
-            if start < at:
-                at = max(at, end)
-                continue
-            out.append(raw[at:start].decode("utf-8", "replace"))
-            out.append(f"‹{data_type}›")
-            at = end
-        out.append(raw[at:].decode("utf-8", "replace"))
-        return "".join(out) if spans else text
 
 
 _NUMERIC = frozenset(b"+-(0123456789 ")
 _GROUPED = re.compile(rb"[+(]{0,2}\d[\d \-().+/]*[ \-().+/][\d \-().+/]*\d\Z")
 """A number of 8 digits and more with separators among them."""
-_TOKEN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+_-%")
-_SEPARATORS = frozenset(b"/.?&=;,:[]()<>\"' \t")
 
 
 def _planted(layer: Layer, number: int | None, hit: Hit, whole: bool) -> Found:
@@ -614,11 +576,6 @@ def _read_on(layer: Layer, same: str, bare: list[tuple[Layer, str]]) -> bool:
         and inner.steps[depth].codec.startswith("utf-16")
         for inner, value in bare
     )
-
-
-def _is_part(raw: bytes, start: int, end: int) -> bool:
-    """A whole label, segment or word between separators."""
-    return (start == 0 or raw[start - 1] in _SEPARATORS) and (end == len(raw) or raw[end] in _SEPARATORS)
 
 
 class _Starts:

@@ -19,14 +19,14 @@ _TELLING = re.compile(r"\d{6}|@|[0-9a-fA-F]{12}|[0-9a-f]{8}-[0-9a-f]{4}|.{41}")
 _NOTHING = frozenset({b"true", b"false", b"null"})
 
 
-def excerpt(found: Found, others: dict[tuple[int, int], Found], scrub: Callable[[str], str]) -> str:
+def excerpt(found: Found, others: dict[tuple[int, int], Found], mask_key: Callable[[str], str]) -> str:
     """The find with what stands beside it. ``others``: all finds by layer and leaf, each shown masked."""
     if found.number is None:
         return f"… {_masked(found)} …"
     layer, number = found.layer, found.number
     own = layer.leaves[number]
     parent, index = own[0].parent, own[1][:-1] if own[0].is_element else own[1]
-    texts = {number: _member(layer, number, found, scrub)}
+    texts = {number: _member(layer, number, found, mask_key)}
     total = len(texts[number]) + 4
     left, right = number - 1, number + 1
     edges = [True, True]
@@ -42,7 +42,7 @@ def excerpt(found: Found, others: dict[tuple[int, int], Found], scrub: Callable[
             if node.parent is not parent or (here[:-1] if node.is_element else here) != index:
                 edges[side] = False
                 continue
-            text = _member(layer, at, others.get((id(layer), at)), scrub)
+            text = _member(layer, at, others.get((id(layer), at)), mask_key)
             if total + len(text) + 2 > LONGEST:
                 edges[side] = False
                 continue
@@ -64,14 +64,14 @@ def edges_left(layer: Layer, number: int, parent: object) -> bool:
     return layer.leaves[number][0].parent is parent
 
 
-def key_name(name: str, scrub: Callable[[str], str]) -> str:
+def key_name(name: str, mask_key: Callable[[str], str]) -> str:
     """A key as it may be shown: one that looks like a value itself is not."""
     if _TELLING.search(name):
         return "‹key›"
-    return scrub(name)
+    return mask_key(name)
 
 
-def _member(layer: Layer, number: int, found: Found | None, scrub: Callable[[str], str]) -> str:
+def _member(layer: Layer, number: int, found: Found | None, mask_key: Callable[[str], str]) -> str:
     node, _, start, end, form = layer.leaves[number]
     if found is not None:
         value = f'"{_masked(found)}"' if form != LITERAL else _masked(found)
@@ -81,7 +81,7 @@ def _member(layer: Layer, number: int, found: Found | None, scrub: Callable[[str
         value = '""' if start == end else '"…"'
     if node.is_element or node.parent is None:
         return value
-    return f"{key_name(node.name, scrub)}: {value}"
+    return f"{key_name(node.name, mask_key)}: {value}"
 
 
 def _masked(found: Found) -> str:

@@ -278,12 +278,12 @@ def test_no_reading_shows_a_planted_value(planted: Detector) -> None:
 
 
 def test_scrub(planted: Detector) -> None:
-    assert planted.scrub("cdn.shop.example") == "cdn.shop.example"
-    assert planted.scrub(f"{VALUES['imei']}.shop.example") == "‹imei›.shop.example"
+    assert planted.mask.text("cdn.shop.example") == "cdn.shop.example"
+    assert planted.mask.text(f"{VALUES['imei']}.shop.example") == "‹imei›.shop.example"
     digest = hashlib.sha1(VALUES["email"].encode()).hexdigest()
-    assert planted.scrub(f"/avatar/{digest}.png") == "/avatar/‹email_hash›.png"
-    assert planted.scrub("/cat/female/shoes") == "/cat/‹gender›/shoes"
-    assert planted.scrub("/cat/females/shoes") == "/cat/females/shoes"
+    assert planted.mask.text(f"/avatar/{digest}.png") == "/avatar/‹email_hash›.png"
+    assert planted.mask.text("/cat/female/shoes") == "/cat/‹gender›/shoes"
+    assert planted.mask.text("/cat/females/shoes") == "/cat/females/shoes"
 
 
 def test_clues_of_place(detector: Detector) -> None:
