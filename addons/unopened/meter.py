@@ -38,7 +38,9 @@ class _Reader:
             meter.ended_by, meter.reset = "client", isinstance(error, ConnectionError)
             raise
         except BaseException:
-            meter.ended_by = meter.ended_by or "proxy"
+            # mitmproxy cancels this before it closes: the client's end may have come by then, and not been read yet.
+            at_eof = getattr(self._inner, "at_eof", None)
+            meter.ended_by = meter.ended_by or ("client" if at_eof is not None and at_eof() else "proxy")
             raise
         if data:
             meter.received += len(data)

@@ -33,6 +33,9 @@ BIN = Path(sys.executable).parent
 ENVIRONMENT = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()} | {"PYTHONUNBUFFERED": "1"}
 NET = "127.41.7"
 """The first three octets of every address here."""
+_PATIENCE = 60
+"""Seconds that a test waits for what is to happen: on a machine that is busy, only its start takes mitmdump more than
+ten. Nothing waits for so long but what fails."""
 SECRET = b"lintas-test-content-"
 """What stands in every answer: where it is found on disk, content was kept."""
 
@@ -181,7 +184,8 @@ class Proxy:
 
     def wait(self, condition: Callable[[], Any]) -> Any:
         """What ``condition`` gives once it gives something. Raises AssertionError with the log where it never does."""
-        for _ in range(400):
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
             found = condition()
             if found:
                 return found

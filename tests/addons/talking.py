@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import wsproto
+from mitmproxy.exceptions import FlowReadException
 from mitmproxy.flow import Flow
 from mitmproxy.io import FlowReader
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Message, Request, TextMessage
@@ -83,6 +84,19 @@ def dumped(folder: Path) -> list[Flow]:
     """The flows of the dump, as mitmproxy reads them."""
     with (folder / "flows.mitm").open("rb") as file:
         return list(FlowReader(file).stream())
+
+
+def dumped_so_far(folder: Path) -> list[Flow]:
+    """The flows that stand whole in a dump that is still written: a large flow may be there in part when it is looked
+    at, since no reader waits for a writer."""
+    flows: list[Flow] = []
+    try:
+        with (folder / "flows.mitm").open("rb") as file:
+            for flow in FlowReader(file).stream():
+                flows.append(flow)  # noqa: PERF402 - what came before it breaks off is kept
+    except (FileNotFoundError, FlowReadException):
+        pass  # not yet
+    return flows
 
 
 def journal(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -25,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addons.opaque import Opaque
+from addons.unopened import meter
 from addons.unopened.hosts import Hosts, Place
 from addons.unopened.quic import refusal_of_quic
 from addons.unopened.signals import alert_in, of_alert, reason_in
@@ -461,16 +463,39 @@ def test_a_client_that_closes_in_the_handshake(room: Path, server: Server, reset
     assert (said["kind"], said["cause"], said["ended_by"]) == ("unread", cause, "client")
 
 
+_ENDS = """
+import asyncio, logging
+from mitmproxy import ctx
+
+async def watch():
+    while True:
+        for handler in ctx.master.addons.get("proxyserver").connections.values():
+            transport = handler.transports.get(handler.client)
+            if transport is not None and transport.reader is not None and transport.reader.at_eof():
+                logging.warning("the client's end has come")
+                return
+        await asyncio.sleep(0.02)
+
+def running():
+    global task
+    task = asyncio.get_running_loop().create_task(watch())
+"""
+"""An addon that says when the client has ended its connection: that it comes before the server's end is asked here."""
+
+
 def test_a_client_that_breaks_off_before_an_answer(room: Path) -> None:
     """The server accepts and says nothing, so the proxy has nothing to answer with yet. mitmproxy tells of the client's
     end only when its own waiting for the server ends."""
-    with proxied(room) as proxy, socket.create_server((f"{NET}.10", 0)) as mute:
+    watch = room / "watch.py"
+    watch.write_text(_ENDS)
+    addons = ("opaque", str(watch.with_suffix("")))
+    with proxied(room, addons=addons) as proxy, socket.create_server((f"{NET}.10", 0)) as mute:
         address = mute.getsockname()
         with tunnel(proxy, f"{address[0]}:{address[1]}") as raw:
             raw.sendall(client_hello("app.test"))
             held, _ = mute.accept()  # let go of, it would be closed
             proxy.wait(lambda: "server connect" in proxy.log)
-        time.sleep(0.3)  # that the client's end comes first is what is asked here
+        proxy.wait(lambda: "the client's end has come" in proxy.log)
         held.close()
         (said,) = proxy.wait(lambda: [e for e in proxy.events("refusal") if e["cause"] == "client_abort"])
     assert (said["ended_by"], said["bytes_in"]) == ("client", 0)
@@ -1009,3 +1034,21 @@ def test_a_folder_that_cannot_be_written_ends_it_with_one_sentence(room: Path) -
 def test_an_option_that_makes_no_sense_is_refused(room: Path, option: str) -> None:
     with pytest.raises(AssertionError, match="must not be negative"), proxied(room, option):
         pass
+
+
+@pytest.mark.parametrize(("ended", "by"), [(True, "client"), (False, "proxy")])
+def test_an_end_that_has_come_and_was_not_read_yet_is_the_clients(ended: bool, by: str) -> None:
+    """Where the proxy ends a connection in the same moment, for a server that has gone."""
+
+    async def end() -> str | None:
+        reader, measured = asyncio.StreamReader(), meter.Meter()
+        task = asyncio.create_task(meter._Reader(reader, measured).read(10))
+        await asyncio.sleep(0)
+        if ended:
+            reader.feed_eof()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return measured.ended_by
+
+    assert asyncio.run(end()) == by

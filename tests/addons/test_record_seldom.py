@@ -22,7 +22,7 @@ from mitmproxy import http
 from analysis.audit import AuditOptions, run
 from tests.addons.refusing import NET, Proxy, certificates, proxied, tunnel
 from tests.addons.served import HOST, Account, octets, serving
-from tests.addons.talking import ask, dumped, journal
+from tests.addons.talking import ask, dumped, dumped_so_far, journal
 
 MEGA = 1 << 20
 
@@ -105,7 +105,9 @@ class _Caller:
         self._send()
         over = False
         while not over:
-            events = self._connection.receive_data(self._socket.recv(65_536))
+            data = self._socket.recv(65_536)
+            assert data, "the proxy ended the connection"
+            events = self._connection.receive_data(data)
             over = any(isinstance(e, h2.events.StreamEnded) and e.stream_id == stream for e in events)
         self._connection.reset_stream(stream, error_code=8)
         self._send()
@@ -121,7 +123,7 @@ def test_a_call_that_its_server_ends_first_is_recorded_then(tmp_path: Path) -> N
         caller = _Caller(proxy, port)
         for n in range(3):
             caller.call(f"/shop.Cart/Add{n}")
-        flows = proxy.wait(lambda: len(found := dumped(proxy.folder)) == 3 and found)
+        flows = proxy.wait(lambda: len(found := dumped_so_far(proxy.folder)) == 3 and found)
         caller.close()
         assert proxy.stop() == 0
     assert len(dumped(proxy.folder)) == 3
@@ -155,7 +157,7 @@ def test_a_replay_of_a_streamed_upload_begins_anew(tmp_path: Path, servers: Acco
     body = octets(3 * MEGA)
     with proxied(tmp_path, "lintas_body_limit=4m", addons=("record", other)) as proxy:
         _chunked(proxy, servers.url("/echo?again=1"), body, **{"Content-Type": "application/grpc"})
-        first, second = proxy.wait(lambda: len(found := dumped(proxy.folder)) == 2 and found)
+        first, second = proxy.wait(lambda: len(found := dumped_so_far(proxy.folder)) == 2 and found)
         assert proxy.stop() == 0
     assert (first.is_replay, second.is_replay) == (None, "request")
     assert servers.requests[0][2:] == servers.requests[1][2:] == (hashlib.sha256(body).hexdigest(), len(body))
@@ -217,7 +219,7 @@ def test_what_follows_an_upgrade_to_another_protocol_is_recorded(tmp_path: Path)
                 ("sent", b"ask"),
                 ("received", b"heard ask"),
             ]
-        proxy.wait(lambda: len(dumped(proxy.folder)) == 2)
+        proxy.wait(lambda: len(dumped_so_far(proxy.folder)) == 2)
         assert proxy.stop() == 0
     made, _ = run(proxy.folder, AuditOptions())
     assert "not_recorded" not in made["losses"]["kind"].to_pylist()
