@@ -205,6 +205,10 @@ class _Reader:
         if "origin" not in known.row:
             known.row["origin"] = str(Origin(self.source, (number,), self.layer, record.start, record.length))
         known.times(state)
+        for part in ("client_conn", "server_conn", "request", "response", "error"):
+            for name, value in mapping(state.get(part)).items():
+                if name.startswith("timestamp"):
+                    self.losses.seconds(value)
         kind = text_of(state.get("type"))
         if kind == "http":
             made = self._http(record, state, known, number)

@@ -137,3 +137,10 @@ def test_any_value_at_any_key(
     name = sorted(place)[number % len(place)] if place else "any"
     place[name] = value
     behind(tmp_path_factory.getbasetemp(), state)
+
+
+@pytest.mark.parametrize("time", [1e308, float("nan"), float("inf"), -1.0, 253402300800.0, 10**300])
+def test_a_time_that_is_none_is_counted(tmp_path: Path, time: float) -> None:
+    state = flow().get_state()
+    state["request"]["timestamp_start"] = time
+    assert behind(tmp_path, state)["time_unreadable"] == 1
