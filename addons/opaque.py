@@ -25,6 +25,7 @@ from mitmproxy.proxy import layers
 from mitmproxy.proxy.layer import Layer, NextLayer
 from mitmproxy.proxy.layers.modes import ReverseProxy
 
+from addons.bounded.bounds import NO_ROOM, closed
 from addons.shared import add_folder_option, add_option, close, logger_of, opened, refuse
 from addons.unopened.connection import Seen, Unreached, asked_for, has_ended, host_of, unasked
 from addons.unopened.hosts import REFUSALS, RETRY, Host, Hosts, Place
@@ -33,6 +34,7 @@ from addons.unopened.meter import awaited, measured
 from addons.unopened.passing import Gate, Passed, name_in_tls
 from addons.unopened.quic import DATAGRAMS, Refused, begins_quic, name_in_quic
 from addons.unopened.signals import PASSED, Alerts, Signal, alert_in, reason_in
+from analysis.folder.writing import CROWDED
 
 if TYPE_CHECKING:
     from mitmproxy import addonmanager, dns, http, tcp, tls, udp
@@ -198,7 +200,7 @@ class Opaque:
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         seen = self.seen.get(data.context.client.id)
-        if seen is None or seen.stage == "used":
+        if seen is None or seen.stage == "used" or data.context.client in closed:
             return
         counted, seen.context = seen.signal is not None, data.context
         seen.signal = seen.failed(data.conn.error or "", ctx.options.lintas_silence)
@@ -230,7 +232,8 @@ class Opaque:
         server = asked_for(seen, data.server) if seen is not None else None
         if seen is not None and server is not None:
             at = micros(data.server.timestamp_start) or now()
-            seen.unreachable[server.id] = Unreached(server, at, server.sni or data.client.sni)
+            cause = CROWDED if data.server.error == NO_ROOM else "server_unreachable"
+            seen.unreachable[server.id] = Unreached(server, at, server.sni or data.client.sni, cause)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """A request for which no server was reached stands in the dump: it is told there."""
@@ -345,13 +348,15 @@ class Opaque:
         """A connection is over, or the recording is: write what it was."""
         self.seen.pop(seen.client.id, None)
         for gone in seen.unreachable.values():
-            signal = Signal("unread", "server_unreachable")
+            signal = Signal("unread", gone.cause)
             name = gone.sni or ""
             self._lines.write(seen, "connection", signal, server=gone.server, octets=(None, None), at=gone.at, sni=name)
         if seen.passed is not None:
             self._lines.write(seen, "connection", PASSED, octets=(seen.passed.sent, seen.passed.received))
         elif seen.quic_refused:
             self._lines.write(seen, "refusal", Signal("unread", "quic"), octets=seen.octets())
+        elif seen.client in closed and seen.stage == "hello":
+            self._lines.write(seen, "connection", Signal("unread", CROWDED, refuses=False), octets=seen.octets())
         elif seen.stage in ("hello", "established"):
             self._ended_unused(seen)
         elif not seen.has_flow:

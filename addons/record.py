@@ -8,7 +8,8 @@ needed; the dump is one that mitmproxy reads.
 A body larger than ``lintas_body_limit`` is passed to the other end as it comes, and so is an answer of a kind that may
 have no end (server-sent events, gRPC, live media), without which an app seems dead. Of such a body that much is kept;
 its whole size and SHA-256 stand in the flow's metadata. Nothing here waits, and nothing that goes wrong here stops the
-traffic: what could not be written is counted in the folder (``analysis.folder.writing``).
+traffic: what could not be written is counted in the folder (``analysis.folder.writing``). With it comes the bound of
+how many connections are open at once (``addons.bounded``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from mitmproxy.tcp import TCPFlow
 from mitmproxy.udp import UDPFlow
 from mitmproxy.utils import human
 
+from addons.bounded.bounds import Bounds
 from addons.recorded.bodies import INFLATES, Body, Direction, Head, WatchedRequest, WatchedResponse, settle
 from addons.recorded.state import serialised
 from addons.shared import add_folder_option, add_option, close, logger_of, opened, refuse
@@ -367,6 +369,10 @@ class Record:
 
     # ----------------------------------------------------------------------------------------------- the dump
 
+    def has_open(self, connection: str) -> bool:
+        """Whether on that client's connection something has begun and not ended."""
+        return bool(self._open.get(connection))
+
     def _begin(self, flow: Flow) -> None:
         if flow.live:
             self._open.setdefault(flow.client_conn.id, {})[flow.id] = flow
@@ -438,4 +444,5 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-addons = [Record()]
+_record = Record()
+addons = [_record, Bounds(_record.has_open)]

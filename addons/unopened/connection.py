@@ -162,6 +162,7 @@ class Unreached(NamedTuple):
     server: connection.Server
     at: int
     sni: str | None
+    cause: str
 
 
 def host_of(server: connection.Server, sni: str) -> str:

@@ -41,6 +41,7 @@ from analysis.folder import (
     unused,
 )
 from analysis.folder.appended import Appended, TakenError
+from analysis.folder.descriptors import Spare
 from analysis.folder.hashing import Hashes
 from analysis.folder.plain import read_regular
 from analysis.model import InputError, Micros
@@ -58,6 +59,11 @@ _CALM, _LATEST = 5.0, 10.0
 """Seconds without a failure after which there is room again, and seconds after which what was lost is written into the
 events in any case."""
 _LARGEST = 1 << 60
+_SPARE = 8
+"""Descriptors that are held for making the folder or its manifest anew and for the seal, where connections take all
+others."""
+CROWDED = "too_many_connections"
+"""Cause of what was lost for want of descriptors."""
 _RESERVE, _RESERVED = ".reserve", 64 << 10
 """A file of so many octets that makes room for the seal where the disk is full at the end."""
 
@@ -74,6 +80,8 @@ class Counts:
     lost_messages: int = 0
     lost_events: int = 0
     lost_bytes: int = 0
+    turned_away: int = 0
+    """Connections, of devices or to servers, that there was no room for."""
     trouble: str | None = None
 
 
@@ -96,7 +104,9 @@ class Writing:
         self._lost_since = self._failed_at = 0.0
         self._failed_size = 0
         """Octets of the largest piece that could not be written since there was room."""
+        self._is_crowded = False
         self._clock = _Clock()
+        self._spare = Spare(_SPARE)
         self._files: dict[str, Appended] = {}
         self._manifest_as_written: bytes | None = None
         try:
@@ -105,6 +115,7 @@ class Writing:
             for file in self._files.values():
                 file.remove()
                 file.close()
+            self._spare.close()
             if self._files:
                 (path / _RESERVE).unlink(missing_ok=True)
             raise
@@ -176,7 +187,7 @@ class Writing:
     def describe(self, **changes: Any) -> bool:
         """Change fields of the manifest, inner ones by dotted names (``**{"app.version": "5.1"}``), and write it;
         False where it could not be written. What the auditor wrote into it meanwhile stays."""
-        with self._lock:
+        with self._lock, self._spare.lent():
             self._adopt()
             for name, value in changes.items():
                 outer, _, inner = name.partition(".")
@@ -190,6 +201,23 @@ class Writing:
         auditor must know of the recording: in one sentence."""
         with self._lock:
             self._told.append(call)
+
+    def crowded(self, since: Micros, limit: int, turned_away: int, closed: int) -> None:
+        """More connections than there is room for, since ``since``: how many were ``turned_away`` (their traffic is in
+        no file), how many idle ones were ``closed``. ``limit``: files that this process may have open. Told once."""
+        with self._lock:
+            now = _now()
+            if turned_away:
+                self.event("lost", since, end=now, cause=CROWDED, connections=turned_away, closed=closed, limit=limit)
+            else:
+                self.event("crowded", since, end=now, closed=closed, limit=limit)
+            self.counts.turned_away += turned_away
+            if not self._is_crowded:
+                self._is_crowded = True
+                self._tell(
+                    f"More connections are open than this system lets one program have ({limit} open files): idle ones "
+                    f"are closed, others turned away where none is idle, and {EVENTS} counts them. ulimit -n raises it."
+                )
 
     def private(self) -> Path:
         """The folder for keys, which only this user may enter. Raises InputError when it cannot be made."""
@@ -217,6 +245,8 @@ class Writing:
             return self._seal()
 
     def _seal(self) -> bool:
+        # Nobody needs them any more.
+        self._spare.close()
         self._look(True)
         self._adopt()
         with suppress(OSError):
@@ -345,8 +375,9 @@ class Writing:
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for file in gone:
-                file.restore()
+            with self._spare.lent():
+                for file in gone:
+                    file.restore()
             fcntl.flock(self._files[EVENTS].fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._reserve()
             self.describe()

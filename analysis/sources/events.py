@@ -154,9 +154,12 @@ class _Reader:
     def _lost(self, event: records.Lost) -> None:
         """What the recorder could not write, by its own count."""
         cause = self._cause(event.cause)
+        if connections := stated_count(event.connections):
+            self.losses.add("not_taken", f"connections turned away while recording ({cause})", 0, connections)
         count = sum(stated_count(number) for number in (event.flows, event.messages, event.events))
-        where = f"could not be written while recording ({cause})"
-        self.losses.add("not_recorded", where, stated_count(event.bytes), count)
+        octets = stated_count(event.bytes)
+        if count or octets or not connections:
+            self.losses.add("not_recorded", f"could not be written while recording ({cause})", octets, count)
 
     def _cause(self, given: str | None) -> str:
         """The word that says why. What is no word is none of ours."""

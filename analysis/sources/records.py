@@ -147,6 +147,7 @@ class Lost(EventLine):
     messages: int | None = None
     events: int | None = None
     bytes: int | None = None
+    connections: int | None = None
 
 
 class Seen(EventLine):

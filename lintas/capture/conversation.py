@@ -67,9 +67,9 @@ class Conversation:
             if who == "key" and keys is not None:
                 keys.press(said["key"])
                 return
-            if who == "page":
+            if who == "page" and said["type"] == "fetched":
                 self.event(type="certificate_fetched", client=said["client"])
-            elif who == "phone":
+            elif who in ("page", "phone"):
                 self.state.warn(said["text"])
                 if self.is_ending:
                     say(said["text"])

@@ -96,3 +96,5 @@ def _tell(talk: Conversation, counts: dict[str, Any]) -> None:
     )
     if lost:
         say(f"{lost:,} could not be written; events.jsonl says when and why.")
+    if away := counts.get("turned_away", 0):
+        say(words.turned_away(away))

@@ -46,6 +46,7 @@ from mitmproxy.addons import (
     upstream_auth,
 )
 
+from addons.bounded.seldom import Seldom
 from analysis.folder import PRIVATE
 from analysis.folder.writing import Writing, writing
 from analysis.model import InputError, printable
@@ -104,6 +105,7 @@ class _Lines(logging.Handler):
     def __init__(self, level: int, fd: int = 2) -> None:
         super().__init__(level)
         self._fd, self._dropped = fd, 0
+        self.addFilter(Seldom())
         _unblock(fd)
 
     def emit(self, record: logging.LogRecord) -> None:

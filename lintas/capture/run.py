@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
+from analysis.folder.descriptors import raise_limit
 from analysis.model import InputError
 from lintas.capture import children, proof, words
 from lintas.capture.beginning import Begun, Wanted, begin
@@ -30,12 +31,13 @@ _CLEAN = 60.0
 def capture(wanted: Wanted) -> int:
     """Record until somebody ends it; the exit code. Raises InputError where it cannot begin."""
     lines: children.Lines = queue.SimpleQueue()
+    raise_limit()
     with signals(lines) as told:
         try:
             with ExitStack() as stack:
                 begun = begin(wanted, stack)
                 talk = Conversation(begun.setup, begun.handset, lines)
-                pages = Server()
+                pages = Server(lambda text: lines.put(("page", {"type": "trouble", "text": text})))
                 stack.callback(pages.stop)
                 page = _start(begun, talk, pages, stack)
                 begun.place.stays = True

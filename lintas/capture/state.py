@@ -114,6 +114,7 @@ class State:
             "lost": sum(counts.get(f"lost_{kind}", 0) for kind in ("flows", "messages", "events")),
             "refused": max(look.get("refused", 0), counts.get("refused", 0)),
             "kept_out": counts.get("kept_out", 0),
+            "turned_away": counts.get("turned_away", 0),
             "bytes_out": look.get("bytes_out", 0),
             "bytes_in": look.get("bytes_in", 0),
             "looked": bool(look),

@@ -118,6 +118,8 @@ def _foot(now: Shown, prompt: str) -> list[Text]:
     lines += [Text(printable(text), "dim") for text in (*now["read"], *apart(now))]
     if now["kept_out"]:
         lines.append(Text(words.KEPT_OUT.format(n=f"{now['kept_out']:,}"), "yellow"))
+    if now["turned_away"]:
+        lines.append(Text(words.turned_away(now["turned_away"]), "yellow"))
     lines += [Text(printable(text), "yellow") for text in now["warnings"][-2:]]
     lines.append(Text(prompt, "reverse"))
     return lines

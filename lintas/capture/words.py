@@ -201,6 +201,7 @@ STRANGER = "A device at {client} was turned away: it is not let in from outside 
 SEALING = "Sealing the folder ..."
 SEALING_STILL = "It is still being sealed: large files in it take their time. Ctrl-C leaves that to process {pid}."
 SEALED_LATER = "{folder} is still being sealed, by process {pid}; wait for its end before the audit"
+TURNED_AWAY = "{n} turned away, since too many were open: what they would have carried is in no file."
 KEPT_OUT = "{n} connections to this machine itself were refused."
 PROXY_GONE = "The proxy ended unexpectedly ({text}); what was recorded until then is kept."
 READ = "Read of {who}: {share} of {bytes} ({clear} in the clear, {opened} opened{means}), {hosts} hosts in full."
@@ -246,6 +247,11 @@ PAGE_LOST = "The capture no longer answers."
 def counted(count: int, one: str, more: str) -> str:
     """``1 country``, ``2,000 countries``."""
     return f"{count:,} {one if count == 1 else more}"
+
+
+def turned_away(count: int) -> str:
+    """What there was no room for."""
+    return TURNED_AWAY.format(n=counted(count, "connection was", "connections were"))
 
 
 def amount(octets: int) -> str:

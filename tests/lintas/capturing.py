@@ -115,14 +115,18 @@ def capturing(
     shell: bool = False,
     server: Server | None = None,
     waits: bool = True,
+    files: int | None = None,
 ) -> Iterator[Capturing]:
     """``lintas capture shop`` in ``place``, listening on loopback; ended with the block, if not before. ``shell``: it
-    is started from one with job control, whose process is the one that is given."""
+    is started from one with job control, whose process is the one that is given. ``files``: how many files each of its
+    processes may have open."""
     port = free_port()
     config = place / "config"
     command = [str(LINTAS), "capture", "shop", "--mode", f"regular@{port}", "--listen", "127.0.0.1", *words]
     if server is not None:
         command += ["--set", f"ssl_verify_upstream_trusted_ca={server.certificate}"]
+    if files is not None:
+        command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
     environ = environment(XDG_CONFIG_HOME=str(config), TERM="xterm-256color", COLUMNS="120", LINES="50")
     if terminal:
         number, slave = pty.openpty()

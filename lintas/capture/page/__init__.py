@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
 import secrets
 import socket
 import threading
@@ -24,6 +25,8 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
+from addons.bounded.listener import Few, Listener
+from addons.bounded.seldom import Seldom
 from analysis.model import InputError
 
 HERE = Path(__file__).parent
@@ -33,6 +36,10 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_DEVICES, _WINDOWS = 32, 16
+"""Connections at once to the certificate's page and to the live view's: each takes a descriptor of the front, which
+also hears the proxy and the phone by some."""
+_LOGS = ("asyncio", "tornado")
 _CERTIFICATE_PORT = 8079
 """Where a phone finds the certificate, if it is free: a number that an auditor can remember and open in a firewall."""
 
@@ -62,9 +69,13 @@ class Certificate:
 
 
 class Server:
-    """Both pages, in a thread of their own."""
+    """Both pages, in a thread of their own. ``tell`` takes a sentence for the auditor, from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] = lambda text: None) -> None:
+        self._tell = tell
+        self._log = _Sentences(tell)
+        for name in _LOGS:
+            logging.getLogger(name).addHandler(self._log)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
         self._thread.start()
@@ -75,24 +86,27 @@ class Server:
         token = secrets.token_urlsafe(24)
         bound = _bind("127.0.0.1", 0)
         port = bound[0].getsockname()[1]
+        few = Few(_WINDOWS, lambda: self._tell(_CROWDED.format(page="live view", most=_WINDOWS)))
         given = {"content": content, "token": token, "hosts": {f"127.0.0.1:{port}", f"localhost:{port}"}}
         handlers = [
             (r"/([^/]*)/", _Page, given),
-            (r"/([^/]*)/now", _Now, given),
+            (r"/([^/]*)/now", _Now, {**given, "keep": few.keep}),
             (r"/([^/]*)/(style\.css|live\.js)", _File, given),
             (r"/([^/]*)/([a-z]+)\.svg", _Picture, given),
             (r".*", _Nothing, given),
         ]
-        self._serve(handlers, bound)
+        self._serve(handlers, bound, few)
         return f"http://127.0.0.1:{port}/{token}/"
 
     def certificate(self, address: str, content: Certificate) -> tuple[str, int]:
         """Serve the certificate at ``address``; where it is. Raises InputError when there is no port for it."""
         bound = _bind(address, _CERTIFICATE_PORT)
+        port = bound[0].getsockname()[1]
         given = {"content": content}
         handlers = [(r"/", _Guide, given), (r"/(lintas)\.(?:pem|crt|cer)", _Pem, given), (r".*", _Missing)]
-        self._serve(handlers, bound)
-        return address, bound[0].getsockname()[1]
+        few = Few(_DEVICES, lambda: self._tell(_CROWDED.format(page="certificate", most=_DEVICES)))
+        self._serve(handlers, bound, few)
+        return address, port
 
     def stop(self) -> None:
         """Let the page know the end, and end."""
@@ -109,23 +123,45 @@ class Server:
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(end(), self._loop)
             self._thread.join(4 * _EVERY)
+        for name in _LOGS:
+            logging.getLogger(name).removeHandler(self._log)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
-    def _serve(self, handlers: list[Any], sockets: list[socket.socket]) -> None:
+    def _serve(self, handlers: list[Any], sockets: list[socket.socket], few: Few) -> None:
         started: threading.Event = threading.Event()
 
         def start() -> None:
             application = tornado.web.Application(handlers, log_function=lambda handler: None)
             server = tornado.httpserver.HTTPServer(application, max_header_size=16_384, idle_connection_timeout=60)
-            server.add_sockets(sockets)
+            server.add_sockets([Listener(one, few.takes) for one in sockets])
             self._servers.append(server)
             started.set()
 
         self._loop.call_soon_threadsafe(start)
         started.wait(10)
+
+
+_CROWDED = (
+    "More connections to the {page}'s page are open at once than it takes in ({most}): the oldest are closed. The "
+    "recording goes on."
+)
+
+
+class _Sentences(logging.Handler):
+    """Faults of the pages as sentences, few of a kind; without a handler a traceback goes to the terminal."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._tell = tell
+        self.addFilter(Seldom())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fault = record.exc_info[1] if record.exc_info else None
+        what = f"{type(fault).__name__}: {fault}" if fault is not None else record.getMessage()
+        self._tell(f"A page of this capture failed ({' '.join(what.split())[:200]}); the recording goes on.")
 
 
 def _bind(address: str, port: int) -> list[socket.socket]:
@@ -199,11 +235,20 @@ class _Picture(_Guarded):
 class _Now(_Guarded):
     """How things stand, again and again, as server-sent events."""
 
+    # tornado hands over what stands beside the handler's path.
+    def initialize(  # type: ignore[override]
+        self, content: Content, token: str, hosts: set[str], keep: Callable[[socket.socket], None]
+    ) -> None:
+        super().initialize(content, token, hosts)
+        self._keep = keep
+
     def on_connection_close(self) -> None:
         self._gone = True
 
     async def get(self, _: str) -> None:
         self._gone = False
+        connection: Any = self.request.connection
+        self._keep(connection.stream.socket)
         self.set_header("Content-Type", "text/event-stream")
         told, silent = "", 0.0
         while not self._gone:
