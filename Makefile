@@ -2,16 +2,19 @@
 #
 #   make audit [CAPTURE=path] [ARGS="--reveal ..."]   audit a capture (the sample without CAPTURE)
 #   make test  [ARGS="-k words"]                      everything the tests need, then all of them
+#   make fuzz KIND=har [RUNS=10000]                  fuzz a kind of input down the whole road (tests/fuzz)
 #   make check                                        lint, types, the import rule, the fast tests
 #   make PYTHON=/path/to/python3.13 ...               the Python to use, where the one found is not wanted
 
 .POSIX:
 .SUFFIXES:
-.PHONY: audit test check setup lock format clean help
+.PHONY: audit test check fuzz setup lock format clean help
 
 CAPTURE = captures/demo-shop
 ARGS =
 PYTHON =
+KIND = har
+RUNS = 10000
 BIN = .venv/bin
 export CAPTURE PYTHON
 
@@ -35,6 +38,11 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
+
+fuzz:
+	@scripts/setup.sh dev
+	@.cache/uv/bin/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/fuzz.txt
+	@$(BIN)/python -m tests.fuzz $(KIND) --runs $(RUNS) $(ARGS)
 
 setup:
 	@scripts/setup.sh dev

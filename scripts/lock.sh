@@ -16,4 +16,5 @@ compile() {  # compile OUTPUT SOURCE... : one lock
 compile runtime pyproject.toml
 compile dev --constraint requirements/runtime.txt --group dev pyproject.toml
 compile build requirements/build.in
+compile fuzz requirements/fuzz.in
 compile uv requirements/uv.in

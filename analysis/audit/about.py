@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import importlib.metadata
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -170,6 +171,7 @@ def _counts(made: tables.Tables) -> dict[str, int]:
     return counts
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -53,14 +54,16 @@ def clean_manifest(manifest: folder.Manifest, clean: Clean) -> folder.Manifest:
     return made
 
 
-def _struct(value: Any, clean: Clean) -> Any:
-    hints = get_type_hints(type(value))
-    changed = {}
-    for name in value.__struct_fields__:
-        closed = any(get_origin(part) is Literal for part in (hints[name], *get_args(hints[name])))
-        if not closed and name not in _FORMED.get(type(value), ()):
-            changed[name] = _value(getattr(value, name), clean)
-    return msgspec.structs.replace(value, **changed)
+@cache
+def _free(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields of a type of the manifest that may hold free text."""
+    hints = get_type_hints(kind)
+    closed = {n for n, h in hints.items() if any(get_origin(part) is Literal for part in (h, *get_args(h)))}
+    return tuple(n for n in hints if not n.startswith("_") and n not in closed and n not in _FORMED.get(kind, ()))
+
+
+def _struct(value: msgspec.Struct, clean: Clean) -> Any:
+    return msgspec.structs.replace(value, **{n: _value(getattr(value, n), clean) for n in _free(type(value))})
 
 
 def _value(value: Any, clean: Clean) -> Any:
