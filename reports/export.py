@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.folder.owner import begin_closed, close_to_others
 from reports.facts import LINKS, Facts
 from reports.states import State
 
@@ -32,11 +33,19 @@ _HARMLESS = re.compile(r"[0-9A-Za-z/][^\t\r\n;|]*")
 def write(folder: Path, facts: Facts, states: Sequence[State]) -> None:
     """Write ``report.json`` and the lists into the audit folder."""
     text = json.dumps(numbers(facts, states), ensure_ascii=False, indent=1, sort_keys=True)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    _write(folder / "report.json", text + "\n", facts.reveal)
     place = folder / "csv"
     place.mkdir(exist_ok=True)
+    if facts.reveal:
+        close_to_others(place)
     for name, head, rows in _lists(facts):
-        (place / f"{name}.csv").write_text(sheet(head, rows), encoding="utf-8", newline="")
+        _write(place / f"{name}.csv", sheet(head, rows), facts.reveal)
+
+
+def _write(place: Path, text: str, closed: bool) -> None:
+    if closed:
+        begin_closed(place)
+    place.write_text(text, encoding="utf-8", newline="")
 
 
 def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:

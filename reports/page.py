@@ -17,6 +17,7 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from analysis import tables
+from analysis.folder.owner import begin_closed
 from analysis.model import InputError
 from analysis.reference import Reference
 from reports import PAGE, export, marks, messages
@@ -49,6 +50,8 @@ def write(folder: Path, out: Path | None, language: str) -> Path:
     place = out if out is not None else folder / PAGE
     try:
         export.write(folder, facts, book.states)
+        if facts.reveal:
+            begin_closed(place)
         place.write_text(render(book), encoding="utf-8")
     except OSError as error:
         raise InputError(

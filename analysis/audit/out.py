@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import tables
+from analysis.folder.owner import close_to_others
 from analysis.model import InputError
 
 _OURS = frozenset({f"{name}.parquet" for name in tables.TABLES} | {"audit.json", "report.html", "report.json", "csv"})
@@ -108,12 +109,14 @@ def save(
     Raises InputError as :func:`check_out` does, and where it cannot be written: what was there is there still."""
     with exchanged(out) as place:
         if about["options"]["reveal"]:
-            # It holds the data itself: for its owner alone, as the capture is.
-            place.chmod(0o700)
+            # It holds the data itself: for its owner alone, as the capture is, also while it is written.
+            close_to_others(place)
         tables.write(place, made, about)
         (place / _REMEMBERED).write_bytes(os.fsencode(path.resolve()))
         if also is not None:
             also(place)
+        if about["options"]["reveal"]:
+            close_to_others(place)
 
 
 _BESIDE = ".new-"

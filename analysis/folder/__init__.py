@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -218,12 +219,12 @@ def _open_folder(path: Path) -> Capture:
     losses = _links_out(path)
     files = []
     taken: set[Path] = set()
-    for entry in manifest.files:
+    for number, entry in enumerate(manifest.files, 1):
         inside = _inside(path, entry.name)
         if inside is None:
-            raise InputError(f"{place}: the file {_quoted(entry.name)} lies outside of the capture folder.")
+            raise InputError(f"{place}: file {number} of its list lies outside of the capture folder.")
         if inside.relative_to(path.resolve()).parts[:1] == (PRIVATE,):
-            raise InputError(f"{place}: the file {_quoted(entry.name)} lies in {PRIVATE}, which is never read.")
+            raise InputError(f"{place}: file {number} of its list lies in {PRIVATE}, which is never read.")
         if inside in taken:
             losses.append(Loss(entry.name, "file_repeated", 1, 0, "named twice in the manifest: read once"))
         elif _is_file(inside):
@@ -276,10 +277,9 @@ def own_persona(capture: Capture) -> Path | None:
             return capture.persona
     except (OSError, ValueError, RuntimeError):
         pass
-    named = _quoted(capture.manifest.persona)
     raise InputError(
-        f"{capture.path / MANIFEST}: the persona {named} lies outside of the capture folder; copy it into the folder, "
-        "or name it with --persona."
+        f"{capture.path / MANIFEST}: the persona that it names lies outside of the capture folder; copy it into the "
+        "folder, or name it with --persona."
     )
 
 
@@ -307,9 +307,13 @@ def _shown(path: Path) -> str:
     return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _quoted(text: object) -> str:
-    """A text of a capture's own in a message: short, and without what a terminal obeys."""
-    return repr(text if not isinstance(text, str) or len(text) <= 80 else text[:80] + "…")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}")
+
+
+def _quoted(text: str) -> str:
+    """A text of a capture's own in a message, where it is one word: what else stands there may be anything, also
+    somebody's name, or what a terminal obeys."""
+    return repr(text) if _WORD.fullmatch(text) else "what stands there"
 
 
 def _inside(folder: Path, name: str) -> Path | None:
@@ -373,7 +377,7 @@ def read_manifest(place: Path) -> Manifest:
     try:
         manifest = msgspec.convert(data, Manifest, strict=False)
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise InputError(f"{place}: {str(error)[:300]}.") from error
+        raise InputError(f"{place}: {_misfit(error)}.") from error
     _check_numbers(manifest, place)
     if manifest.timezone is not None:
         check_timezone(manifest.timezone, str(place))
@@ -382,6 +386,23 @@ def read_manifest(place: Path) -> Manifest:
     if manifest.vantage.country is not None:
         manifest.vantage.country = country_code(manifest.vantage.country, f"{place}: vantage.country")
     return manifest
+
+
+_QUOTING = re.compile(
+    r"(Object contains unknown field|Invalid enum value) ([`'])(.*)\2( - at `\$[\w.\[\]]*`)?", re.DOTALL
+)
+
+
+def _misfit(error: Exception) -> str:
+    """What in a manifest is not as declared, and where: of its own text no more than one word."""
+    if not isinstance(error, msgspec.ValidationError):
+        return "a number or time in it is out of range"
+    text = str(error)
+    match = _QUOTING.fullmatch(text)
+    if match is None:
+        return text[:300]
+    what, mark, own, place = match.groups()
+    return f"{what}{f' {mark}{own}{mark}' if _WORD.fullmatch(own) else ', which is no word'}{place or ''}"
 
 
 def _check_numbers(manifest: Manifest, place: Path) -> None:

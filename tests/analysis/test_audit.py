@@ -18,6 +18,7 @@ from analysis.folder.writing import writing
 from analysis.model import InputError
 from analysis.tables import read
 from lintas.show import find
+from reports import build
 from tests.road import ROOT
 from tests.sources.made import dump, event_lines
 
@@ -83,11 +84,37 @@ def test_the_seal_holds_what_is_no_capture_too(tmp_path: Path, meddle: Any, kind
     assert all("persona.yaml" in r["where"] for r in found)
 
 
+def _modes(place: Path) -> set[int]:
+    return {p.stat().st_mode & 0o777 for p in place.rglob("*") if p.is_file()}
+
+
 def test_an_audit_that_reveals_is_its_owners_alone(tmp_path: Path) -> None:
+    """Folder, tables, page and lists, also where the report is written again, elsewhere, or over a file of others."""
     (tmp_path / "flows.mitm").write_bytes(FLOW)
-    for reveal in (False, True):
-        audit(tmp_path / "flows.mitm", tmp_path / "out", AuditOptions(reveal=reveal))
-        assert bool((tmp_path / "out").stat().st_mode & 0o077) is not reveal
+    out, page = tmp_path / "out", tmp_path / "page.html"
+    page.write_text("old")
+    page.chmod(0o644)
+    before = os.umask(0o022)
+    try:
+        for reveal in (False, True, False):
+            audit(tmp_path / "flows.mitm", out, AuditOptions(reveal=reveal), also=build)
+            (out / "report.json").unlink()
+            (out / "csv" / "unread.csv").unlink()
+            build(out, page)
+            assert _modes(out) == ({0o600} if reveal else {0o644})
+            assert {p.stat().st_mode & 0o777 for p in (out, out / "csv")} == ({0o700} if reveal else {0o755})
+            if reveal:
+                assert page.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("reveal", [False, True])
+def test_values_are_called_masked_where_they_are(tmp_path: Path, reveal: bool) -> None:
+    (tmp_path / "flows.mitm").write_bytes(FLOW)
+    audit(tmp_path / "flows.mitm", tmp_path / "out", AuditOptions(reveal=reveal), also=build)
+    texts = [(tmp_path / "out" / name).read_text().lower() for name in ("report.html", "audit.json")]
+    assert any("masked" in text for text in texts) is not reveal
 
 
 @pytest.mark.parametrize("meddle", [replaced, rewritten, shortened])

@@ -92,6 +92,28 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
     assert [x.kind for x in found.losses] == ["file_repeated"] * 2 + ["file_missing"] * 2
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        *("'rahma {0}': 1", "app: {{'{0}@x.example': 1}}", "device: {{'\\e[2J{0}': 1}}", "'x` - at `$.{0}': 1"),
+        *("app: {{platform: 'my {0}'}}", "user_country: '{0} x'", "timezone: '{0} x'", "persona: '../{0} x'"),
+        *("files: [{{name: '../{0} x'}}]", "files: [{{name: '.private/{0}'}}]", "date: [{0}]"),
+    ],
+)
+def test_a_refused_manifest_is_not_quoted(tmp_path: Path, manifest: str) -> None:
+    """What stands there may be somebody's name, or what a terminal obeys: the place is told, and words of ours."""
+    made = _folder(tmp_path / "c", "format: 1\n" + manifest.format("kusumaningrum") + "\n")
+    with pytest.raises(InputError) as refused:
+        own_persona(open_capture(made))
+    assert "kusumaningrum" not in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_a_key_that_is_a_word_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown field `divice`"):
+        open_capture(_folder(tmp_path / "c", "format: 1\ndivice: {}\n"))
+
+
 @pytest.mark.parametrize("manifest", [None, "format: 1\n"])
 def test_a_link_out_of_the_folder_is_not_read_and_a_loss(tmp_path: Path, manifest: str | None) -> None:
     (tmp_path / "secret.mitm").write_text("x")
