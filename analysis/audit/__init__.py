@@ -183,10 +183,8 @@ def _read_all(
             done += reached
         while waiting:
             take()
-    except BaseException:
-        readers.close(at_once=True)
-        raise
-    readers.close()
+    finally:
+        readers.close()
     if len(refusals) == len(capture.files):
         why = events.clean(str(refusals[0]))
         if len(refusals) == 1:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 POOL_FROM = 6 << 20
 """Octets of bodies from which on all cores read: below, starting them costs more than they save."""
+_LOOK = 2.0
+"""Seconds after which it is looked whether the processes live, while an answer is awaited."""
 _WINDOW = 4
 """Batches in flight for each core."""
 
@@ -177,19 +179,33 @@ class Readers:
 
     def _result(self, messages: list[Message], future: Future[list[Reading]]) -> list[Reading]:
         try:
+            while not future.done() and self._are_alive():
+                wait([future], _LOOK)
+            if not future.done():
+                # One that died as it answered leaves half an answer, for whose rest the pool would wait for ever.
+                wait([future], _LOOK)
+                if not future.done():
+                    self.close()
             return future.result()
-        except BrokenProcessPool:
+        except (BrokenProcessPool, CancelledError):
             # A worker was killed (memory): what it had is read here, one core, nothing lost.
             self._pool = None
             self._workers = 1
             return read_messages(self._detector, messages)
 
-    def close(self, at_once: bool = False) -> None:
-        """End the processes: when they have done what they have, or ``at_once``, whatever they do."""
-        if at_once:
-            for process in self._processes:
-                process.kill()
+    def _are_alive(self) -> bool:
+        return all(process.is_alive() for process in self._processes)
+
+    def close(self) -> None:
+        """End the processes, whatever they do: they have nothing to put away. What was asked and not yet answered is
+        cancelled."""
+        for process in self._processes:
+            process.kill()
         if self._pool is not None:
+            with suppress(AttributeError, OSError):
+                # The pool's thread waits for answers until the last writer is gone, and its own writer is one.
+                self._pool._result_queue._writer.close()  # type: ignore[attr-defined]  # noqa: SLF001
             self._pool.shutdown(cancel_futures=True)
+            self._pool = None
         if self._line is not None:
             self._line.close()
