@@ -1,5 +1,5 @@
-"""The labelled set of benchmarks/truth: its form is sound, and one seed gives one set. What an audit says of it is no
-matter of this test."""
+"""The labelled sets of benchmarks/truth: their form is sound, and one seed gives one set. What an audit says of them is
+no matter of this test."""
 
 from __future__ import annotations
 
@@ -15,22 +15,41 @@ import yaml
 from stdnum import iban, luhn
 from stdnum.br import cpf
 
-from benchmarks.truth.__main__ import Accusation, accusations, audited, forbidden, is_about, is_firm, sensitivities
+from benchmarks.truth.__main__ import (
+    SETS,
+    Accusation,
+    accusations,
+    audited,
+    forbidden,
+    is_about,
+    is_firm,
+    sensitivities,
+)
 from benchmarks.truth.messages import HERE, METHODS, PARTS, SEED, Message, har, load, messages, spell
 from benchmarks.truth.values import DRAWS, Draw, fill, words
 
 SENSITIVITY = sensitivities()
+LISTS = [folder + name for folder in SETS.values() for name in ("innocents", "guilty")]
 LABELS = {"at", "never", "truly", "whose", "value_at", "right", "near", "agent", "fixed", "type", *METHODS, *PARTS}
 
 
-@pytest.fixture(scope="module")
-def innocents() -> list[Message]:
-    return list(messages("innocents"))
+@pytest.fixture(scope="module", params=SETS.values(), ids=SETS)
+def folder(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def guilty() -> list[Message]:
-    return list(messages("guilty"))
+def innocents(folder: str) -> list[Message]:
+    return list(messages(f"{folder}innocents"))
+
+
+@pytest.fixture(scope="module")
+def guilty(folder: str) -> list[Message]:
+    return list(messages(f"{folder}guilty"))
+
+
+def host(message: Message) -> str | None:
+    return urlsplit(message.entry["request"]["url"]).hostname
 
 
 def test_there_are_enough_of_each_and_no_kind_outweighs(innocents: list[Message], guilty: list[Message]) -> None:
@@ -48,13 +67,20 @@ def test_ids_are_unique(innocents: list[Message], guilty: list[Message]) -> None
 
 def test_they_are_spread_over_countries_and_places(innocents: list[Message]) -> None:
     assert len({m.country for m in innocents}) >= 10
-    places = Counter(p for m in innocents for p in m.places)
-    assert {"path", "query", "headers", "cookies", "json", "form", "answer"} <= places.keys()
+    assert {"path", "query", "headers", "json", "form", "answer"} <= {p for m in innocents for p in m.places}
 
 
-@pytest.mark.parametrize("name", ["innocents", "guilty"])
+def test_both_sets_have_cookies_and_share_no_country_or_host() -> None:
+    first, held_out = ([m for n in ("innocents", "guilty") for m in messages(f + n)] for f in SETS.values())
+    assert any("cookies" in m.places for m in first)
+    assert any("cookies" in m.places for m in held_out)
+    assert {m.country for m in first}.isdisjoint(m.country for m in held_out)
+    assert not {host(m) for m in first} & {host(m) for m in held_out}
+
+
+@pytest.mark.parametrize("name", LISTS)
 def test_every_kind_says_why_and_from_which_document(name: str) -> None:
-    known = yaml.safe_load((HERE / "sources.yaml").read_text(encoding="utf-8"))["sources"]
+    known = yaml.safe_load((HERE / name).with_name("sources.yaml").read_text(encoding="utf-8"))["sources"]
     for kind in load(name):
         assert kind["why"], kind["kind"]
         assert kind["source"], kind["kind"]
@@ -63,9 +89,9 @@ def test_every_kind_says_why_and_from_which_document(name: str) -> None:
     assert all(s.get("where") for s in known.values() if s["confidence"] != "own")
 
 
-def test_every_source_is_used() -> None:
-    known = yaml.safe_load((HERE / "sources.yaml").read_text(encoding="utf-8"))["sources"]
-    used = {s for name in ("innocents", "guilty") for kind in load(name) for s in kind["source"]}
+def test_every_source_is_used(folder: str) -> None:
+    known = yaml.safe_load((HERE / folder / "sources.yaml").read_text(encoding="utf-8"))["sources"]
+    used = {s for name in ("innocents", "guilty") for kind in load(folder + name) for s in kind["source"]}
     assert known.keys() == used
 
 
@@ -75,7 +101,7 @@ def test_every_label_is_a_type_of_the_reference_data(innocents: list[Message], g
         assert types <= SENSITIVITY.keys(), message.id
 
 
-@pytest.mark.parametrize("name", ["innocents", "guilty"])
+@pytest.mark.parametrize("name", LISTS)
 def test_templates_have_no_word_that_nothing_reads(name: str) -> None:
     for kind in load(name):
         assert kind.keys() <= {"kind", "why", "source", "messages", *LABELS}, kind["kind"]
@@ -93,7 +119,7 @@ def test_innocents_have_something_to_be_accused_of_and_guilty_are_labelled(
     assert all(m.right and not m.never and m.right not in m.near for m in guilty)
 
 
-@pytest.mark.parametrize("name", ["innocents", "guilty"])
+@pytest.mark.parametrize("name", LISTS)
 def test_one_seed_is_one_set_and_another_gives_siblings(name: str) -> None:
     first, again, other = (list(messages(name, seed)) for seed in (SEED, SEED, SEED + 1))
     assert har(first) == har(again)
@@ -104,7 +130,7 @@ def test_one_seed_is_one_set_and_another_gives_siblings(name: str) -> None:
 
 @pytest.mark.parametrize("seed", [SEED, 1, 2])
 def test_every_entry_is_a_delivered_exchange_without_leftovers(seed: int) -> None:
-    for message in (*messages("innocents", seed), *messages("guilty", seed)):
+    for message in (m for name in LISTS for m in messages(name, seed)):
         request, response = message.entry["request"], message.entry["response"]
         parts = urlsplit(request["url"])
         assert parts.hostname, message.id
@@ -139,7 +165,16 @@ def test_a_text_that_is_one_placeholder_keeps_the_type_of_its_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "spelled"), [("snake", "user_id_2"), ("camel", "userId2"), ("joined", "userid2"), ("kebab", "user-id-2")]
+    ("how", "spelled"),
+    [
+        ("snake", "user_id_2"),
+        ("camel", "userId2"),
+        ("joined", "userid2"),
+        ("kebab", "user-id-2"),
+        ("pascal", "UserId2"),
+        ("upper", "USER_ID_2"),
+        ("dotted", "user.id.2"),
+    ],
 )
 def test_keys_of_several_words_are_spelled_anew(how: str, spelled: str) -> None:
     assert spell("user_id_2", how) == spelled
@@ -188,10 +223,10 @@ def test_a_label_speaks_of_the_paths_that_it_names(path: str, is_meant: bool) ->
 
 
 def test_transmissions_are_laid_to_the_message_that_they_stand_in(
-    tmp_path: Path, innocents: list[Message], guilty: list[Message]
+    tmp_path: Path,
 ) -> None:
-    mails = [m for m in guilty if m.kind == "emails"]
-    plain = [m for m in innocents if m.kind == "things-in-paths"]
+    mails = [m for m in messages("guilty") if m.kind == "emails"]
+    plain = [m for m in messages("innocents") if m.kind == "things-in-paths"]
     batch = [m for pair in zip(plain, mails, strict=False) for m in pair]
     rows = audited(batch, tmp_path, "mixed")
     assert [any(r["data_type"] == "email" for r in own) for own in rows] == [m.kind == "emails" for m in batch]

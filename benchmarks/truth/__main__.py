@@ -1,9 +1,9 @@
 """How many innocents an audit accuses, and how many guilty it names.
 
-``.venv/bin/python -m benchmarks.truth [--seed N] [--by rule|kind|type|country|place] [--list] [--keep FOLDER]``: writes
-the labelled messages of this folder as two HAR files, audits them as ``lintas audit`` does and compares its table
-``transmissions`` with the labels. Printed are the accused innocents by rule and by kind, the rate in whole and of what
-is firm, and how many of the guilty were named, by type. README.md says what the labels mean."""
+``.venv/bin/python -m benchmarks.truth [--set first|held-out] [--seed N] [--by rule|kind|type|country|place] [--list]
+[--keep FOLDER]``: writes the labelled messages of a set as two HAR files, audits them as ``lintas audit`` does and
+compares its table ``transmissions`` with the labels. Printed are the accused innocents by rule and by kind, the rate in
+whole and of what is firm, and how many of the guilty were named, by type. README.md says what the labels mean."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ DATA_TYPES = Path(__file__).parents[2] / "analysis" / "reference" / "data_types.
 PERSONAL = 2
 """Least sensitivity of a type that counts as personal; below it are facts of the device and the language."""
 SENT = "sent"
+SETS = {"first": "", "held-out": "held_out/"}
+"""Folder of each set, below this one."""
 
 
 def sensitivities() -> dict[str, int]:
@@ -174,6 +176,7 @@ def guilty(batch: list[Message], rows: list[list[Mapping[str, Any]]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.truth", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--set", choices=list(SETS), default="first", help="which labelled set; default: first")
     parser.add_argument("--seed", type=int, default=SEED, help="another seed gives siblings under the same labels")
     parser.add_argument("--by", action="append", choices=list(GROUPS), help="how to group; default: rule and kind")
     parser.add_argument("--list", action="store_true", help="also each accusation, by message and path")
@@ -182,9 +185,9 @@ def main() -> None:
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as place:
-        batches = {name: list(messages(name, options.seed)) for name in ("innocents", "guilty")}
+        batches = {name: list(messages(SETS[options.set] + name, options.seed)) for name in ("innocents", "guilty")}
         rows = {name: audited(batch, Path(place), name) for name, batch in batches.items()}
-    print(f"seed {options.seed}")
+    print(f"set {options.set}, seed {options.seed}")
     print(innocents(batches["innocents"], rows["innocents"], options.by or ("rule", "kind"), options.list))
     print(guilty(batches["guilty"], rows["guilty"]))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -61,10 +61,15 @@ class Message:
 
 
 @cache
-def load(name: str) -> list[dict[str, Any]]:
-    """The kinds of a list: ``innocents`` or ``guilty``."""
-    loaded: list[dict[str, Any]] = yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))["kinds"]
+def _file(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
     return loaded
+
+
+def load(name: str) -> list[dict[str, Any]]:
+    """The kinds of a list: ``innocents`` or ``guilty``, or those of another set (``held_out/innocents``)."""
+    kinds: list[dict[str, Any]] = _file(name)["kinds"]
+    return kinds
 
 
 def spell(key: str, how: str) -> str:
@@ -72,9 +77,11 @@ def spell(key: str, how: str) -> str:
     if how == "snake" or not _SNAKE.fullmatch(key):
         return key
     first, *rest = key.split("_")
-    if how == "camel":
-        return first + "".join(w.capitalize() for w in rest)
-    return ("-" if how == "kebab" else "").join([first, *rest])
+    if how in ("camel", "pascal"):
+        return (first.capitalize() if how == "pascal" else first) + "".join(w.capitalize() for w in rest)
+    if how == "upper":
+        return key.upper()
+    return {"kebab": "-", "dotted": ".", "joined": ""}[how].join([first, *rest])
 
 
 def filled(value: Any, draw: Draw, how: str) -> Any:
@@ -97,17 +104,19 @@ def _pairs(values: list[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"name": k, "value": v} for k, v in values]
 
 
-def _entry(template: Mapping[str, Any], draw: Draw, number: int) -> dict[str, Any]:
+def _entry(
+    template: Mapping[str, Any], draw: Draw, number: int, spellings: Sequence[str], agents: Sequence[str]
+) -> dict[str, Any]:
     method = next(m for m in METHODS if m in template)
     fixed = template.get("fixed", False)
-    how = "snake" if fixed else draw.random.choice(_SPELLINGS)
+    how = "snake" if fixed else draw.random.choice(spellings)
     url = re.sub(r"[^\x21-\x7e]", lambda m: quote(m[0]), fill(template[method], draw))
     query = _flat(filled(template.get("query", {}), draw, how))
     if query:
         url += ("&" if "?" in url else "?") + urlencode(query, quote_via=quote)
     headers = [
         ("Host", url.split("/")[2]),
-        ("User-Agent", fill(template.get("agent", draw.random.choice(_AGENTS)), draw)),
+        ("User-Agent", fill(template.get("agent", draw.random.choice(agents)), draw)),
     ]
     headers.append(("Accept-Language", words()[draw.country]["language"]))
     headers += _flat(filled(template.get("headers", {}), draw, "snake"))
@@ -168,6 +177,7 @@ def messages(name: str, seed: int = SEED) -> Iterator[Message]:
     """The messages of a list in order. One seed gives the same messages always; another gives siblings: other values,
     hosts, spellings and choices of the same templates, under the same labels."""
     number = 0
+    spellings, agents = _file(name).get("spellings", _SPELLINGS), _file(name).get("agents", _AGENTS)
     for kind in load(name):
         for place, template in enumerate(kind["messages"]):
             labels = {**{k: v for k, v in kind.items() if k != "messages"}, **template}
@@ -179,7 +189,7 @@ def messages(name: str, seed: int = SEED) -> Iterator[Message]:
                     kind=kind["kind"],
                     country=labels["at"],
                     places=_places(template),
-                    entry=_entry(template, draw, number),
+                    entry=_entry(template, draw, number, spellings, agents),
                     never=frozenset(labels.get("never", ())),
                     truly=frozenset(labels.get("truly", ())),
                     whose=labels.get("whose", "app"),

@@ -35,8 +35,10 @@ _PARTS = "api gw cdn svc collect m app edge".split()
 
 @cache
 def words() -> dict[str, dict[str, Any]]:
-    """Words and patterns by country, of ``words.yaml``."""
-    loaded: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "words.yaml").read_text(encoding="utf-8"))
+    """Words and patterns by country, of the ``words.yaml`` of each set; no country stands in two of them."""
+    loaded: dict[str, dict[str, Any]] = {}
+    for path in (HERE / "words.yaml", HERE / "held_out" / "words.yaml"):
+        loaded |= yaml.safe_load(path.read_text(encoding="utf-8"))
     return loaded
 
 
