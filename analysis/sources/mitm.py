@@ -23,9 +23,10 @@ from analysis.sources import Batch, Options
 from analysis.sources.beside import passed_through
 from analysis.sources.delivery import delivered
 from analysis.sources.journal import Journaled, journaled
-from analysis.sources.mitm_dump import Gap, Record, State, records
+from analysis.sources.mitm_dump import Gap, Record, records
 from analysis.sources.mitm_flows import HTTP, Conversation, Conversations, Dumped, family
 from analysis.sources.mitm_state import (
+    State,
     address_in,
     bodiless,
     broke_off,
@@ -45,6 +46,7 @@ from analysis.sources.mitm_state import (
     sequence,
     server_of,
     text_of,
+    times_in,
 )
 from analysis.sources.mitm_way import way_of
 from analysis.sources.octets import Octets, inflated
@@ -197,7 +199,8 @@ class _Reader:
         number where it is an HTTP flow."""
         state = record.state
         if state is None:
-            self.losses.add("flow_unread", f"flows of the dump that cannot be read: {record.why}", record.length)
+            where = f"flow {number + 1} of the dump cannot be read: {record.why}"
+            self.losses.placed("flow_unread", where, "further flows of the dump cannot be read", record.length)
             return _Made(self._empty(record, number)) if record.kind in HTTP else _Made()
         if self.known.elsewhere(state):
             return _Made()
@@ -205,10 +208,8 @@ class _Reader:
         if "origin" not in known.row:
             known.row["origin"] = str(Origin(self.source, (number,), self.layer, record.start, record.length))
         known.times(state)
-        for part in ("client_conn", "server_conn", "request", "response", "error"):
-            for name, value in mapping(state.get(part)).items():
-                if name.startswith("timestamp"):
-                    self.losses.seconds(value)
+        for value in times_in(state):
+            self.losses.seconds(value)
         kind = text_of(state.get("type"))
         if kind == "http":
             made = self._http(record, state, known, number)

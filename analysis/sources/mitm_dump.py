@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.sources.mitm_fit import unfit
+from analysis.sources.mitm_state import State
 from analysis.sources.octets import Octets
 from analysis.sources.rows import as_text
 
@@ -26,7 +28,6 @@ _START = re.compile(rb"(\d{1,12}):\d{1,2}:[a-z_]{2,24}[,;]")
 _PRESENT = (19, 20, 21)
 """Versions whose dictionaries differ in nothing that is read here."""
 
-State = dict[str, Any]
 Memory = dict[str, dict[Any, Any]]
 
 
@@ -184,8 +185,15 @@ def _record(start: int, length: int, payload: bytes, memory: Memory) -> Record:
     kind = _said(value, "type")
     key = _said(value, "id")
     if _version_in(value) in _PRESENT:
-        return Record(start, length, _texts(value), kind, key)
+        return _fitting(Record(start, length, _texts(value), kind, key))
     return _migrated(start, length, value, kind, key, memory)
+
+
+def _fitting(record: Record) -> Record:
+    """The record, without its state where something in that is of a type that it cannot have."""
+    if record.state is not None and (place := unfit(record.state, _said(record.state, "type"))):
+        record.state, record.why = None, f"{place} is none that it can have"
+    return record
 
 
 _REMEMBERED = ("client_connections", "server_connections", "_websocket_handshakes")
@@ -213,10 +221,11 @@ def _migrated(start: int, length: int, value: dict[Any, Any], kind: str, key: st
         if not isinstance(written, int) or written < _SAYS_MODE:
             # Its converters write the usual one.
             state["client_conn"].pop("proxy_mode", None)
-        return Record(start, length, _texts(state), kind or _said(state, "type"), key)
+        made = Record(start, length, _texts(state), kind or _said(state, "type"), key)
     except Exception:
         # Its converters raise whatever a hostile dictionary makes them raise.
         return Record(start, length, None, kind, key, "mitmproxy cannot read a flow like it")
+    return _fitting(made)
 
 
 def _version_in(value: dict[Any, Any]) -> int | tuple[int, int] | None:

@@ -14,8 +14,17 @@ from analysis.model import InputError, Key, Micros
 from analysis.sources import Options
 from analysis.sources.beside import conversation, of_kind, passed_through
 from analysis.sources.journal import Journaled
-from analysis.sources.mitm_dump import Record, State, records
-from analysis.sources.mitm_state import host_text, mapping, sealed_late, sequence, server_of, stated_name, text_of
+from analysis.sources.mitm_dump import Record, records
+from analysis.sources.mitm_state import (
+    State,
+    host_text,
+    mapping,
+    sealed_late,
+    sequence,
+    server_of,
+    stated_name,
+    text_of,
+)
 from analysis.sources.octets import Octets
 from analysis.sources.rows import address, earlier, later, micros, peer, tls_version, way
 

@@ -1,16 +1,19 @@
 """What stands in a flow's state as mitmproxy writes it, one kind of value each: text, header fields, ends.
 
-A dump may hold anything at any place, so each of these gives an empty value for what is none of its kind."""
+Each of these gives an empty value for what is none of its kind; a flow of which something that is read is none does not
+fit (``mitm_fit``), and is not read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from analysis.folder.ciphertext import Seal, StartTls, ciphertext
 from analysis.model import Headers, Micros
-from analysis.sources.mitm_dump import State
 from analysis.sources.rows import LONGEST_TEXT, address, as_text, authority, micros, peer, stated_count, valid
 
+State = dict[str, Any]
+"""A flow's dictionary, with text as its keys."""
 _LONGEST_NAME = 253
 """Octets of a domain name (RFC 1035 section 2.3.4, as text)."""
 
@@ -127,6 +130,18 @@ def piece(message: object) -> tuple[bool, bytes, Micros | None]:
     if len(parts) < 3:
         return False, b"", None
     return bool(parts[0]), octets_of(parts[1]), micros(parts[2])
+
+
+_TIMED = ("client_conn", "server_conn", "request", "response", "error", "websocket")
+
+
+def times_in(state: State) -> Iterator[object]:
+    """What stands in a flow where times do: of its connections, its halves, and each of its messages."""
+    for part in _TIMED:
+        yield from (value for name, value in mapping(state.get(part)).items() if name.startswith("timestamp"))
+    for holder, place in ((mapping(state.get("websocket")), 3), (state, 2)):
+        for message in sequence(holder.get("messages")):
+            yield from sequence(message)[place : place + 1]
 
 
 def forgotten_in(state: State) -> dict[int, int]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.sources.delivery import AT_ONCE, Way, is_of_a_script, is_own_server
-from analysis.sources.mitm_dump import State
-from analysis.sources.mitm_state import broke_off, headers_of, mapping, stated_name, text_of
+from analysis.sources.mitm_state import State, broke_off, headers_of, mapping, stated_name, text_of
 from analysis.sources.rows import address, micros, peer
 
 _KILLED = "Connection killed."

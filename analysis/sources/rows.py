@@ -26,7 +26,7 @@ MOST_STATED = 1 << 40
 can add up all that a file states."""
 _NO_TIME = "times that are none a capture can have: left empty"
 _MOST_UNFIT = 20
-"""Lines that do not fit of which each is told."""
+"""Records that cannot be read of which each is told."""
 _MOST_OCTETS = 16 << 20
 """Octets of bodies after which a batch is handed over, however few exchanges it holds."""
 
@@ -240,9 +240,12 @@ class Losses:
 
     def unfit(self, number: int, why: str, octets: int) -> None:
         """A line that does not fit its type: the first ones each by its number from 1, the rest together."""
+        self.placed("line_unread", f"line {number + 1} does not fit: {why}", "further lines do not fit", octets)
+
+    def placed(self, kind: str, where: str, further: str, octets: int) -> None:
+        """A record that cannot be read: the first ones each with its place, the rest together."""
         self._unfit += 1
-        where = f"line {number + 1} does not fit: {why}" if self._unfit <= _MOST_UNFIT else "further lines do not fit"
-        self.add("line_unread", where, octets)
+        self.add(kind, where if self._unfit <= _MOST_UNFIT else further, octets)
 
     def __bool__(self) -> bool:
         return bool(self._totals)
