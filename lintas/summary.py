@@ -10,6 +10,12 @@ from typing import Any
 from analysis.reading_states import UNDERSTOOD
 from lintas.terminal import READING, labelled, printable
 
+_OF_THE_SERVER = "server_certificate"
+_SERVERS = (
+    "the certificate of {hosts} did not hold for the proxy: requests that it read there were not handed on; if a "
+    "private authority issued it, record with --set ssl_verify_upstream_trusted_ca=FILE (that authority's certificate, "
+    "PEM)"
+)
 _APART = {"other": "other apps", "system": "the phone's own system or the local network"}
 
 
@@ -52,6 +58,9 @@ def lines(out: Path) -> list[tuple[str, str]]:
             octets[row["state"]] += row["bytes"]
     if octets.total() > octets[UNDERSTOOD]:
         found.append(("Unread", _unread(octets)))
+    not_trusted = {row["host"] or "?" for row in made["opaque"].to_pylist() if row["cause"] == _OF_THE_SERVER}
+    if not_trusted:
+        found.append(("Servers", _SERVERS.format(hosts=_n(len(not_trusted), "server"))))
     lost = Counter[str]()
     for kind, count in zip(made["losses"]["kind"].to_pylist(), made["losses"]["count"].to_pylist(), strict=True):
         lost[kind] += count or 0

@@ -244,6 +244,10 @@ class Facts:
                 self.closed_without_flow.append(part)
             else:
                 closed[flow].append(part)
+        self.not_trusted = {
+            host for host, cause in _columns(self.tables["opaque"], "host", "cause") if cause == "server_certificate"
+        }
+        """Servers whose own certificate did not hold for the proxy."""
         self.flow_destination: dict[int, int] = {}
         self.flow_reading: dict[int, str] = {}
         self.flow_first: dict[int, int | None] = {}

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from mitmproxy import connection, ctx
-from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
-from addons.bounded.listener import bound
+from addons.bounded.listener import bound, served_anew
 from addons.bounded.seldom import quieten
 from addons.shared import close, logger_of, opened
 from analysis.folder.descriptors import lowest_free, raise_limit
@@ -89,7 +88,7 @@ class Bounds:
         if self._out is None:
             self._out = opened(logger)
             if self._out is not None and self._is_late:
-                self._do(_begin_anew())
+                self._do(_bound_servers())
 
     def done(self) -> None:
         if self._timer is not None:
@@ -209,18 +208,14 @@ def _servers() -> list[Any]:
     return list(proxy.servers) if proxy is not None else []
 
 
-async def _begin_anew() -> None:
-    """Have what listens for TCP listen once more, now with a bound. A port that the system chose would be another."""
+async def _bound_servers() -> None:
+    """Have what listens for TCP already do so with a bound; where mitmproxy keeps it elsewhere than this version does,
+    it goes on without."""
     for server in _servers():
-        mode = server.mode
-        is_tcp = isinstance(server, AsyncioServerInstance) and mode.transport_protocol in ("tcp", "both")
-        if not is_tcp or not server.is_running or not mode.listen_port(ctx.options.listen_port):
-            continue
-        try:
-            await server.stop()
-            await server.start()
-        except OSError as error:
-            logger.error(f"{mode.description} could not listen again: {error}")
+        listening = getattr(server, "_servers", [])
+        for place, one in enumerate(listening):
+            if isinstance(one, asyncio.Server):
+                listening[place] = await served_anew(one, server.handle_stream)
 
 
 def _connections() -> dict[Any, Any]:

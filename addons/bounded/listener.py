@@ -109,16 +109,33 @@ def bound(loop: asyncio.AbstractEventLoop, takes: Takes) -> None:
         else:
             # It knows which addresses a name stands for, and what is to be set for each.
             first = await plain(protocol, host, port, start_serving=False, **more)
-            inners = [socket.socket(s.family, s.type, s.proto, fileno=os.dup(s.fileno())) for s in first.sockets]
+            inners = _again(first)
             first.close()
         kept = {name: value for name, value in more.items() if name not in _OF_BINDING}
         servers = [await plain(protocol, sock=Listener(inner, takes), start_serving=starts, **kept) for inner in inners]
-        return servers[0] if len(servers) == 1 else _Servers(servers)
+        return _as_one(servers)
 
     # A script that is loaded anew takes the place of the one before.
     create_server.plain = plain  # type: ignore[attr-defined]
     with suppress(AttributeError):
         loop.create_server = create_server  # type: ignore[method-assign, assignment]
+
+
+async def served_anew(server: asyncio.Server, handle: Callable[..., Any]) -> Any:
+    """What ``server`` listens at, served by ``handle`` with what :func:`bound` has brought to the loop meanwhile. The
+    sockets stay the same: there is no moment in which nobody listens."""
+    servers = [await asyncio.start_server(handle, sock=inner) for inner in _again(server)]
+    server.close()
+    return _as_one(servers)
+
+
+def _again(server: Any) -> list[socket.socket]:
+    """Its sockets, to be closed apart from it."""
+    return [socket.socket(s.family, s.type, s.proto, fileno=os.dup(s.fileno())) for s in server.sockets]
+
+
+def _as_one(servers: list[Any]) -> Any:
+    return servers[0] if len(servers) == 1 else _Servers(servers)
 
 
 _OF_BINDING = ("family", "flags", "reuse_address", "reuse_port", "keep_alive")

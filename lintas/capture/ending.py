@@ -89,7 +89,10 @@ def _wait(talk: Conversation, done: Callable[[], bool], seconds: float | None, t
 def _tell(talk: Conversation, counts: dict[str, Any]) -> None:
     lost = sum(counts.get(f"lost_{kind}", 0) for kind in ("flows", "messages", "events"))
     with suppress(EndedError):
-        say(line(talk.snapshot()))
+        now = talk.snapshot()
+        say(line(now))
+        if now["not_trusted"]:
+            say(words.not_trusted(now["not_trusted"]))
     say(
         f"Sealed: {counts['flows']:,} flows, {counts['messages']:,} messages, {counts['events']:,} events, "
         f"{words.amount(counts['bytes'])} in {talk.state.folder}."

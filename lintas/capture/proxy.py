@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography import x509
 from mitmproxy import exceptions, hooks, master, options
 from mitmproxy.addons import (
     core,
@@ -54,6 +55,8 @@ from lintas.capture.inner import Doors, Hidden
 
 RECORDING = ("record", "opaque", "phases")
 """Our addons, modules of ``addons``, in the order in which they are called."""
+_AUTHORITIES = "authorities.pem"
+"""Beside the capture's own keys: all whose word on a server's certificate is taken."""
 _TICK = 0.5
 """Seconds between two status lines."""
 _UNSENT = 1 << 20
@@ -328,6 +331,7 @@ async def _run(words: argparse.Namespace, say: Speaker) -> None:
     try:
         opts.update(mode=modes, confdir=str(confdir), lintas_folder=str(words.folder))
         opts.set(*words.set)
+        _trust_more(opts, confdir)
         # As for a user's scripts: all options are new to them, also those that keep their default.
         for addon in proxy.recording:
             proxy.addons.invoke_addon_sync(addon, hooks.ConfigureHook(set(opts.keys())))
@@ -343,6 +347,26 @@ async def _run(words: argparse.Namespace, say: Speaker) -> None:
         say("sealed", folder=str(words.folder), **dataclasses.asdict(counts))
     else:
         say("unsealed", text=counts.trouble or "its manifest could not be written")
+
+
+def _trust_more(opts: Any, confdir: Path) -> None:
+    """An authority that the auditor names is trusted beside the public ones; mitmproxy would trust it in their stead,
+    and no other server's certificate would hold. Raises StartError."""
+    named = opts.ssl_verify_upstream_trusted_ca
+    if not named:
+        return
+    try:
+        more = Path(named).expanduser().read_bytes()
+        x509.load_pem_x509_certificates(more)
+        place = confdir / _AUTHORITIES
+        place.write_bytes(
+            Path(importlib.import_module("mitmproxy.net.tls").certifi.where()).read_bytes() + b"\n" + more
+        )
+    except OSError as error:
+        raise StartError(f"ssl_verify_upstream_trusted_ca: {error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise StartError(f"ssl_verify_upstream_trusted_ca: {named} holds no certificate (PEM)") from error
+    opts.update(ssl_verify_upstream_trusted_ca=str(place))
 
 
 def _words(arguments: Sequence[str]) -> argparse.Namespace:

@@ -133,6 +133,9 @@ class State:
             "read": [words.how_much(row) for row in _of_the_app(look.get("readable", []))],
             "data_types": look.get("data_types", []),
             "opaque": look.get("opaque", []),
+            "not_trusted": sorted(
+                {row["host"] or "?" for row in look.get("opaque", []) if row["cause"] == "server_certificate"}
+            ),
             "left_out": sum(v for k, v in look.items() if k.endswith("_left_out")),
         }
 

@@ -126,12 +126,13 @@ def _foot(now: Shown, prompt: str) -> list[Text]:
 
 
 def apart(now: Shown) -> list[str]:
-    """What stands in none of the lists, since it is not the app's, or nothing came of it."""
-    return [
+    """What stands in none of the lists, since it is not the app's, or nothing came of it; and what helps."""
+    told = [
         f"{words.HEADINGS[whose]}: {now[whose]['flows']:,} flows, {words.amount(now[whose]['bytes_out'])} sent"
         for whose in ("noise", "others", "unanswered")
         if now[whose]
     ]
+    return told + ([words.not_trusted(now["not_trusted"])] if now["not_trusted"] else [])
 
 
 def behind(now: Shown) -> str:
@@ -234,6 +235,7 @@ class Terminal:
         self._live: Any = None
         self._last = 0.0
         self._standing = ""
+        self._is_advised = False
         self._warned = 0
 
     def start(self) -> None:
@@ -261,6 +263,9 @@ class Terminal:
         if now["standing"] != self._standing:
             self._standing = now["standing"]
             self._print(self._standing)
+        if now["not_trusted"] and not self._is_advised:
+            self._is_advised = True
+            self._print(f"NOTE {words.not_trusted(now['not_trusted'])}")
         fresh = now["warned"] - self._warned
         self._warned = now["warned"]
         for text in now["warnings"][-fresh:] if fresh else []:

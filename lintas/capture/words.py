@@ -202,6 +202,10 @@ SEALING = "Sealing the folder ..."
 SEALING_STILL = "It is still being sealed: large files in it take their time. Ctrl-C leaves that to process {pid}."
 SEALED_LATER = "{folder} is still being sealed, by process {pid}; wait for its end before the audit"
 TURNED_AWAY = "{n} turned away, since too many were open: what they would have carried is in no file."
+NOT_TRUSTED = (
+    "The certificate of {hosts} does not hold for the proxy: requests to it were read and not handed on. If a private "
+    "authority issued it, record with --set ssl_verify_upstream_trusted_ca=FILE (that authority's certificate, PEM)."
+)
 KEPT_OUT = "{n} connections to this machine itself were refused."
 PROXY_GONE = "The proxy ended unexpectedly ({text}); what was recorded until then is kept."
 READ = "Read of {who}: {share} of {bytes} ({clear} in the clear, {opened} opened{means}), {hosts} hosts in full."
@@ -252,6 +256,12 @@ def counted(count: int, one: str, more: str) -> str:
 def turned_away(count: int) -> str:
     """What there was no room for."""
     return TURNED_AWAY.format(n=counted(count, "connection was", "connections were"))
+
+
+def not_trusted(hosts: list[str]) -> str:
+    """What to do about servers whose certificate does not hold for the proxy."""
+    more = f" and {len(hosts) - 3:,} more" if len(hosts) > 3 else ""
+    return NOT_TRUSTED.format(hosts=", ".join(hosts[:3]) + more)
 
 
 def amount(octets: int) -> str:

@@ -53,6 +53,7 @@ def context(book: Book) -> dict[str, Any]:
         answer = t("unseen.silent", total=len(f.hosts))
     return {
         "answer": answer,
+        "not_trusted": t("unseen.not_trusted", n=len(f.not_trusted)) if f.not_trusted else None,
         "opened": w.of("opened_by", f.manifest["opened_by"]) if f.manifest.get("opened_by") else None,
         "not_understood": t("unseen.not_understood", n=f.not_understood[0], octets=w.octets(f.not_understood[1]))
         if f.not_understood[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import shutil
 import signal
@@ -11,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from lintas.capture import checks
 from tests.lintas.capturing import Capturing, capturing, serving, until
+from tests.lintas.command import lintas
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +117,56 @@ def test_a_request_that_no_server_has_is_decrypted_all_the_same(tmp_path: Path) 
         capture.until("First decrypted request")
         capture.process.send_signal(signal.SIGINT)
         assert capture.ended() == 0
+
+
+def test_of_a_private_authority_every_place_says_the_same_and_what_helps(tmp_path: Path) -> None:
+    option = "ssl_verify_upstream_trusted_ca"
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes") as capture:
+        for _ in range(2):
+            answer = capture.curl(
+                f"{server.url}/x", "-d", "email=sari@example.org", "-o", "/dev/null", "-w", "%{http_code}"
+            )
+            assert answer.stdout == "502"
+        capture.until("NOTE The certificate of localhost does not hold")
+        capture.process.send_signal(signal.SIGINT)
+        assert capture.ended() == 0
+        assert server.asked == []
+    assert capture.text.count(option) == 2  # while it ran, and at its end
+    assert "in full" not in capture.text
+    assert "0 B sent" in capture.text.rpartition("Sealing")[2]
+    done = lintas("audit", capture.folder, "--out", tmp_path / "audit", cwd=tmp_path)
+    text = " ".join(done.stdout.split())
+    assert "the certificate of 1 server did not hold" in text
+    assert option in text
+    assert "apart 1 that gave no answer" in text
+    assert "in full" not in text
+    assert option in (tmp_path / "audit" / "report.html").read_text()
+
+
+def test_an_authority_is_trusted_beside_the_public_ones(tmp_path: Path) -> None:
+    """mitmproxy would trust it in their stead, so that no public server could be reached any more."""
+    with serving(tmp_path) as server, capturing(tmp_path, "--yes", server=server) as capture:
+        assert capture.curl(f"{server.url}/x").stdout == '{"ok":true}'
+        trusted = capture.folder / ".private" / "authorities.pem"
+        both = x509.load_pem_x509_certificates(trusted.read_bytes())
+        assert trusted.stat().st_mode & 0o077 == 0
+    public = x509.load_pem_x509_certificates(
+        Path(importlib.import_module("mitmproxy.net.tls").certifi.where()).read_bytes()
+    )
+    assert len(public) > 50
+    assert set(both) == {*public, x509.load_pem_x509_certificate(server.certificate.read_bytes())}
+
+
+@pytest.mark.parametrize("holds", [None, b"no certificate"])
+def test_an_authority_that_is_none_is_told_before_the_recording(tmp_path: Path, holds: bytes | None) -> None:
+    if holds is not None:
+        (tmp_path / "ca.pem").write_bytes(holds)
+    option = "ssl_verify_upstream_trusted_ca=ca.pem"
+    with capturing(tmp_path, "--yes", "--set", option, waits=False) as capture:
+        assert capture.ended() == 2
+        assert "ssl_verify_upstream_trusted_ca: ca.pem" in capture.errors.decode()
+        assert len(capture.errors.decode().splitlines()) == 1
+        assert not capture.folder.exists()
 
 
 def test_a_follower_that_ends_does_not_end_the_capture(tmp_path: Path) -> None:
