@@ -16,12 +16,13 @@ from pathlib import Path
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options
 from analysis.sources.octets import Octets, inflated
-from analysis.sources.packets import link, owner
+from analysis.sources.packets import exported, link, owner
 from analysis.sources.packets.conversation import ACK, SYN, Conversation
+from analysis.sources.packets.exported import Exported
 from analysis.sources.packets.files import Packet, Told, apps, packets
 from analysis.sources.packets.link import Datagrams
 from analysis.sources.packets.owner import App
-from analysis.sources.packets.segment import TCP, Segment, Skipped
+from analysis.sources.packets.segment import TCP, Partial, Segment, Skipped
 from analysis.sources.packets.sink import Counters, Sink
 from analysis.sources.rows import Batches, Losses, Names
 
@@ -59,6 +60,7 @@ class _Reader:
         self._sweep_at = _SWEEP
         self._flows = 0
         self._datagrams = Datagrams()
+        self._exported = Exported()
         self._skipped: Counter[str] = Counter()
         self._octets: Counter[str] = Counter()
 
@@ -134,13 +136,23 @@ class _Reader:
             app = owner.of_comment(packet.comment, told.apps) or app
             marked = marked or owner.pcapdroid_uid(packet.comment) is not None
         self._datagrams.now = packet.at
-        found = link.network(packet.link, data)
-        carried = found if isinstance(found, Skipped) else self._datagrams.segment(found[0], data, found[1])
+        carried = self._carried(packet, data)
         if isinstance(carried, Skipped):
             self._skipped[carried.kind] += carried.packets
             self._octets[carried.kind] += packet.wire
         elif isinstance(carried, Segment):
             self._flow(carried, packet, app, marked)
+
+    def _carried(self, packet: Packet, data: bytes) -> Segment | Skipped | Partial:
+        """What a packet carries, once all that it is wrapped in is undone."""
+        datagrams = self._datagrams
+        if packet.link != exported.LINK:
+            found = link.network(packet.link, data)
+            return found if isinstance(found, Skipped) else datagrams.segment(found[0], data, found[1])
+        pdu = self._exported.opened(data, packet.wire)
+        if isinstance(pdu, exported.Whole):
+            return datagrams.inside(pdu.kind, data, pdu.at, 1)
+        return datagrams.transport(*pdu) if isinstance(pdu, exported.Bare) else pdu
 
     def _flow(self, segment: Segment, packet: Packet, app: App | None, marked: bool) -> None:
         here, there = (segment.src, segment.sport), (segment.dst, segment.dport)

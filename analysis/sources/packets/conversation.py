@@ -15,7 +15,7 @@ from analysis.sources.packets import dns, http1, http2, quic, telling, websocket
 from analysis.sources.packets.exchanges import Exchanges, Place
 from analysis.sources.packets.owner import App, Owner
 from analysis.sources.packets.sealed import Sealed
-from analysis.sources.packets.segment import ESP, PROTOCOLS, TCP, UDP, Segment
+from analysis.sources.packets.segment import PROTOCOLS, TCP, UDP, Segment
 from analysis.sources.packets.sink import Sink
 from analysis.sources.packets.streams import Stream
 from analysis.sources.packets.turns import Turns
@@ -137,8 +137,7 @@ class Conversation:
             self._udp(segment, way, packet, at)
         elif segment.size > 0:
             self.octets[way] += segment.size
-            kind = "encrypted" if self.protocol == ESP else "non_http"
-            self.unread[(kind, PROTOCOLS.get(self.protocol, f"ip_{self.protocol}"))] += segment.size
+            self.unread[("non_http", PROTOCOLS.get(self.protocol, f"ip_{self.protocol}"))] += segment.size
 
     def _tcp(self, segment: Segment, way: int, packet: int, at: int | None) -> None:
         flags = segment.flags

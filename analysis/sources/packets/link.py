@@ -1,7 +1,7 @@
-"""From a captured frame to the transport's payload: link layers, IPv4, IPv6, tunnels, fragments.
+"""From a captured frame to the transport's payload: link layers, IPv4, IPv6, wrappings, fragments.
 
 Plain struct reads, because scapy's objects cost 0.4 ms a packet; scapy dissects only the link types that are not known
-here (``odd``). A tunnelled packet counts in its inner flow.
+here (``odd``). A wrapped packet counts in its inner flow, once.
 """
 
 from __future__ import annotations
@@ -10,27 +10,26 @@ import ipaddress
 import struct
 from functools import lru_cache
 
-from analysis.sources.packets import owner
+from analysis.sources.packets import owner, wrappings
+from analysis.sources.packets.closed import Closed
 from analysis.sources.packets.segment import TCP, UDP, Partial, Segment, Skipped
 
-_TUNNELS = {4: 0x0800, 41: 0x86DD}
-_MOST_TUNNELS = 4
-
-_ETHER_SKIP = {0x0806: "packet_arp", 0x8035: "packet_rarp", 0x88CC: "packet_lldp", 0x888E: "packet_eapol"}
+_MOST_TAPS = 4
+_AH, _NOTHING = 51, 59
 
 
 def network(link: int, data: bytes, depth: int = 0) -> tuple[int, int] | Skipped:
     """EtherType and offset of the network layer; what is no IP is named as what it is."""
     if link == 1:
-        return _ethernet(data, 12, 14)
+        return wrappings.network(wrappings.ETHERNET, data, 0)
     if link in (101, 12, 14, 228, 229):
         if not data:
             return Skipped("packet_empty")
         return (0x86DD if data[0] >> 4 == 6 else 0x0800), 0
     if link == 113:
-        return _ethernet(data, 14, 16)
+        return _cooked(data, 14, 16)
     if link == 276:
-        return _ethernet(data, 0, 20)
+        return _cooked(data, 0, 20)
     if link in (0, 108):
         if len(data) < 4:
             return Skipped("packet_cut")
@@ -43,7 +42,7 @@ def network(link: int, data: bytes, depth: int = 0) -> tuple[int, int] | Skipped
         if at is None:
             return Skipped("packet_nflog_without_payload")
         return (0x86DD if data[at] >> 4 == 6 else 0x0800), at
-    if link in (258, 149) and depth < _MOST_TUNNELS:
+    if link in (258, 149) and depth < _MOST_TAPS:
         tapped = owner.pktap(data)
         if tapped is not None:
             found = network(tapped.link, data[tapped.size :], depth + 1)
@@ -53,21 +52,12 @@ def network(link: int, data: bytes, depth: int = 0) -> tuple[int, int] | Skipped
     return odd.network(link, data)
 
 
-def _ethernet(data: bytes, at: int, end: int) -> tuple[int, int] | Skipped:
+def _cooked(data: bytes, at: int, end: int) -> tuple[int, int] | Skipped:
+    """Linux's own headers, in whose middle the EtherType stands."""
     if len(data) < end:
         return Skipped("packet_cut")
     kind = data[at] << 8 | data[at + 1]
-    while kind in (0x8100, 0x88A8, 0x9100) and len(data) >= end + 4:
-        kind = data[end + 2] << 8 | data[end + 3]
-        end += 4
-    if kind == 0x8864 and len(data) >= end + 8:
-        inner = data[end + 6] << 8 | data[end + 7]
-        kind, end = {0x21: 0x0800, 0x57: 0x86DD}.get(inner, 0), end + 8
-    if kind in (0x0800, 0x86DD):
-        return kind, end
-    if kind < 0x0600:
-        return Skipped("packet_llc")
-    return Skipped(_ETHER_SKIP.get(kind, f"packet_ethertype_{kind:04x}"))
+    return wrappings.network(kind, data, end) if kind >= 0x0600 else Skipped("packet_llc")
 
 
 @lru_cache(maxsize=65_536)
@@ -83,6 +73,7 @@ class Datagrams:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str, int, int], _Fragments] = {}
+        self._closed = Closed()
         self.now: int | None = None
         """The time of the packet at hand, in microseconds."""
         self.dropped = 0
@@ -95,18 +86,30 @@ class Datagrams:
         if isinstance(found, Skipped | Partial):
             return found
         protocol, src, dst, payload, size, packets = found
-        if protocol in _TUNNELS and depth < _MOST_TUNNELS and payload:
-            inner = self.segment(_TUNNELS[protocol], payload, 0, depth + 1, packets)
-            if isinstance(inner, Segment | Partial):
-                return inner
-        if protocol == 47 and depth < _MOST_TUNNELS and len(payload) >= 4:
-            flags, inner_kind = struct.unpack(">HH", payload[:4])
-            skip = 4 + 4 * bool(flags & 0x8000) + 4 * bool(flags & 0x2000) + 4 * bool(flags & 0x1000)
-            if inner_kind in (0x0800, 0x86DD) and len(payload) > skip:
-                inner = self.segment(inner_kind, payload, skip, depth + 1, packets)
-                if isinstance(inner, Segment | Partial):
-                    return inner
-        return _transport(protocol, src, dst, payload, size, packets)
+        wrapped = wrappings.of(protocol, payload, size)
+        if wrapped is None:
+            return self.transport(protocol, src, dst, payload, size, packets)
+        if isinstance(wrapped, Skipped):
+            return Skipped(wrapped.kind, packets)
+        return self.inside(wrapped.kind, payload, wrapped.at, depth + 1, packets)
+
+    def inside(self, kind: int, data: bytes, at: int, depth: int, packets: int = 1) -> Segment | Skipped | Partial:
+        """The same of what begins at ``at`` with this EtherType, ``depth`` wrappings deep."""
+        if depth > wrappings.DEEPEST:
+            return Skipped(wrappings.TOO_DEEP, packets)
+        place = wrappings.network(kind, data, at)
+        if isinstance(place, Skipped):
+            return Skipped(place.kind, packets)
+        return self.segment(place[0], data, place[1], depth, packets)
+
+    def transport(
+        self, protocol: int, src: str, dst: str, data: bytes, size: int, packets: int = 1
+    ) -> Segment | Skipped:
+        """The segment of a transport's header and payload, unless it is a tunnel's that nobody opens."""
+        carried = _transport(protocol, src, dst, data, size, packets)
+        if protocol == UDP and isinstance(carried, Segment):
+            return self._closed.of(carried) or carried
+        return carried
 
     def rest(self) -> int:
         """Packets whose datagrams never became whole."""
@@ -131,7 +134,7 @@ class Datagrams:
             number = data[at + 4] << 8 | data[at + 5]
             key = (src, dst, number, data[at + 9])
             return self._fragment(key, (part & 0x1FFF) * 8, bool(part & 0x2000), payload, total - head, packets)
-        return data[at + 9], src, dst, payload, total - head, packets
+        return (*_behind_ah(data[at + 9], src, dst, payload, total - head), packets)
 
     def _ipv6(self, data: bytes, at: int, packets: int) -> tuple[int, str, str, bytes, int, int] | Skipped | Partial:
         if len(data) < at + 40:
@@ -235,6 +238,16 @@ class _Fragments:
         return bytes(whole[: self._end])
 
 
+def _behind_ah(protocol: int, src: str, dst: str, data: bytes, size: int) -> tuple[int, str, str, bytes, int]:
+    """What stands behind authentication headers (RFC 4302), which seal nothing; IPv6 has them among its extensions."""
+    for _ in range(8):
+        if protocol != _AH or len(data) < 12:
+            break
+        head = (data[1] + 2) * 4
+        protocol, data, size = data[0], data[head:], max(size - head, 0)
+    return protocol, src, dst, data, size
+
+
 def _transport(protocol: int, src: str, dst: str, data: bytes, size: int, packets: int) -> Segment | Skipped:
     if protocol == TCP:
         if len(data) < 20:
@@ -250,4 +263,6 @@ def _transport(protocol: int, src: str, dst: str, data: bytes, size: int, packet
         sport, dport, length = struct.unpack(">HHH", data[:6])
         stated = length - 8 if 8 <= length <= size else size - 8
         return Segment(UDP, src, dst, sport, dport, data[8 : 8 + stated], stated, 0, 0, 0, packets)
+    if protocol == _NOTHING and not size:
+        return Skipped("packet_without_payload", packets)
     return Segment(protocol, src, dst, None, None, data, size, 0, 0, 0, packets)

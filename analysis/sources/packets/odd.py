@@ -30,7 +30,7 @@ def network(link: int, data: bytes) -> tuple[int, int] | Skipped:
         frame = kind(data)
         layer = frame.getlayer("IP") or frame.getlayer("IPv6")
         if layer is None:
-            return Skipped(f"packet_link_{link}_without_ip")
+            return Skipped(_wlan_kind(frame) or f"packet_link_{link}_without_ip")
         original = bytes(layer.original or b"")
     except Exception:
         return Skipped(f"packet_link_{link}_damaged")
@@ -38,3 +38,14 @@ def network(link: int, data: bytes) -> tuple[int, int] | Skipped:
     if at < 0:
         return Skipped(f"packet_link_{link}_without_ip")
     return (0x86DD if layer.name == "IPv6" else 0x0800), at
+
+
+def _wlan_kind(frame: Any) -> str | None:
+    """What a frame of 802.11 without an IP packet is (IEEE 802.11 section 9.2.4.1): the bit that says encrypted counts
+    only on data."""
+    wlan = frame.getlayer("Dot11")
+    if wlan is None:
+        return None
+    if wlan.type == 2:
+        return "packet_wifi_encrypted" if int(wlan.FCfield) & 0x40 else None
+    return "packet_wifi_management"

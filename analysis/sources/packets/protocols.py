@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from analysis.sources.packets.closed import wireguard
+
 Ports = frozenset[int]
 
 
@@ -38,13 +40,6 @@ def _stun(data: bytes) -> bool:
     return len(data) >= 20 and data[0] < 0x40 and not data[3] & 3 and data[4:8] == _STUN_COOKIE
 
 
-def _wireguard(data: bytes) -> bool:
-    """The three kinds of message that begin a session or carry it (WireGuard's paper, section 5.4)."""
-    if data[1:4] != b"\0\0\0":
-        return False
-    return (len(data), data[0]) in ((148, 1), (92, 2)) or (data[0] == 4 and len(data) >= 32 and len(data) % 16 == 0)
-
-
 def _ntp(data: bytes) -> bool:
     return len(data) >= 48 and 1 <= data[0] >> 3 & 7 <= 4 and bool(data[0] & 7)
 
@@ -65,10 +60,9 @@ def _dtls(data: bytes) -> bool:
 _DATAGRAMS: tuple[tuple[Ports, Callable[[bytes], bool], Told], ...] = (
     (frozenset(), _stun, Told("non_http", "stun")),
     (frozenset(), _dtls, Told("encrypted", "dtls")),
-    (frozenset(), _wireguard, Told("encrypted", "wireguard")),
+    (frozenset(), lambda d: wireguard(d, len(d)), Told("encrypted", "wireguard")),
     (frozenset({500}), _ike, Told("non_http", "ike")),
     (frozenset({4500}), lambda d: d[:4] == bytes(4) and _ike(d[4:]), Told("non_http", "ike")),
-    (frozenset({4500}), lambda d: d == b"\xff" or len(d) >= 24, Told("encrypted", "esp")),
     (frozenset({123}), _ntp, Told("non_http", "ntp")),
     (frozenset({1900}), lambda d: _SSDP.match(d) is not None, Told("non_http", "ssdp")),
     (frozenset({67, 68}), _dhcp, Told("non_http", "dhcp")),

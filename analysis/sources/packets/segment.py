@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-TCP, UDP, ESP = 6, 17, 50
-PROTOCOLS = {1: "icmp", 2: "igmp", 47: "gre", 50: "esp", 51: "ah", 58: "icmpv6", 89: "ospf", 103: "pim", 132: "sctp"}
+TCP, UDP = 6, 17
+PROTOCOLS = {1: "icmp", 2: "igmp", 51: "ah", 58: "icmpv6", 89: "ospf", 103: "pim", 132: "sctp"}
 
 
 class Segment(NamedTuple):
