@@ -8,11 +8,16 @@ from urllib.parse import unquote_to_bytes
 from analysis.read.decode.leaves import FORM, PERCENT, RAW, Index, Leaf, Node
 
 _PAIR = re.compile(rb"([^=&]*+)(?:=([^&]*+))?(?:&|\Z)")
+_SEMICOLON_PAIR = re.compile(rb"([^=;]*+)(?:=([^;]*+))?(?:;|\Z)")
+_SEMICOLON = re.compile(rb"[^&;]*=[^&;]*;(?:[^&;=]{1,200}=[^&;]*(?:;|\Z))+\Z")
 _FORM = re.compile(
     rb"(?:[\w.\-$%+~*:@!\[\]]{1,200}=[^&\s<>{}\"]*+)(?:&[\w.\-$%+~*:@!\[\]]{0,200}(?:=[^&\s<>\"]*+)?)*+\s*\Z"
 )
 _LOOSE = re.compile(rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&]*+(?:&[\w.\-$%+~*:@!\[\]]{0,200}(?:=[^&]*+)?)*+\Z")
 _URL = re.compile(rb"[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?://)?[^\s\"<>?#]*+(?:\?([^#\s\"<>]*+))?(?:#([^\s\"<>]*+))?\Z")
+_RELATIVE = re.compile(
+    rb"(?:/[^\s\"<>?#]*+|[^\s\"<>?#&=]*+)\?([\w.\-$%+~*:@!\[\]]{1,200}=[^#\s\"<>]*+)(?:#([^\s\"<>]*+))?\Z"
+)
 _COOKIE = re.compile(rb"\s*([^=;\s]++)\s*=\s*(\"[^\"]*\"|[^;]*+)")
 
 
@@ -25,8 +30,11 @@ def scan(
     data: bytes, start: int, end: int, node: Node, index: Index, leaves: list[Leaf], most: int, form: int = FORM
 ) -> bool:
     """Pairs of ``data[start:end]``. Names are percent-decoded into the path; a name that comes again is a leaf again.
-    Returns False when there were more than ``most``."""
-    for m in _PAIR.finditer(data, start, end):
+    Where no ampersand parts them, semicolons do (HTML 4.01, appendix B.2.2). Returns False when there were more than
+    ``most``."""
+    parted = data.find(b"&", start, end) < 0 <= data.find(b";", start, end)
+    pairs = _SEMICOLON_PAIR if parted and _SEMICOLON.match(data, start, end) is not None else _PAIR
+    for m in pairs.finditer(data, start, end):
         if m.end(1) == m.start() and m[2] is None:
             continue
         if most <= 0:
@@ -42,11 +50,14 @@ def scan(
 
 
 def query_of(data: bytes) -> list[tuple[int, int]]:
-    """Spans of the query, and of a fragment that looks like one, where ``data`` is an absolute URL as a whole."""
-    m = _URL.match(data)
+    """Spans of the query, and of a fragment that looks like one or has one, where ``data`` as a whole is a URL,
+    absolute or relative (RFC 3986 section 4.1)."""
+    m = _URL.match(data) or _RELATIVE.match(data)
     if m is None:
         return []
-    return [m.span(n) for n in (1, 2) if m[n] and b"=" in m[n]]
+    spans = [m.span(n) for n in (1, 2) if m[n] and b"=" in m[n]]
+    # Programs of one page route by the fragment: #/near?lat=1
+    return [(data.find(b"?", a, b) + 1 or a, b) if a == m.start(2) else (a, b) for a, b in spans]
 
 
 def scan_cookies(data: bytes, start: int, end: int, node: Node, leaves: list[Leaf], first_only: bool) -> None:

@@ -78,7 +78,7 @@ def scan(
     guard = _GUARD.match(data)
     at = guard.end() if guard else 0
     first_leaf, first_container = len(leaves), len(containers)
-    one = _document(data, at, node, index, leaves, containers, most)
+    one = document(data, at, node, index, leaves, containers, most)
     if one.limit or not one.whole:
         return one
     rest = _AFTER_CALL.match(data, one.end)
@@ -89,7 +89,7 @@ def scan(
     del leaves[first_leaf:], containers[first_container:]
     each, number = node.each(), 0
     while True:
-        one = _document(data, at, each, (*index, number), leaves, containers, most - (len(leaves) - first_leaf))
+        one = document(data, at, each, (*index, number), leaves, containers, most - (len(leaves) - first_leaf))
         one.several = True
         if one.limit or not one.whole:
             return one
@@ -100,9 +100,10 @@ def scan(
             return Scan(at, False, several=True)
 
 
-def _document(
+def document(
     data: bytes, pos: int, node: Node, index: Index, leaves: list[Leaf], containers: list[Container], most: int
 ) -> Scan:
+    """Read one document that begins at ``pos``, as :func:`scan` does; what follows it is not looked at."""
     append = leaves.append
     member, element, close = _MEMBER.match, _ELEMENT.match, _CLOSE.match
     most += len(leaves)

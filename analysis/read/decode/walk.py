@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from analysis import codecs
 from analysis.model import Message, Step
-from analysis.read.decode import form, json, multipart, text, xml
+from analysis.read.decode import form, json, multipart, openers, text, xml
 from analysis.read.decode.ciphertext import is_ciphertext, is_rtp, names_cipher
 from analysis.read.decode.codings import undo_codings
 from analysis.read.decode.leaves import (
@@ -303,6 +303,10 @@ class Walk:
             layer.containers.clear()
         if kind == "sse" or stated.startswith("text/event-stream") or text.looks_like_events(data):
             return self._events(layer)
+        if stated.startswith(("application/http", "message/http")) and self._http(layer):
+            return True
+        if self._lines(layer):
+            return True
         if not text.is_base64(data) and form.looks_like_form(
             data, stated.startswith("application/x-www-form-urlencoded")
         ):
@@ -314,7 +318,15 @@ class Walk:
                 layer.via = (*layer.via, "plist" if b"<plist" in data[:1024] else "xml")
                 return True
             del layer.leaves[before:]
-        if text.is_text(data):
+        is_text = text.is_text(data)
+        before = len(layer.leaves)
+        if openers.behind_prefix(
+            data, is_text, layer.node, layer.index, layer.leaves, layer.containers, self.leaves
+        ) or (is_text and openers.csv_rows(data, layer.node, layer.index, layer.leaves, self.leaves)):
+            self.leaves -= len(layer.leaves) - before
+            layer.via = (*layer.via, "json" if layer.containers else "csv")
+            return True
+        if is_text:
             layer.via = (*layer.via, "text")
             self._leaf(layer, (layer.node, layer.index, 0, len(data), RAW))
             return True
@@ -349,6 +361,41 @@ class Walk:
         if not whole:
             self.limit("leaves", 0, "form")
         return whole
+
+    def _lines(self, layer: Layer) -> bool:
+        """Texts of their own, a line each. What stands in a line is opened as in any value."""
+        data = layer.data
+        if data.count(b"\n") + data.count(b"\x1e") < 1 or data[:1] == b"<" or not text.is_text(data):
+            return False
+        spans = openers.lines(data, self.leaves)
+        if spans:
+            layer.via = (*layer.via, "lines")
+            each = layer.node.each()
+            for number, (start, end) in enumerate(spans):
+                self._leaf(layer, (each, (*layer.index, number), start, end, RAW))
+        return bool(spans)
+
+    def _http(self, layer: Layer) -> bool:
+        """A request or answer written as text: its target, its fields, its body."""
+        parts = openers.http_text(layer.data)
+        if parts is None:
+            return False
+        layer.via = (*layer.via, "http")
+        layer.sliced = True
+        if parts.target is not None:
+            self._leaf(layer, (layer.node.kid(b"target"), layer.index, *parts.target, RAW))
+        fields = layer.node.kid(b"header")
+        for name, start, end in parts.fields:
+            self._leaf(layer, (fields.kid(name), layer.index, start, end, RAW))
+        inner = self._slice(layer, parts.body, len(layer.data.rstrip(b"\r\n")), layer.node, layer.index)
+        inner.depth = layer.depth + 1
+        if not inner.data:
+            return True
+        self.out.layers.append(inner)
+        if inner.depth > self.limits.depth:
+            self.limit("depth", len(inner.data), "messages within messages")
+            return False
+        return self._part(inner, parts.type)
 
     def _events(self, layer: Layer) -> bool:
         """Server-sent events (WHATWG HTML section 9.2): each event an element, each line's field a name."""
@@ -415,6 +462,8 @@ class Walk:
 
     def _part(self, layer: Layer, stated: str) -> bool:
         """A part without a type is text (RFC 7578 section 4.4), and is one value unless it is plainly JSON."""
+        if not stated and openers.http_text(layer.data) is not None:
+            stated = "application/http"
         if stated or not text.is_text(layer.data) or json.looks_like_json(layer.data):
             plain = layer.via
             opened = self.open(layer, stated)
@@ -502,10 +551,13 @@ class Walk:
                 if m is None:
                     continue
             else:
-                decoded = self._undo(_CODEC[how], data[start:end])
+                codec = _CODEC[how]
+                if how == FORM and self._keeps_plus(data[start:end]):
+                    codec = _CODEC[PERCENT]
+                decoded = self._undo(codec, data[start:end])
                 if decoded is None:
                     continue
-                base = self._decoded(layer, decoded, _CODEC[how], (start, end), node, index, named=False)
+                base = self._decoded(layer, decoded, codec, (start, end), node, index, named=False)
                 base.via = layer.via_of(number)
                 if cookie is not None and node.parent is cookie:
                     base.via = (*base.via, "percent")
@@ -522,9 +574,9 @@ class Walk:
             if m.lastgroup == "hex":
                 undo(layer, number, "hex", 0, end - start, node)
             elif m.lastgroup == "base64":
-                codec = text.base64_of(data[start:end])
-                if codec is not None:
-                    undo(layer, number, codec, 0, end - start, node)
+                alphabet = text.base64_of(data[start:end])
+                if alphabet is None or not undo(layer, number, alphabet, 0, end - start, node):
+                    self._behind_word(layer, number, data[start:end])
             else:
                 self._nested(layer, number, data[start:end])
 
@@ -561,7 +613,7 @@ class Walk:
                     inner.via = (*layer.way_to(number), "plist" if b"<plist" in value[:1024] else "xml")
                     self._keep(layer, number, inner, moved=True)
             return
-        if value.startswith(b"data:"):
+        if value.startswith(b"data:") and b";base64," in value[:200]:
             self._data_url(layer, number, value)
             return
         queries = form.query_of(value)
@@ -599,9 +651,61 @@ class Walk:
                 inner.leaves.append((node, index, 0, len(raw), RAW))
                 self._keep(layer, number, inner, moved=True)
             return
+        if self._texts_within(layer, number, value):
+            return
         codec = text.base64_of(value)
-        if codec is not None:
-            self._decode_into(layer, number, codec, 0, len(value), node)
+        if codec is None or not self._decode_into(layer, number, codec, 0, len(value), node):
+            self._behind_word(layer, number, value)
+
+    def _texts_within(self, layer: Layer, number: int, value: bytes) -> bool:
+        """Parameters that semicolons part, lines of their own, protobuf's text format, JSON behind a prefix."""
+        node, index, start, end, _ = layer.leaves[number]
+        inner = self._inner(layer, number, start, end)
+        pairs = openers.semicolon_pairs(value)
+        if pairs:
+            if pairs[0][0]:
+                inner.leaves.append((node, index, 0, pairs[0][0] - 1, RAW))
+            for a, b, c, d in pairs[: max(self.leaves - 1, 0)]:
+                how = PERCENT if value.find(b"%", c, d) >= 0 else RAW
+                inner.leaves.append((node.kid(value[a:b].strip()), index, c, d, how))
+            name = "parameters"
+        elif b"\n" in value and (spans := openers.lines(value, self.leaves)):
+            each = node.each()
+            inner.leaves += [(each, (*index, n), a, b, RAW) for n, (a, b) in enumerate(spans)]
+            name = "lines"
+        elif openers.proto_text(value, node, index, inner.leaves, self.leaves):
+            name = "prototext"
+        elif openers.behind_prefix(value, True, node, index, inner.leaves, inner.containers, self.leaves):
+            name = "json"
+        else:
+            return False
+        self.leaves -= len(inner.leaves)
+        inner.via = (*layer.way_to(number), name)
+        self._keep(layer, number, inner, moved=True)
+        return True
+
+    def _behind_word(self, layer: Layer, number: int, value: bytes) -> None:
+        """A JWT or base64 behind a scheme word."""
+        span = openers.behind_word(value)
+        if span is None:
+            return
+        node = layer.leaves[number][0]
+        jwt = text.jwt_parts(value[span[0] :].rstrip())
+        for name, a, b in jwt:
+            self._decode_into(layer, number, "base64url", span[0] + a, span[0] + b, node.kid(name), via="jwt")
+        codec = text.base64_of(value[slice(*span)])
+        if not jwt and codec is not None:
+            self._decode_into(layer, number, codec, *span, node)
+
+    def _keeps_plus(self, raw: bytes) -> bool:
+        """The plus signs of a form's value are base64's: with them it decodes to something, and not by chance."""
+        if b"+" not in raw or _PLUS_BASE64.match(raw) is None:
+            return False
+        plain = self._undo("percent", raw)
+        octets = self._undo("base64", plain) if plain is not None else None
+        return octets is not None and (
+            text.is_text(octets) or text.packing_of(octets) is not None or media_type(octets, sure=True) is not None
+        )
 
     def _inner(self, layer: Layer, number: int, start: int, end: int) -> Layer:
         node, index = layer.leaves[number][0], layer.leaves[number][1]
@@ -624,23 +728,23 @@ class Walk:
 
     def _decode_into(
         self, layer: Layer, number: int, codec: str, a: int, b: int, node: Node, via: str | None = None
-    ) -> None:
-        """Decode a part of a value and keep the result if it makes sense: text, a known format, something packed,
-        or media. Chance does not make 12 octets printable, so a random identifier is left alone."""
+    ) -> bool:
+        """Decode a part of a value and keep the result if it makes sense (True): text, a known format, something
+        packed, or media. Chance does not make 12 octets printable, so a random identifier is left alone."""
         start, index = layer.leaves[number][2], layer.leaves[number][1]
         raw = self._undo(codec, layer.data[start + a : start + b])
         if not raw:
-            return
+            return False
         packed = text.packing_of(raw)
         telling = packed is not None or (text.is_text(raw) and len(raw) >= 3)
         if not telling and media_type(raw, sure=True) is None and text.utf16_of(raw) is None:
-            return
+            return False
         inner = self._decoded(layer, raw, codec, (start + a, start + b), node, index)
         inner.via = (*layer.way_to(number), via or codec)
         if packed is not None:
             unpacked = self._undo(packed, raw)
             if unpacked is None:
-                return
+                return False
             inner = self._decoded(inner, unpacked, packed, None, node, index)
             inner.depth -= 1
         inner.owner = (layer, number)
@@ -649,15 +753,22 @@ class Walk:
         self.open(inner)
         if inner.via == (*shown, "text") or (via == "jwt" and inner.via == (*shown, "json")):
             inner.via = shown
+        return True
 
 
+_PLUS_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]|%2[BbFf]){20,}(?:=|%3[Dd]){0,2}\Z")
 _WORTH = re.compile(
     rb"\s*[{\[]|\"|<|data:|(?:(?:[Bb]earer|JWT)\s+)?eyJ|[Bb]asic\s|"
     rb"[A-Za-z][A-Za-z0-9+.\-]{1,30}:(?=[^\s\"<>]*[?#])|[^%&]*%[0-9A-Fa-f]{2}|"
-    rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&\s]*&|"
+    rb"[\w.\-$%+~*:@!\[\]]{1,200}=[^&;\s]*[&;]|"
     rb"(?P<hex>(?:[0-9a-fA-F]{2}){8,}+\Z)|"
     # No digits alone, whose octets would be no text; no UUID.
-    rb"(?P<base64>(?!\d+\Z|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)[A-Za-z0-9+/_\-\r\n]{12,}={0,2}\s*\Z)",
+    rb"(?P<base64>(?!\d+\Z|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)[A-Za-z0-9+/_\-\r\n]{12,}={0,2}\s*\Z)|"
+    # A query without scheme or host; parameters behind semicolons; a document behind a prefix; names and values; a
+    # word before base64.
+    rb"[^\s\"<>?#]{0,2000}+\?[\w.\-$%+~*:@!\[\]]{1,200}+=|[^;=&\s]{0,500}+;[\w.\-$%+~*:@!\[\]]{1,200}+=|"
+    rb"[^\[{]{1,200}+[\[{]|[A-Za-z_][\w.]{0,100}+:\s*+[^\s:]{1,200}+\s++[A-Za-z_][\w.]{0,100}+\s*+[:{]|"
+    rb"[A-Za-z0-9][A-Za-z0-9_]{0,23}[ :=|.,~+\-]{1,3}[A-Za-z0-9+/_\-]{16}",
     re.DOTALL,
 )
 """A look at a value's start: whether anything could be inside."""
