@@ -144,7 +144,7 @@ def test_the_demo_shop_says_what_it_should(tmp_path: Path) -> None:
     assert hosts["unknown-edge.example"]["level"] == 0
     assert hosts["connectivitycheck.gstatic.com"]["system_noise"]
     assert set(made["opaque"]["kind"].to_pylist()) == {
-        *("pinned", "probable_pin", "encrypted", "non_http", "not_understood")
+        *("pinned", "probable_pin", "encrypted", "non_http", "not_understood", "sealed")
     }
     took = [f for f in made["flows"].to_pylist() if f["tls"] and f["decrypted"]]
     for row in made["opaque"].to_pylist():
@@ -320,4 +320,4 @@ def test_what_was_opened_and_not_understood_is_said(tmp_path: Path) -> None:
     assert "One body of what was opened (30 kB) was not understood" in report.replace("\xa0", " ").replace(
         "\u202f", " "
     )
-    assert "Opened, but nobody understood the body" in report
+    assert "Opened, and sealed a second time by the app" in report
