@@ -240,6 +240,8 @@ class Message:
     """The capture holds the body with its content coding undone already (a HAR does)."""
     cut: bool = False
     """The capture lacks a part of this body."""
+    allowance: int | None = None
+    """Units of work that reading it may cost (``analysis.budget``), where the capture grants more than its own."""
 
     def head(self) -> bytes:
         """Start line and header section as the ``http-*-head`` layers count them: one form for every source."""
@@ -347,6 +349,10 @@ class Reading:
     """A request's path without query, in which each segment that carries a found value is written ``‹type›``."""
     host: str | None = None
     """The same for the labels of its host."""
+    work: int = 0
+    """Units of work that were counted (``analysis.budget``)."""
+    short: bool = False
+    """They did not suffice: what lay beyond was not opened."""
 
     @property
     def decoded(self) -> bool:

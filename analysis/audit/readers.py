@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import reading_states
 from analysis.audit.memory import Memory
+from analysis.budget import Left
 from analysis.model import Loss, Message, Reading
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ def _signals_wait() -> Iterator[None]:
 class Asked:
     """Messages that were handed to the readers: what was known of each, and what is awaited of the rest."""
 
+    messages: list[Message]
     names: list[bytes]
     known: list[Reading | None]
     new: list[Message]
@@ -117,6 +120,7 @@ class Readers:
         self._detector = detector
         self.memory = memory
         self._workers = workers or os.cpu_count() or 1
+        self._left = Left()
         self._octets = 0
         self._pool: ProcessPoolExecutor | None = None
         self._line: Connection | None = None
@@ -127,7 +131,7 @@ class Readers:
         return self._workers * _WINDOW if self._pool is not None else 0
 
     def ask(self, messages: list[Message]) -> Asked:
-        asked = Asked([], [], [], Future())
+        asked = Asked(messages, [], [], [], Future())
         for message in messages:
             name, known = self.memory.recall(message)
             asked.names.append(name)
@@ -140,12 +144,27 @@ class Readers:
     def answer(self, asked: Asked) -> list[Reading]:
         new = iter(self._result(asked.new, asked.future))
         readings = []
-        for name, known in zip(asked.names, asked.known, strict=True):
+        for message, name, known in zip(asked.messages, asked.names, asked.known, strict=True):
             if known is None:
                 known = next(new)
                 self.memory.keep(name, known)
-            readings.append(known)
+            self._left.read(message, known.work)
+            readings.append(self._again(message, known) if known.short else known)
         return readings
+
+    def _again(self, message: Message, first: Reading) -> Reading:
+        """A message that its own allowance did not suffice for, read with what the capture has left: here, in the
+        order of the messages, so that the number of workers changes nothing."""
+        units = self._left.grant(message)
+        if not units:
+            return first
+        granted = dataclasses.replace(message, allowance=units)
+        name, known = self.memory.recall(granted)
+        if known is None:
+            known = read_messages(self._detector, [granted])[0]
+            self.memory.keep(name, known)
+        self._left.spend(known.work)
+        return known
 
     def _submit(self, messages: list[Message]) -> Future[list[Reading]]:
         self._octets += sum(len(m.body) for m in messages)

@@ -89,7 +89,7 @@ class Remembering(Memory):
 def _name(m: Message) -> bytes:
     """A digest of the message without what numbers its flow and exchange: those change while a folder grows."""
     about = (m.direction, m.index, m.at, m.kind, m.size, str(m.origin), m.headers, m.method, m.scheme, m.host)
-    more = (m.target, m.status, m.protocol, m.content_decoded, m.cut)
+    more = (m.target, m.status, m.protocol, m.content_decoded, m.cut, m.allowance)
     made = blake2b(repr((about, more)).encode("utf-8", "surrogatepass"), digest_size=20)
     made.update(b"\0")
     made.update(m.body)

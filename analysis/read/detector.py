@@ -124,6 +124,7 @@ class Detector:
         walked = Walk(message, self._forest, self._limits).run()
         found = self._detect(message, walked)
         reading = Reading(message.key, walked.state, walked.not_understood, walked.cause)
+        reading.work, reading.short = walked.work, walked.short
         source = message.key.source
         for kind, octets, where in walked.losses:
             reading.losses.append(Loss(source, kind, 1, octets, self.mask.text(where)[:80]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from analysis import codecs
+from analysis import budget, codecs
 from analysis.model import Message, Step
 from analysis.read.decode import form, json, multipart, openers, text, xml
 from analysis.read.decode.ciphertext import is_ciphertext, is_rtp, names_cipher
@@ -68,6 +68,10 @@ class Walked:
     """Kind, octets, and where or why."""
     moved: set[tuple[int, int]] = field(default_factory=set)
     """Leaves whose value stands as a leaf of its own in a later layer: identity of their layer, number."""
+    work: int = 0
+    """Units of work that were counted (``analysis.budget``)."""
+    short: bool = False
+    """The message's allowance did not suffice; with a larger one more would be opened."""
 
     @property
     def decoded(self) -> bool:
@@ -116,12 +120,16 @@ class Walk:
         self.limits = limits
         self.out = Walked()
         self.leaves = limits.leaves
-        self.most = min(limits.octets, codecs.most_octets(len(message.body)))
+        self._allowance = budget.own(message) if message.allowance is None else message.allowance
+        self._ceiling = min(limits.octets, codecs.most_octets(len(message.body)))
+        self.most = min(self._ceiling, self._allowance)
         self.octets = self.most
         self._broken = False
         self._coding_failed = False
         self._weighing = Weighing()
         self._hit: set[str] = set()
+        self._given = 0
+        self._unopened = 0
 
     def run(self) -> Walked:
         """Head and body, and all that stands in them."""
@@ -134,7 +142,9 @@ class Walk:
         while at < len(self.out.layers):
             self._within(self.out.layers[at])
             at += 1
+        self._limited()
         self._weigh()
+        self._count()
         return self.out
 
     def limit(self, what: str, octets: int, where: str) -> None:
@@ -217,8 +227,10 @@ class Walk:
         self._coding_failed = bool(coded.losses) and not names_cipher(stated)
         layer = Layer(coded.data, False, coded.via, coded.steps, node)
         self.out.layers.append(layer)
+        self._spend_on_body(layer)
         if coded.limited:
             # Bytes that a bomb would give are not walked; those that came are searched.
+            self._hit.add("octets")
             told = f"content coding gives over {self.most} octets"
             self._not_read(NOT_UNDERSTOOD, m.size, "body_limited", len(m.body), told)
             return
@@ -513,12 +525,12 @@ class Walk:
         undo = codecs.CODECS[codec].undo
         if undo is None:
             return None
-        result = undo(data, self.octets)
+        result = undo(data, max(self.octets, 0))
         if result.limited and "octets" not in self._hit:
             self.limit("octets", len(data), "values within values")
         if not result.complete:
             return None
-        self.octets -= len(result.data)
+        self.octets -= len(result.data) + budget.LAYER
         return result.data
 
     def _wide(self, layer: Layer, codec: str, start: int, stated: str, kind: str) -> bool:
@@ -532,6 +544,30 @@ class Walk:
         self.out.layers.append(inner)
         return self.open(inner, stated, kind)
 
+    def _spend_on_body(self, layer: Layer) -> None:
+        """What the body's content codings gave is spent: leaves and values get what is left."""
+        self._given = len(layer.data) if layer.steps else 0
+        left = max(self._allowance - self._given, 0)
+        self.leaves = min(self.leaves, left // budget.LEAF)
+        self.octets = min(self._ceiling, left)
+
+    def _count(self) -> None:
+        """The work that was done, and whether the allowance fell short of the limits of one message."""
+        leaves = sum(len(layer.leaves) for layer in self.out.layers)
+        left = max(self._allowance - self._given, 0)
+        spent = min(self._ceiling, left) - self.octets
+        self.out.work = self._given + max(spent, 0) + budget.LEAF * leaves
+        over = {"octets": left < self._ceiling, "leaves": left // budget.LEAF < self.limits.leaves}
+        self.out.short = any(over.get(what, False) for what in self._hit)
+
+    def _limited(self) -> None:
+        """Values that were not opened, since a limit was reached, were not understood."""
+        if self._unopened and self.out.state == UNDERSTOOD:
+            told = f"limit of {', '.join(sorted(self._hit))}, values within values"
+            self._not_read(
+                NOT_UNDERSTOOD, min(self._unopened, self.message.size), "body_limited", self.message.size, told
+            )
+
     def _within(self, layer: Layer) -> None:
         """Open what the leaves of a layer hold."""
         data = layer.data
@@ -543,6 +579,13 @@ class Walk:
             cookie = self.forest.root(f"{layer.node.name}.cookie")
         for number, (node, index, start, end, how) in enumerate(layer.leaves):
             if how == LITERAL:
+                continue
+            if self.octets < budget.LAYER and (how != RAW or end - start >= _SHORTEST):
+                if how != RAW or worth(data, start, end) is not None:
+                    if "octets" not in self._hit:
+                        self.limit("octets", end - start, "values within values")
+                    if not layer.head:
+                        self._unopened += end - start
                 continue
             if how == RAW:
                 if end - start < _SHORTEST and (end - start < 2 or data[start] not in b"{["):
@@ -712,6 +755,7 @@ class Walk:
         inner = self._slice(layer, start, end, node, index)
         inner.owner = (layer, number)
         inner.depth = layer.depth + 1
+        self.octets -= budget.LAYER
         return inner
 
     def _keep(self, layer: Layer, number: int, inner: Layer, moved: bool) -> None:
