@@ -7,9 +7,7 @@ does not say stays unknown; nothing here guesses.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from analysis.folder.fit import WORD, Check, Fit
 from analysis.folder.plain import load_plain, read_regular
 from analysis.model import InputError, Loss, Micros
 
@@ -31,6 +30,10 @@ PERSONAS = "personas"
 """A folder beside captures, with the personas that several of them share."""
 LARGEST = 4 << 20
 """Octets of a manifest."""
+_MOST_UNREAD = 50
+"""Fields that cannot be used of which each is told."""
+_LONGEST_CLOCK = 130 * 365.25 * 86_400_000
+"""Milliseconds that a phone's clock may be off: from the beginning of its count to the last time of a capture."""
 _LABEL = b"lintas value key 1\0"
 _CHUNK = 1 << 20
 
@@ -215,8 +218,8 @@ def _open_folder(path: Path) -> Capture:
         return Capture(path, Manifest(), files, reference=_reference(path), losses=outside)
     if _inside(path, MANIFEST) is None:
         raise InputError(f"{place} is a link that leads out of the capture folder; copy the file itself into it.")
-    manifest = read_manifest(place)
-    losses = _links_out(path)
+    manifest, unread = manifest_in_part(place)
+    losses = _links_out(path) + _unread(unread)
     files = []
     taken: set[Path] = set()
     for number, entry in enumerate(manifest.files, 1):
@@ -288,7 +291,7 @@ def capture_files(path: Path, manifest: Manifest | None = None) -> list[CaptureF
     read before. Raises OSError, and InputError for a manifest that cannot be used."""
     if manifest is None:
         place = path / MANIFEST
-        manifest = read_manifest(place) if place.exists() else Manifest()
+        manifest = manifest_in_part(place)[0] if place.exists() else Manifest()
     persona = manifest.persona
     return [CaptureFile(_shown(p), p, None, None) for p in _candidates(path, {persona} if persona else set())]
 
@@ -307,13 +310,10 @@ def _shown(path: Path) -> str:
     return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,40}")
-
-
 def _quoted(text: str) -> str:
     """A text of a capture's own in a message, where it is one word: what else stands there may be anything, also
     somebody's name, or what a terminal obeys."""
-    return repr(text) if _WORD.fullmatch(text) else "what stands there"
+    return repr(text) if WORD.fullmatch(text) else "what stands there"
 
 
 def _inside(folder: Path, name: str) -> Path | None:
@@ -358,7 +358,19 @@ def _candidates(folder: Path, named: set[str]) -> list[Path]:
 
 
 def read_manifest(place: Path) -> Manifest:
-    """A manifest. Raises InputError with file, field and what was expected."""
+    """A manifest that is to be used whole, and written again. Raises InputError with file, field and what was
+    expected."""
+    manifest, unread = manifest_in_part(place)
+    for at, why in unread:
+        raise InputError(f"{place}: {at}: {why}.")
+    return manifest
+
+
+def manifest_in_part(place: Path) -> tuple[Manifest, list[tuple[str, str]]]:
+    """A manifest as far as it can be used, and of what cannot, where it stands and why. Where a part would mislead
+    alone, it is left out too: a vantage without one of its words, a phase whose time is of a zone that is not known.
+
+    Raises InputError only for what is no manifest: no YAML, no mapping, or of another format."""
     try:
         raw = read_regular(place, LARGEST)
     except OSError as error:
@@ -368,53 +380,81 @@ def read_manifest(place: Path) -> Manifest:
     data = load_plain(raw, place)
     if not isinstance(data, dict):
         raise InputError(f"{place} is no manifest: it must be a mapping that begins with format: {FORMAT}.")
-    if data.get("format") != FORMAT:
-        other = data.get("format")
-        named = f"format {other}" if isinstance(other, int) and abs(other) < 10_000 else "no format that is known"
+    other = data.get("format")
+    if type(other) is not int or other != FORMAT:
+        named = f"format {other}" if type(other) is int and abs(other) < 10_000 else "no format that is known"
         raise InputError(f"{place} has {named}; this Lintas reads format {FORMAT}.")
     if type(data.get("date")) is date:
         data["date"] = data["date"].isoformat()  # what YAML makes of a day that is written without quotes
+    fit = Fit(_CHECKS)
+    manifest = fit.struct(data, Manifest)
+    if any(at.startswith("vantage") and at != "vantage.city" for at, _ in fit.unread):
+        manifest.vantage = Vantage(line="unknown")
+    if any(at == "timezone" for at, _ in fit.unread):
+        unplaced = [phase for phase in manifest.phases if phase.start.tzinfo is None]
+        manifest.phases = [phase for phase in manifest.phases if phase not in unplaced]
+        fit.unread += [("phases", "a time has no zone, and the capture's is not known")] * len(unplaced)
+    return manifest, fit.unread
+
+
+def _unread(parts: list[tuple[str, str]]) -> list[Loss]:
+    """Parts of a manifest that were not used: the first ones each by its place, the rest together."""
+    losses = [Loss(MANIFEST, "manifest_unread", 1, 0, f"{at}: {why}") for at, why in parts[:_MOST_UNREAD]]
+    if (further := len(parts) - len(losses)) > 0:
+        losses.append(Loss(MANIFEST, "manifest_unread", further, 0, "further fields that cannot be used"))
+    return losses
+
+
+def _degrees(most: int) -> Check:
+    def check(value: float) -> float:
+        if abs(value) > most:
+            raise ValueError(f"it lies between -{most} and {most} degrees")
+        return value
+
+    return check
+
+
+def _milliseconds(value: float) -> float:
+    if abs(value) > _LONGEST_CLOCK:
+        raise ValueError("a number of milliseconds belongs there")
+    return value
+
+
+def _country(text: str) -> str:
     try:
-        manifest = msgspec.convert(data, Manifest, strict=False)
-    except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise InputError(f"{place}: {_misfit(error)}.") from error
-    _check_numbers(manifest, place)
-    if manifest.timezone is not None:
-        check_timezone(manifest.timezone, str(place))
-    if manifest.user_country is not None:
-        manifest.user_country = country_code(manifest.user_country, f"{place}: user_country")
-    if manifest.vantage.country is not None:
-        manifest.vantage.country = country_code(manifest.vantage.country, f"{place}: vantage.country")
-    return manifest
+        return country_code(text, "")
+    except InputError:
+        raise ValueError("the two letters of ISO 3166 belong there, like ID") from None
 
 
-_QUOTING = re.compile(
-    r"(Object contains unknown field|Invalid enum value) ([`'])(.*)\2( - at `\$[\w.\[\]]*`)?", re.DOTALL
-)
+def _zone(text: str) -> str:
+    try:
+        check_timezone(text, "")
+    except InputError:
+        raise ValueError("a time zone belongs there, like Asia/Jakarta") from None
+    return text
 
 
-def _misfit(error: Exception) -> str:
-    """What in a manifest is not as declared, and where: of its own text no more than one word."""
-    if not isinstance(error, msgspec.ValidationError):
-        return "a number or time in it is out of range"
-    text = str(error)
-    match = _QUOTING.fullmatch(text)
-    if match is None:
-        return text[:300]
-    what, mark, own, place = match.groups()
-    return f"{what}{f' {mark}{own}{mark}' if _WORD.fullmatch(own) else ', which is no word'}{place or ''}"
+def _day(text: str) -> str:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = date.min
+    if not 1970 < day.year < 2100:
+        raise ValueError("a day belongs there, like 2026-11-24")
+    return text
 
 
-def _check_numbers(manifest: Manifest, place: Path) -> None:
-    """Numbers that can be none: YAML knows infinities, and what is not a number."""
-    for name, most in (("latitude", 90), ("longitude", 180)):
-        degrees = getattr(manifest.vantage, name)
-        if degrees is not None and not abs(degrees) <= most:
-            raise InputError(f"{place}: vantage.{name} lies between -{most} and {most} degrees.")
-    for name in ("clock_ahead_ms", "clock_within_ms"):
-        value = getattr(manifest.device, name)
-        if value is not None and not math.isfinite(value):
-            raise InputError(f"{place}: device.{name} is no number of milliseconds.")
+_CHECKS: dict[tuple[type, str], Check] = {
+    (Manifest, "user_country"): _country,
+    (Manifest, "timezone"): _zone,
+    (Manifest, "date"): _day,
+    (Vantage, "country"): _country,
+    (Vantage, "latitude"): _degrees(90),
+    (Vantage, "longitude"): _degrees(180),
+    (Device, "clock_ahead_ms"): _milliseconds,
+    (Device, "clock_within_ms"): _milliseconds,
+}
 
 
 def country_code(text: str, where: str) -> str:

@@ -75,7 +75,7 @@ class Follower:
         if not self.path.is_dir():
             return "missing"
         place = self.path / folder.MANIFEST
-        manifest = folder.read_manifest(place) if place.exists() else folder.Manifest()
+        manifest = folder.manifest_in_part(place)[0] if place.exists() else folder.Manifest()
         if manifest.sealed is not None or (manifest.started is None and manifest.files):
             return "sealed"
         if manifest.started is not None and _is_left(self.path / EVENTS):
