@@ -60,6 +60,8 @@ class Form:
     weak: bool = False
     """This form alone says too little to be recognised inside other text."""
     binary: bool = False
+    digest_only: bool = False
+    """Only its digests are searched: as it is, it says too little."""
     hidden: bool = False
     """Only kept from leaving: nothing counts as sent for it (see ``further``)."""
 
@@ -79,11 +81,15 @@ def forms(value: str, data_type: str, region: str | None = None, *, hidden: bool
         if raw and raw not in seen:
             low = weak or form_weak or (isinstance(text, str) and variant not in _SAME_STRENGTH and is_weak(text, ""))
             seen[raw] = Form(raw, variant, digested, low, isinstance(text, bytes))
+    for text in _matched(value.strip(), data_type):
+        raw = text.encode("utf-8", "surrogatepass")
+        if raw and raw not in seen:
+            seen[raw] = Form(raw, "normal form of advertisers' matching", True, True, digest_only=True)
     for text, variant in further_forms(value, data_type) if hidden else ():
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-        if raw and raw not in seen:
+        if raw and (raw not in seen or seen[raw].digest_only):
             low = isinstance(text, str) and is_weak(text, "")
-            seen[raw] = Form(raw, variant, False, low, isinstance(text, bytes), True)
+            seen[raw] = Form(raw, variant, False, low, isinstance(text, bytes), hidden=True)
     return list(seen.values())
 
 
@@ -121,6 +127,27 @@ def _forms(value: str, data_type: str, region: str | None) -> _Made:
         yield from _digit_forms(trimmed, data_type)
     if data_type == "full_name" and collapsed.count(" "):
         yield collapsed.replace(" ", "").lower(), "without spaces", False, False
+
+
+def _matched(text: str, data_type: str) -> Iterator[str]:
+    """What advertisers' matching hashes of a name and a gender: first and last name by themselves, in lower case,
+    without punctuation, also without accents and spaces (Google Ads API, OfflineUserAddressInfo; Meta Pixel, Advanced
+    Matching); the initial of the gender (Branch, Pass Hashed Information for Facebook Advanced Matching)."""
+    if data_type == "gender":
+        initial = {"f": "f", "m": "m", "w": "f", "p": "f", "l": "m"}.get(text[:1].lower())
+        if initial is not None:
+            yield initial
+    if data_type != "full_name":
+        return
+    plain = unicodedata.normalize("NFC", text).lower()
+    bare = "".join(c for c in unicodedata.normalize("NFD", plain) if not unicodedata.combining(c))
+    for lower in (plain, bare):
+        names = [n for n in (re.sub(r"[^\w]|_", "", w) for w in lower.split()) if n]
+        for at in range(1, len(names)):
+            for part in (names[:at], names[at:]):
+                yield " ".join(part)
+                yield "".join(part)
+        yield from names
 
 
 def _uuid_forms(found: re.Match[str]) -> _Made:
@@ -183,6 +210,16 @@ def _phone_forms(text: str, data_type: str, region: str | None) -> _Made:
     for joint in ("-", " ", ""):
         yield f"+{country}{joint}{significant}", "country code set apart", False, False
         yield f"{country}{joint}{significant}", "country code set apart, no plus", False, False
+    trunk = re.sub(r"\D", "", national).removesuffix(significant) or "0"
+    # Programs that put a country code before what the user typed leave the trunk zero, or a code, twice.
+    for twice in (
+        f"{country}{trunk}{significant}",
+        f"{country}{country}{significant}",
+        f"{trunk}{country}{significant}",
+    ):
+        for before in ("+", "", "00"):
+            yield f"{before}{twice}", "prefix twice", True, False
+    yield f"{trunk}{trunk}{significant}", "trunk prefix twice", True, False
     yield f"({country}){significant}", "country code in brackets", False, False
     yield f"(+{country}){significant}", "country code in brackets, plus", False, False
     for written, name in ((international, "international"), (national, "national")):

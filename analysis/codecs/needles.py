@@ -50,7 +50,8 @@ def needles(value: str, data_type: str, region: str | None = None) -> list[Needl
     found: dict[bytes, Needle] = {}
     every = forms(value, data_type, region)
     for form in every:  # all plain ones before the first encoded one: the plainest reading of some octets is theirs
-        _add(found, form, (), [("", form.text)], _boundary(form))
+        if not form.digest_only:
+            _add(found, form, (), [("", form.text)], _boundary(form))
     for form in every:
         if form.binary:
             _add(found, form, ("base64",), spell(("base64",), form.text))
@@ -72,6 +73,9 @@ _HASHED = tuple(v for name in DIGESTS for v in ((name,), ("base64", name), ("bas
 
 
 def _chains(form: Form, data_type: str) -> Iterator[tuple[str, ...]]:
+    if form.digest_only:
+        yield from _HASHED
+        return
     yield from _TEXT
     for combination in COMBINATIONS:
         digest = CODECS[combination.via[-1]].kind == "digest"

@@ -50,6 +50,10 @@ _HARD = frozenset(
     payment_card national_id_nik""".split()
 )
 """Types whose values have one form: a known endpoint's field that holds anything else holds something else."""
+_TEXTS = frozenset(
+    """browsing_history messages search_query app_interaction crash_data clipboard calendar_files ad_data""".split()
+)
+"""Types of text in which something of another type may stand: a page's address, a message, a stack trace."""
 _MEDIA_TYPES = {"image": "photo_video", "video": "photo_video", "audio": "audio"}
 
 
@@ -155,7 +159,9 @@ class Detector:
             skip = moved.get(id(layer), nothing)
             if sent:
                 silent = self._keys.find(layer, skip, place, out)
+                texts = [f.number for f in out if f.layer is layer and f.number is not None and f.data_type in _TEXTS]
                 shapes.find(layer, silent, self._keys, "pay" in place.about, out)
+                shapes.find_within(layer, texts, self._keys, out)
                 if layer.media is not None:
                     self._media(layer, out)
             elif message.kind == "response":

@@ -374,6 +374,24 @@ def digest(value: str, country: str | None = None) -> int:
     return WEAK if re.fullmatch(r"[A-Za-z0-9+/_\-]{43}=?", text) and re.search(r"\d", text) else NO
 
 
+def hashed(value: str, country: str | None = None) -> int:
+    """A SHA-256 in hex, as advertisers' matching takes names, birth dates and genders (Meta Pixel, Advanced Matching;
+    Google Ads API, OfflineUserAddressInfo): it does not show of what it was made."""
+    text = value.strip()
+    return WEAK if len(text) == 64 and _HEX.fullmatch(text) else NO
+
+
+def family_card(value: str, country: str | None = None) -> int:
+    """Sixteen digits of an Indonesian family card, region and date first as in a NIK (recalled); in a NIK's form it is
+    strong."""
+    digits = re.sub(r"[ .\-]", "", value.strip())
+    if not re.fullmatch(r"\d{16}", digits):
+        return NO
+    if nik(digits):
+        return STRONG
+    return WEAK if re.fullmatch(r"[1-9]\d{5}(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d{6}", digits) else NO
+
+
 # ----------------------------------------------------------------------------------------------- device ids
 
 

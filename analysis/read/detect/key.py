@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from analysis.model import Certainty
 from analysis.read.decode.leaves import LITERAL, Container, Index, Layer, Leaf, Node
@@ -288,6 +289,7 @@ class Keys:
         """Latitude or longitude. The two of a place are told by their keys beside one another; where one was
         trimmed of zeros, the other says how exact the place is."""
         most = 90 if rule.check == "lat" else 180
+        value = _unscaled(value, rule.scale)
         decimals = checks.degrees(value, most)
         if decimals is None:
             return None
@@ -297,7 +299,7 @@ class Keys:
         partner = groups.partner(number, other, self)
         precise, position, certainty = decimals, None, "low"
         if partner is not None:
-            across = value_of(layer, layer.leaves[partner])
+            across = _unscaled(value_of(layer, layer.leaves[partner]), rule.scale)
             beside = checks.degrees(across, 180)
             if beside is None:
                 return None
@@ -472,6 +474,13 @@ def _kind_of_list(data_type: str, texts: list[str]) -> int | None:
         found = [n for n, t in enumerate(texts) if re.fullmatch(r"-?\d+\.\d+(?:[eE]-?\d+)?", t.strip())]
         return found[0] if len(found) >= (6 if data_type == "keystroke_touch" else 4) else None
     return None
+
+
+def _unscaled(text: str, scale: int) -> str:
+    """A coordinate in degrees, of a whole number that is 10^``scale`` of them; anything else as it is."""
+    if scale and re.fullmatch(r"\s*[+-]?\d{4,11}\s*", text):
+        return f"{Decimal(text.strip()).scaleb(-scale):f}"
+    return text
 
 
 def degree(text: str) -> str:

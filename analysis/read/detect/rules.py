@@ -15,8 +15,9 @@ are loaded (:func:`shadows`): nobody would notice that it never counts.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.model import InputError
 from analysis.read.detect import checks
@@ -39,6 +40,8 @@ class Rule:
     """What no key beside it may say."""
     avoid_about: frozenset[str] = frozenset()
     """What the request's host and path may not say."""
+    scale: int = 0
+    """The power of ten by which a coordinate is multiplied under this key."""
     line: str = field(default="", compare=False)
     """Where the rule stands, as a message names it."""
 
@@ -82,6 +85,8 @@ CHECKS: dict[str, Check] = {
     "gov": checks.government_id,
     "email": checks.email,
     "digest": checks.digest,
+    "hashed": checks.hashed,
+    "family_card": checks.family_card,
     "phone": checks.phone,
     "address": checks.address_text,
     "place": checks.place_name,
@@ -246,6 +251,8 @@ _SPECIAL = """
 name: full_name name person @message !thing !device !event
 nama: full_name name person @message !thing !device !event
 fn ln: full_name name @ud
+fn ln: full_name hashed @ud
+sha256_first_name sha256_last_name hashed_first_name hashed_last_name: full_name hashed
 display_name: full_name name !thing !device !event !~place
 nickname nick: full_name name @human @ud >person >auth ~self !thing !device !event
 contact_name: full_name name
@@ -268,12 +275,14 @@ id uuid guid: vendor_device_id long_id @machine
 uuid guid: install_id uuid ~device !event !~event !~time !~crash
 external_id: account_id opaque @human @ud
 db: date_of_birth date @ud
+db: date_of_birth hashed @ud
 age: date_of_birth age person !thing !device
 user_age: date_of_birth age
 yob birth_year: date_of_birth age @human @ud >person >auth ~self !thing
 birth_day: date_of_birth date @human @ud >person >auth ~self !thing
 gender sex: gender gender @human @ud >person >auth ~self !thing !ads
 ge: gender gender @ud
+ge: gender hashed @ud
 race: ethnicity word @human >person ~self !thing
 belief faith: religion religion person
 interested_in: sexual_orientation gender person
@@ -283,6 +292,7 @@ agama religion: religion religion @human @ud >person >auth ~self !thing
 national_id identity_number id_card_number no_ktp ktp_number nik nomor_ktp no_nik ktp: national_id_nik nik
 identity_number id_card_number national_id: government_id_other gov
 ssn: government_id_other ssn
+no_kk nomor_kk kk_no kartu_keluarga no_kartu_keluarga nomor_kartu_keluarga: government_id_other family_card
 passport_number nomor_paspor tax_number sim_license social_security_number: government_id_other gov
 license_no: government_id_other gov person
 em: email email
@@ -622,6 +632,12 @@ class RuleBook:
         found = self.by_key.get(form)
         if found is not None:
             return found
+        scaled = _SCALED.fullmatch(name)
+        if scaled is not None:
+            scale = int(scaled["power"] or 6)
+            axes = [r for r in self.of(scaled["base"]) if r.check in ("lat", "lon")]
+            if axes:
+                return tuple(replace(r, scale=scale) for r in axes)
         for other in (form.rstrip("0123456789"), form.removesuffix("s") if form not in self.lists else form):
             found = self.by_key.get(other)
             if found is not None and not _several(found):
@@ -642,6 +658,13 @@ class RuleBook:
                     return (Rule("full_name", "name"),)
                 return self.by_key.get(rest, ())
         return ()
+
+
+_SCALED = re.compile(
+    r"(?P<base>.{0,60}?(?:lat|lng|lon|long|latitude|longitude))[_\-]?(?:(?:x?10?)?[_\-]?e(?P<power>[67])|micro(?:_?deg(?:rees)?)?)",
+    re.IGNORECASE,
+)
+"""A coordinate's key that says it is an integer of 10⁻⁷ degrees or of micro-degrees: ``latitudeE7``, ``lat_e6``."""
 
 
 def _company(form: str, data_type: str, check: str) -> tuple[tuple[str, ...], ...]:

@@ -62,6 +62,12 @@ def find(layer: Layer, numbers: list[int], keys: Keys, paying: bool, out: list[F
                 out.append(Found(layer, number, start, end, "payment_card", "value", "low"))
 
 
+def find_within(layer: Layer, numbers: list[int], keys: Keys, out: list[Found]) -> None:
+    """Mail addresses within leaves that a key named as some text: an address of a page, a message."""
+    if layer.data.find(b"@") >= 0:
+        _emails(layer, [n for n in numbers if keys.may_be_somebodys(layer.leaves[n][0])], out)
+
+
 def _emails(layer: Layer, numbers: list[int], out: list[Found]) -> None:
     data = layer.data
     for number in numbers:
