@@ -205,6 +205,40 @@ def test_other_alerts_and_the_servers_own_are_no_refusal(tmp_path: Path) -> None
     assert ("ca_refused", "certificate_unknown") in talk.read(tmp_path).unread()
 
 
+def zero_hello(host: bytes) -> bytes:
+    """A client's first frame of Facebook's Zero."""
+    values = [(b"SNI\0", host), (b"NONC", bytes(range(32))), (b"AEAD", b"AESG"), (b"KEXS", b"C255")]
+    table, end = b"", 0
+    for name, value in values:
+        end += len(value)
+        table += name + struct.pack("<I", end)
+    message = b"CHLO" + struct.pack("<HH", len(values), 0) + table + b"".join(v for _, v in values)
+    return b"1QTV0" + struct.pack("<I", len(message)) + message
+
+
+@pytest.mark.parametrize("mss", [1, 50, 1400])
+def test_facebooks_zero_is_sealed_and_names_its_host(mss: int, tmp_path: Path) -> None:
+    hello = zero_hello(b"upload.example")
+    frame = b"0" + struct.pack("<I", 900) + bytes(range(225)) * 4
+    answer = b"1QTV0" + struct.pack("<I", 13) + b"SNOM" + bytes(9)
+    found = Talk(dport=443, mss=mss).open().say(hello + frame).answer(answer + frame).say(frame).read(tmp_path)
+    [flow] = found.flows
+    assert (flow["host"], flow["host_from"], flow["decrypted"]) == ("upload.example", "sni", False)
+    assert found.unread() == {("encrypted", "facebook_zero"): len(hello) + 3 * len(frame) + len(answer)}
+    assert not found.messages
+    assert ("192.0.2.1", "upload.example", "sni") in {(n["address"], n["name"], n["from"]) for n in found.names}
+
+
+def test_a_hello_of_zero_with_any_octet_wrong_ends_nothing(tmp_path: Path) -> None:
+    hello = zero_hello(b"upload.example")
+    for at in range(len(hello)):
+        for value in (0, 0xFF):
+            talk = Talk(dport=443).open().say(hello[:at] + bytes([value]) + hello[at + 1 :])
+            assert {kind for kind, _ in talk.read(tmp_path).unread()} <= {"encrypted", "non_http"}
+    for end in range(1, len(hello)):
+        Talk(dport=443).open().say(hello[:end]).answer(b"x").read(tmp_path)
+
+
 def test_tls_from_the_middle_of_a_connection(tmp_path: Path) -> None:
     record = b"\x17\x03\x03\x02\x00" + bytes(range(256)) * 2
     for port in (443, 9999):

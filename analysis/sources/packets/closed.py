@@ -62,7 +62,8 @@ _RESETS = (14, 38, 42, 54, 86)
 """Octets of a client's first message: bare, or with a MAC of MD5, SHA-1, SHA-256 or SHA-512 and a packet's number."""
 
 
-def _openvpn_begins(data: bytes, size: int) -> bool:
+def openvpn_begins(data: bytes, size: int) -> bool:
+    """A client's first message. ``size``: octets on the line."""
     if data[:1] != b"\x38" or size not in _RESETS or len(data) < size:
         return False
     return data.endswith(bytes(5)) or (len(data) == 54 and data[9:13] == b"\0\0\0\1")
@@ -86,7 +87,7 @@ _TUNNELS = (
     _Tunnel("packet_wireguard", frozenset({51820}), _wireguard_begins, wireguard),
     _Tunnel("packet_esp", frozenset({4500}), None, _esp),
     _Tunnel("packet_l2tp", frozenset({1701}), None, _l2tp),
-    _Tunnel("packet_openvpn", frozenset(), _openvpn_begins, _openvpn),
+    _Tunnel("packet_openvpn", frozenset(), openvpn_begins, _openvpn),
 )
 
 

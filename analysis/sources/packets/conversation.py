@@ -216,6 +216,10 @@ class Conversation:
                 self._untold_tunnel()
         elif self._kind == "tls":
             self._tls(way, data, at)
+        elif self._kind == "fbzero":
+            self.unread[("encrypted", "facebook_zero")] += len(data)
+            self._sealed = self._sealed or Sealed(self)
+            self._sealed.zero(way, data)
         elif self._kind == "dns":
             self._dns_stream(way, data, at)
         elif self._kind == "http2" and self._http2 is not None:
@@ -241,7 +245,7 @@ class Conversation:
                 self._exchanges.lost_responses()
         elif self._kind == "http2" and self._http2 is not None:
             self._http2.gap(way == self._asks)
-        elif self._kind == "tls" and self._sealed is not None:
+        elif self._kind in ("tls", "fbzero") and self._sealed is not None:
             self._sealed.gap(way)
         elif self._kind == "dns" and self._dns:
             self._dns[way].lost()

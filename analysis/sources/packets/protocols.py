@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from analysis.sources.packets.closed import wireguard
+from analysis.sources.packets.closed import openvpn_begins, wireguard
 
 Ports = frozenset[int]
 
@@ -57,6 +57,33 @@ def _dtls(data: bytes) -> bool:
     return data[:1] in (b"\x14", b"\x15", b"\x16", b"\x17") and data[1:2] == b"\xfe" and len(data) > 13
 
 
+_MMTLS = re.compile(rb"[\x15-\x19]\xf1[\x03\x04][\x00-\x40]", re.DOTALL)
+
+
+def _whatsapp(data: bytes) -> bool:
+    """The opening of its Noise handshake: its letters with two small versions, or a routing with its length before."""
+    if data[:4] == b"ED\0\1":
+        rest = data[7 + int.from_bytes(data[4:7]) :]
+        return b"\0\0".startswith(data[4:6]) and (not rest or b"WA".startswith(rest[:2]))
+    return data[:2] == b"WA" and len(data) >= 4 and 0 < data[2] < 32 and data[3] < 32
+
+
+def _mtproto(data: bytes) -> bool:
+    """Telegram's transports where they are not disguised: the mark of one, then a message's length that is right."""
+    if data[:1] == b"\xef" and len(data) > 2:
+        if data[1] == 0x7F:
+            return len(data) == 5 + 4 * int.from_bytes(data[2:5], "little")
+        return 0 < data[1] < 0x7F and len(data) == 2 + 4 * data[1]
+    if data[:4] in (b"\xee" * 4, b"\xdd" * 4):
+        return len(data) >= 8 and len(data) == 8 + int.from_bytes(data[4:8], "little")
+    return False
+
+
+def _openvpn(data: bytes) -> bool:
+    """Its messages in TCP have their length before them."""
+    return int.from_bytes(data[:2]) == len(data) - 2 and openvpn_begins(data[2:], len(data) - 2)
+
+
 _DATAGRAMS: tuple[tuple[Ports, Callable[[bytes], bool], Told], ...] = (
     (frozenset(), _stun, Told("non_http", "stun")),
     (frozenset(), _dtls, Told("encrypted", "dtls")),
@@ -77,6 +104,10 @@ _DATAGRAMS: tuple[tuple[Ports, Callable[[bytes], bool], Told], ...] = (
 )
 _STREAMS: tuple[tuple[Ports, Callable[[bytes], bool], Told], ...] = (
     (frozenset(), lambda d: d.startswith(b"SSH-"), Told("encrypted", "ssh")),
+    (frozenset(), lambda d: _MMTLS.match(d) is not None, Told("encrypted", "mmtls")),
+    (frozenset(), _whatsapp, Told("encrypted", "whatsapp")),
+    (frozenset(), _mtproto, Told("encrypted", "mtproto")),
+    (frozenset(), _openvpn, Told("encrypted", "openvpn")),
     (frozenset(), lambda d: _MQTT.match(d) is not None, Told("non_http", "mqtt")),
     (frozenset(), lambda d: _XMPP.match(d) is not None, Told("non_http", "xmpp")),
     (frozenset(), lambda d: d.startswith(b"\x13BitTorrent protocol"), Told("non_http", "bittorrent")),

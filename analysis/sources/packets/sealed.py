@@ -1,4 +1,4 @@
-"""What a connection that stays sealed shows of itself: the handshakes of TLS and QUIC.
+"""What a connection that stays sealed shows of itself: the handshakes of TLS, QUIC and Facebook's Zero.
 
 Names, versions and times are in the clear there; ``tls_ms`` is the round trip from ClientHello to ServerHello.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from analysis.sources.packets import quic, tls
+from analysis.sources.packets import fbzero, quic, tls
 
 
 class Ends(Protocol):
@@ -39,6 +39,7 @@ class Sealed:
         self._hello_at: int | None = None
         self._shakes = (tls.Handshake(), tls.Handshake())
         self._initials: quic.Initials | None = None
+        self._zero: tuple[fbzero.Hello, fbzero.Hello] | None = None
 
     def stream(self, way: int, data: bytes, at: int | None, repeated: bool) -> None:
         """Octets of TLS over TCP, in order. ``repeated``: the phone sent some twice, so an answer may be to either."""
@@ -73,6 +74,14 @@ class Sealed:
     def gap(self, way: int) -> None:
         """Octets are missing: what follows is no handshake that can be read."""
         self._shakes[way].over = True
+        if self._zero is not None:
+            self._zero[way].over = True
+
+    def zero(self, way: int, data: bytes) -> None:
+        """Octets of Zero, in order."""
+        self._zero = self._zero or (fbzero.Hello(), fbzero.Hello())
+        if not self._zero[way].over:
+            self._ends.named(self._zero[way].feed(data), "sni")
 
     def datagram(self, way: int, data: bytes, at: int | None) -> None:
         """A datagram of QUIC."""

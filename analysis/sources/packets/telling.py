@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from analysis.sources.packets import dns, http1, http2, tls
+from analysis.sources.packets import dns, fbzero, http1, http2, tls
 
 MOST = tls.MOST_RECORD
 """Octets of one direction that tell."""
@@ -13,11 +13,16 @@ _TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 993, 995, 5223, 5228,
 
 
 def begins(data: bytes, ports: Collection[int | None], middle: bool) -> str:
-    """What begins with ``data``, the first octets of one end: ``tls``, ``http``, ``http2``, ``dns``, ``raw`` for what
-    no reader knows, or nothing while too few are there to tell. ``middle``: the connection's own beginning was not
-    captured."""
+    """What begins with ``data``, the first octets of one end: ``tls``, ``fbzero``, ``http``, ``http2``, ``dns``,
+    ``raw`` for what no reader knows, or nothing while too few are there to tell. ``middle``: the connection's own
+    beginning was not captured."""
     if data[:1] in _RECORDS and data[1:2] in (b"\x03", b""):
         return "tls" if len(data) >= 6 else ""
+    zero = fbzero.begins(data)
+    if zero is None:
+        return ""
+    if zero:
+        return "fbzero"
     if len(data) < 24 and http2.PREFACE.startswith(data):
         return ""
     if data.startswith(http2.PREFACE):

@@ -43,11 +43,15 @@ class Turns:
         self._turn: _Turn | None = None
 
     def stream(self, way: int, data: bytes, packet: int, at: int | None) -> Told:
-        """Octets of TCP, in order. What is spoken, by the first octets of either end."""
+        """Octets of TCP, in order: messages unless they are sealed. What is spoken, by the first octets of either
+        end."""
         if self._first_said[way]:
             self._first_said[way] = False
             if self._spoken is protocols.UNKNOWN:
                 self._spoken = protocols.of_stream(data, self._ports)
+        if self._spoken.kind == "encrypted":
+            self.end()
+            return self._spoken
         turn = self._turn
         if turn is None or turn.way != way or turn.size >= MOST_TURN:
             self.end()
