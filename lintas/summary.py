@@ -36,9 +36,11 @@ def lines(out: Path) -> list[tuple[str, str]]:
     }
     hosts = [d for d in made["destinations"].to_pylist() if d["destination"] in went["app"]]
     beside = [f"{len(went[w])} of {words}" for w, words in _APART.items() if went[w]]
-    tried = len(went["undelivered"] - went["app"])
+    # Where a browser answered itself, from its cache, nobody was asked: nothing says that such a host was silent.
+    silent = {d["destination"] for d in made["destinations"].to_pylist() if d["answered"] is False}
+    tried = len((went["undelivered"] - went["app"]) & silent)
     if tried:
-        beside.append(f"{tried} that gave no answer")
+        beside.append(f"{tried} that nothing reached or that gave no answer")
     found = [
         (
             "Seen",

@@ -310,8 +310,10 @@ class Facts:
             host.reading = host.row["app_reading"] or SILENT
         self.hosts = [h for n, h in self.all_hosts.items() if n in mine]
         self.app_places = {h.number for h in self.hosts}
-        self.unanswered = [self.all_hosts[n] for n in sorted(self._tried - self.app_places)]
-        """Hosts that were tried, and of which nothing came: in no other number."""
+        silent = {n for n, host in self.all_hosts.items() if host.row["answered"] is False}
+        self.unanswered = [self.all_hosts[n] for n in sorted((self._tried - self.app_places) & silent)]
+        """Hosts that were tried, and of which nothing came: in no other number. Where a browser answered itself, from
+        its cache, nobody was asked."""
         self.other_hosts, self.system_hosts = (
             [self._of_others(rows[n], w, self._apart[w].get(n, [])) for n in sorted({*self._apart[w], *elsewhere[w]})]
             for w in APART

@@ -50,8 +50,9 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """A headless Chromium, ended with the block. Raises FileNotFoundError where there is none."""
+def browser(*switches: str) -> Iterator[Browser]:
+    """A headless Chromium, with more switches where a test needs them, ended with the block. Raises FileNotFoundError
+    where there is none."""
     path = chromium_path()
     if path is None:
         raise FileNotFoundError("Chromium is missing: `make test` says how to get it")
@@ -60,7 +61,7 @@ def browser() -> Iterator[Browser]:
     # Chromium's sandbox refuses to run as root.
     root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=[*_QUIET, *root])
+        chromium = playwright.chromium.launch(executable_path=path, args=[*_QUIET, *root, *switches])
         try:
             yield chromium
         finally:

@@ -25,7 +25,8 @@ def of(tables: Tables) -> dict[int, bool]:
         asked.add(row["flow"])
         if row["method"] == "CONNECT":
             tunnels.add(row["flow"])
-        said[row["destination"]].add(ways.of_exchange(row))
+        if not ways.from_a_cache(row):
+            said[row["destination"]].add(ways.of_exchange(row))
     for row in _rows(
         tables,
         "flows",
@@ -52,6 +53,11 @@ class _Ways:
                 self.came.add(row["flow"])
         browsers = {r["source"] for r in _rows(tables, "sources", "source", "kind") if r["kind"] == "har"}
         self._of_browsers = {r["flow"] for r in _rows(tables, "flows", "flow", "source") if r["source"] in browsers}
+
+    def from_a_cache(self, row: Mapping[str, Any]) -> bool:
+        """A browser wrote an answer down and neither a request nor an answer passed: nobody was asked."""
+        passed = any(row["exchange"] in numbers for numbers in self._exchanges.values())
+        return row["status"] is not None and not passed and row["flow"] in self._of_browsers
 
     def of_exchange(self, row: Mapping[str, Any]) -> bool | None:
         number = row["exchange"]

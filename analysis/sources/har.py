@@ -419,8 +419,11 @@ class Reader:
             yield self._frame("websocket", direction, count, body, at, (number, place), common)
 
     def _moment(self, value: object) -> Micros | None:
-        """When a message came; what is stated and no time is counted."""
+        """When a message came, in seconds (Chrome) or milliseconds (Playwright), of which the later ones would be
+        seconds beyond the calendar; what is stated and no time is counted."""
         at = micros(value)
+        if at is None and isinstance(value, (int, float)) and not isinstance(value, bool):
+            at = micros(value / 1000)
         if at is None and value is not None:
             self.losses.add("time_unreadable", "messages without a time that can be read")
         return at

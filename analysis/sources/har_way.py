@@ -88,7 +88,19 @@ def unsent(entry: dict[str, Any], creator: str, scheme: str) -> tuple[str, str] 
     worker = source.lower() in _ON_THE_DEVICE or entry.get("_fetchedViaServiceWorker") is True
     if worker and here:
         return "from_cache", "entries answered by a service worker on the device"
+    if "playwright" in creator and here and _nothing_came(entry):
+        return "from_cache", "entries answered by the browser's cache or a service worker on the device"
     return None
+
+
+def _nothing_came(entry: dict[str, Any]) -> bool:
+    """Whether Playwright states an answer of which not one octet came over the network. What went wrong or what a test
+    gave has no such number, or a mark of its own; a service worker's own requests are entries of their own."""
+    response = fields.mapping(entry.get("response"))
+    size, status = response.get("_transferSize"), response.get("status")
+    marked = any(entry.get(key) is True for key in (*_REPLACED, *_ABORTED))
+    answered = _is_number(status) and status > 0
+    return answered and _is_number(size) and size == 0 and not marked and not _error(entry, response)
 
 
 def way(entry: dict[str, Any], creator: str, status: int | None, peer: str | None, scheme: str) -> Way:

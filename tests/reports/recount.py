@@ -42,7 +42,7 @@ class Recount:
         self.of: dict[str, list[Row]] = {name: table.to_pylist() for name, table in made.items()}
         self.place = {d["destination"]: d for d in self.of["destinations"]}
         self.hosts = self.went("app")
-        self.tried = self.went("undelivered") - self.hosts
+        self.tried = {h for h in self.went("undelivered") - self.hosts if self.place[h]["answered"] is False}
         self.sent = [t for t in self.of["transmissions"] if t["counts"] == "sent"]
         self.firm = [t for t in self.sent if t["strength"] == "firm"]
         self.weak = [t for t in self.sent if t["strength"] == "weak"]

@@ -376,6 +376,12 @@ class TestMessages:
         assert seen.exchanges[0].scheme == "https"
         assert seen.lost == {"message_broken": 1}
 
+    def test_times_of_messages_in_milliseconds(self, tmp_path: Path) -> None:
+        frames = [{"type": "send", "time": 1796083351911.5, "opcode": 1, "data": "x"}]
+        seen = one(tmp_path, url="wss://ws.example/c", response={"status": 101}, _webSocketMessages=frames)
+        assert [m.at for m in seen.messages if m.kind == "websocket"] == [1_796_083_351_911_500]
+        assert not seen.lost
+
     def test_server_sent_events(self, tmp_path: Path) -> None:
         events = [{"time": 1772359200.5, "eventName": "m", "eventId": "1", "data": "x"}]
         seen = one(tmp_path, _eventSourceMessages=events)

@@ -168,12 +168,30 @@ class TestNothingWasAsked:
             ("Firefox", {"cache": {"afterRequest": {"eTag": "x"}}}),
             ("WebKit Web Inspector", {"_fetchType": "Service Worker"}),
             ("WebInspector", {"_fetchedViaServiceWorker": True}),
+            ("Playwright", {"response": {"_transferSize": 0}}),
         ],
     )
     def test_caches_and_workers(self, tmp_path: Path, creator: str, parts: dict[str, Any]) -> None:
         seen = read(tmp_path, entry(**parts), creator=creator)
         assert not seen.messages
         assert seen.lost == {"from_cache": 1}
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            {"response": {"_transferSize": 120}},
+            {"response": {"_transferSize": -1, "_failureText": "net::ERR_ABORTED"}},
+            {"response": {"_transferSize": 0}, "serverIPAddress": "203.0.113.7"},
+            {"response": {"_transferSize": 0, "status": -1}},
+            {"response": {"_transferSize": 0}, "_wasFulfilled": True},
+        ],
+    )
+    def test_what_playwright_says_came_over_the_network_is_a_request(
+        self, tmp_path: Path, parts: dict[str, Any]
+    ) -> None:
+        seen = read(tmp_path, entry(**parts), creator="Playwright")
+        assert seen.messages
+        assert "from_cache" not in seen.lost
 
     def test_a_cache_that_was_filled_is_none_that_answered(self, tmp_path: Path) -> None:
         seen = read(tmp_path, entry(cache={"afterRequest": {"eTag": "x"}}), creator="BrowserMob")
