@@ -77,6 +77,8 @@ def lines(path: Path, end: int | None = None, most: int = MOST) -> Iterator[Line
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:
+    if raw.lstrip()[:1] != b"{":  # two refusals a line are dear where there are a million empty ones
+        return None
     try:
         value = msgspec.json.decode(raw)
     except (ValueError, RecursionError):

@@ -35,7 +35,7 @@ _MOST_DIRECTORY = 32 << 20
 """Members of an archive, and octets of its directory, beyond which it is refused."""
 _MOST_NOTES = 1 << 20
 _MOST_HEAD = 1 << 20
-_FREE = 64 << 20
+_FREE = 8 << 20
 _TIMES = 20
 """Octets that all members may inflate to, and how often the archive's size they may beyond: text inflates to ten times
 at most, and what is more is no traffic."""

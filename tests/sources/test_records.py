@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.audit import AuditOptions, run
-from analysis.sources import records
+from analysis.sources import lines, records
 from tests.sources.made import Seen, check_laws, event_lines, gather, json_lines
 from tests.sources.test_folder_files import AT, message, opened
 
@@ -137,3 +137,14 @@ def test_no_line_ends_an_audit(
     (folder / "messages.jsonl").write_bytes(json_lines(*lines))
     made, _ = run(folder, AuditOptions(workers=1))
     assert made["messages"].num_rows >= 1
+
+
+def test_lines_that_hold_no_object_are_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    decode = lines.msgspec.json.decode
+    monkeypatch.setattr(lines.msgspec.json, "decode", lambda raw: parsed.append(raw) or decode(raw))
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n" * 5_000 + b' {"a":1}\n' + b"[]\n" * 5_000)
+    values = [line.value for line in lines.lines(path)]
+    assert values == [None] * 5_000 + [{"a": 1}] + [None] * 5_000
+    assert parsed == [b' {"a":1}']
