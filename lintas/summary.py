@@ -128,7 +128,7 @@ def _what(rows: list[dict[str, Any]]) -> str:
         told = f"{_n(len(types), 'type')} of personal data left the phone, {_of_them(len(planted))} by planted values"
     if weak:
         told += f"; weak signs of {_n(len(weak), 'further type' if types else 'type')} are not counted"
-    return told + (f"; for {_n(len(kept), 'type')} the request reached nobody" if kept else "")
+    return told + (f"; for {_n(len(kept), 'type')} no request is shown to have arrived" if kept else "")
 
 
 def _of_them(planted: int) -> str:
