@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.model import Clue, Exchange, Key, Loss, Message, Reading, token
-from analysis.read.mask import Known, Mask, registered_at
+from analysis.read.mask import Known, Mask
 from analysis.reading_states import OPAQUE_OF_MESSAGE
 from analysis.sources import Batch
 from analysis.tables import TABLES, TIME, Tables, mask, value_key
@@ -104,7 +104,8 @@ class Assembler:
     def __init__(self, sources: Sequence[str], key: bytes, mask: Mask, reveal: bool) -> None:
         self._order = {name: n for n, name in enumerate(sources)}
         self._key, self._mask, self._reveal = key, mask, reveal
-        self._known = Known()
+        self.known = Known()
+        """Every value that was read, to be hidden wherever it stands again."""
         self._flows: list[pa.RecordBatch] = []
         self._names: list[pa.RecordBatch] = []
         self._positions = 0
@@ -204,7 +205,7 @@ class Assembler:
             return ""
 
         before = table[column]
-        made = _mapped(table, column, change)
+        made = mapped(table, column, change)
         if wrong:
             bad = pc.equal(made[column], "")
             bad = pc.and_(bad, pc.not_equal(before, ""))
@@ -246,7 +247,7 @@ class Assembler:
         position_base = self._positions
         for t in reading.transmissions:
             value = t.value.expose()
-            self._known.add(value)
+            self.known.add(value, t.data_type)
             self._transmissions.append(
                 *(
                     self._id(t.message),
@@ -340,7 +341,7 @@ class Assembler:
         table = table.drop_columns(["unit"]).set_column(0, "source", pa.array(order)).append_column("flow", key)
         for column, form in (("alpn", _ALPN), ("tls", _TLS)):
             table = self._formed(table, column, form)
-        table = self._causes(_mapped(_mapped(table, "host", self._host), "app", self._named))
+        table = self._causes(mapped(mapped(table, "host", self._host), "app", self._named))
         return self._less_what_was_not_understood(table)
 
     def _less_what_was_not_understood(self, table: pa.Table) -> pa.Table:
@@ -391,7 +392,7 @@ class Assembler:
         declared = TABLES["names"].schema
         if not self._names:
             return declared.empty_table()
-        table = _mapped(pa.Table.from_batches(self._names), "name", self._host)
+        table = mapped(pa.Table.from_batches(self._names), "name", self._host)
         grouped = table.group_by(["address", "name", "from", "resolver"]).aggregate([("first", "min"), ("last", "max")])
         grouped = grouped.rename_columns(
             [{"first_min": "first", "last_max": "last"}.get(n, n) for n in grouped.column_names]
@@ -413,44 +414,6 @@ class Assembler:
         ]
         rows.sort(key=lambda r: (r["source"] is None, r["source"] or 0, r["kind"], r["where"]))
         return TABLES["losses"].from_rows(rows)
-
-    def hidden(self, concluded: Tables) -> Tables:
-        """The tables as they may leave: a value that was read anywhere in this capture is written as ‹value› wherever
-        text of it stands. What somebody registered stays in a host, and of a path of keys its first two words, which
-        are ours. It comes behind ``conclude``, which reads names and clues as they are."""
-        if not self._known:
-            return concluded
-        made = dict(concluded)
-        hide = self._known.hide
-        changes: dict[tuple[str, str], Callable[[str], str]] = {
-            **{(table, "host"): self._hidden_host for table in ("exchanges", "flows", "destinations", "opaque")},
-            ("names", "name"): self._hidden_host,
-            ("exchanges", "path"): hide,
-            ("transmissions", "path"): lambda text: hide(text, first=_own_words(text)),
-            ("evidence", "excerpt"): hide,
-            ("evidence", "request_line"): self._hidden_line,
-            ("clues", "text"): hide,
-            ("losses", "where"): hide,
-        }
-        for (name, column), change in changes.items():
-            made[name] = _mapped(made[name], column, change)
-        made["destinations"] = _mapped_witnesses(made["destinations"], hide)
-        return made
-
-    def _hidden_host(self, host: str) -> str:
-        return self._known.hide(host, last=registered_at(host))
-
-    def _hidden_line(self, line: str) -> str:
-        """``POST host/path`` or ``200 from POST host/path``."""
-        before, slash, path = line.partition("/")
-        words, _, host = before.rpartition(" ")
-        return f"{words} {self._hidden_host(host)}{self._known.hide(slash + path)}".strip()
-
-
-def _own_words(path: str) -> int:
-    """Where in ``request.json.user.name`` the words of the message itself begin."""
-    second = path.find(".", path.find(".") + 1)
-    return len(path) if second < 0 else second
 
 
 # ----------------------------------------------------------------------------------------- keys to integers
@@ -479,22 +442,13 @@ def _with_ids(table: pa.Table, ids: dict[str, np.ndarray[Any, np.dtype[np.int64]
     return table
 
 
-def _mapped(table: pa.Table, column: str, change: Callable[[str], str]) -> pa.Table:
+def mapped(table: pa.Table, column: str, change: Callable[[str], str]) -> pa.Table:
     """A text column with ``change`` applied once to each distinct text."""
     coded = pc.dictionary_encode(table[column].combine_chunks())
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
     changed = pa.array([change(t) for t in coded.dictionary.to_pylist()], pa.string())
     return table.set_column(table.schema.get_field_index(column), column, changed.take(coded.indices))
-
-
-def _mapped_witnesses(table: pa.Table, change: Callable[[str], str]) -> pa.Table:
-    """Destinations with ``change`` applied to what each witness of a place says."""
-    rows = table["witnesses"].to_pylist()
-    for witness in (w for row in rows for w in row or ()):
-        witness["text"] = witness["text"] and change(witness["text"])
-    column = pa.array(rows, table.schema.field("witnesses").type)
-    return table.set_column(table.schema.get_field_index("witnesses"), "witnesses", column)
 
 
 def _with_times(sources: pa.Table, flows: pa.Table) -> pa.Table:

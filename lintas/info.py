@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lintas.terminal import UNREAD, labelled, printable, screen, table
+
+if TYPE_CHECKING:
+    from analysis.folder import Capture
+    from analysis.persona import Planted
 
 LOOKED_AT = 8 << 20
 """Octets of each file that are looked at: what is larger is told from its beginning, and that is said."""
@@ -19,28 +24,52 @@ def describe(path: Path) -> dict[str, Any]:
     from analysis.model import InputError
 
     capture = open_capture(path)
+    clean = _cleaner(capture)
     files = []
     refused: list[InputError] = []
     for file in capture.files:
+        name = clean(file.name)
         try:
-            files.append(_file(file.path, file.name))
+            files.append(_file(file.path, name, clean))
         except InputError as error:
             refused.append(error)
-            files.append({"file": file.name, "kind": "other", "bytes": file.path.stat().st_size, "note": str(error)})
+            note = clean(str(error))
+            files.append({"file": name, "kind": "other", "bytes": file.path.stat().st_size, "note": note})
     if len(refused) == len(capture.files):
         raise refused[0]
     m = capture.manifest
+    app = m.app.id or m.app.name
     return {
-        "capture": capture.name,
-        "made": m.made,
-        "app": m.app.id or m.app.name,
+        "capture": clean(capture.name),
+        "made": m.made and clean(m.made),
+        "app": app and clean(app),
         "user_country": m.user_country,
-        "persona": None if capture.persona is None else capture.persona.name,
+        "persona": None if capture.persona is None else clean(capture.persona.name),
         "files": files,
     }
 
 
-def _file(path: Path, name: str) -> dict[str, Any]:
+def _cleaner(capture: Capture) -> Callable[[str], str]:
+    """What a text of the capture becomes: the same without what was planted, and without mail addresses and
+    identifiers that are plain to see. Nothing is read here, so nothing else is known of what is somebody's."""
+    from analysis.folder import own_persona
+    from analysis.model import InputError
+    from analysis.persona import load_persona
+    from analysis.read.identifiers import hide_plain
+    from analysis.read.mask import Mask
+    from analysis.reference import Reference
+
+    planted: tuple[Planted, ...] = ()
+    try:
+        if (place := own_persona(capture)) is not None:
+            planted = tuple(load_persona(place, Reference.load().data_type_aliases()).values)
+    except InputError:  # the audit tells of it
+        planted = ()
+    mask = Mask.of(planted, capture.manifest.user_country)
+    return lambda text: hide_plain(mask.text(text))
+
+
+def _file(path: Path, name: str, clean: Callable[[str], str]) -> dict[str, Any]:
     from analysis.sources import Options
     from analysis.sources.identify import open_source
 
@@ -83,12 +112,19 @@ def _file(path: Path, name: str) -> dict[str, Any]:
         "last": _time(max(times, default=None)),
         **{k: seen[k] for k in ("flows", "exchanges", "messages")},
         "hosts": len(hosts - {""}),
-        "devices": dict(devices.most_common(5)),
+        "devices": {clean(d): n for d, n in devices.most_common(5)},
         "keys": keys,
-        "unread": [{"kind": k, "cause": c, "bytes": n} for (k, c), n in unread.most_common()],
+        "unread": [{"kind": k, "cause": _cause(c), "bytes": n} for (k, c), n in unread.most_common()],
         "losses": dict(losses),
         "opens": _what_opens(set(unread)),
     }
+
+
+def _cause(cause: str | None) -> str:
+    """A cause that reports have words for: others are words of the capture's own, and may be anything."""
+    from reports import messages
+
+    return cause if cause and f"cause.{cause}" in messages.load("en") else "not_stated"
 
 
 def _what_opens(parts: set[tuple[str, str]]) -> list[str]:

@@ -14,6 +14,7 @@ from analysis.assemble import Assembler
 from analysis.audit.about import about, capture_date, marks
 from analysis.audit.clean import Events, clean_files, clean_manifest
 from analysis.audit.files import Progress, changed_since, files_of, hash_files, others_changed, source_table
+from analysis.audit.leaving import leave
 from analysis.audit.memory import Memory
 from analysis.audit.options import (
     AuditOptions,
@@ -107,11 +108,12 @@ def run(
         geo_country=options.geo_country,
         geo_asn=options.geo_asn,
     )
-    concluded = assembler.hidden(conclude(raw, manifest, reference, settings))
+    concluded = dict(conclude(raw, manifest, reference, settings))
     tell("conclude", 1, 1)
     said = about(capture, manifest, persona, reference, options, concluded, files, (day, day_from), said_so.kept)
     said["name"] = clean(said["name"])
     said["marks"] = marks(said_so.kept)
+    leave(concluded, said, assembler.known)
     return concluded, said
 
 

@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from analysis.codecs.forms import VOCABULARY_TYPES
 from analysis.codecs.views import View, core, folded, unescaped
 from analysis.read.detect.planted import Needles
 from analysis.read.identifiers import hide_keys, hide_labels, hide_path, hide_segment
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
 
     from analysis.persona import Planted
 
+SHARED_TYPES = VOCABULARY_TYPES | {"app_interaction", "ad_data", "crash_data"}
+"""Types whose values are words of interfaces and systems (``search``, ``android``), the same in every user's messages:
+one word of them shows nobody, and stands in names of hosts and paths with a meaning of its own."""
 _LEAST = 6
-"""Letters and digits of a value that is known again where it stands in other text."""
-_LEAST_WORD = 8
-"""The same of one word without a digit, and then only as a whole segment: shorter ones are ``search`` and ``login``,
-which are names of interfaces too."""
-_LEAST_WORDS = 8
-"""The same of several words."""
+"""Characters of a value that is known again where it stands in other text."""
+_LEAST_LETTERS = 4
+"""Letters and digits of it: ``-6.208`` has four. Fewer than ``_LEAST`` are known again only as they were written."""
+_LEAST_SHARED = 8
+"""Letters of one word of a shared type, and then only as a whole segment."""
 _BEGIN = 4
+_LONGEST = 1 << 16
+"""Characters of a value that is remembered: no text of a table is longer."""
 _WORDS = re.compile(r"[0-9]+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\x00-\x7f]+")
 """Where a value may begin and end: between letters and digits, and where a capital letter begins a word, too."""
 _SEPARATORS = "/.?&=;,:[]()<>\"' \t‹›"
@@ -93,26 +98,34 @@ class Known:
 
     def __init__(self) -> None:
         self._whole: set[int] = set()
-        self._words: set[int] = set()
+        self._apart: set[int] = set()
+        """Of them those that are a value only between separators."""
+        self._exact: set[int] = set()
+        """Short ones as they are written: digits alone that are the same stand everywhere."""
         self._sizes: dict[int, set[int]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._whole)
 
-    def add(self, value: str) -> None:
-        """Remember a value, unless it is too short or too common a word."""
-        if len(value) > 4_096:
+    def add(self, value: str, data_type: str) -> None:
+        """Remember a value, unless it is too short, or a word that all share."""
+        if not _LEAST <= len(value) <= _LONGEST:
             return
         letters = core(value)
-        if len(letters) < _LEAST or len(set(letters)) <= 2:
+        if len(letters) < _LEAST_LETTERS or len(set(letters)) <= 2:
             return
-        if not any(c.isdigit() for c in letters):
-            several = any(not c.isalpha() for c in value.strip())
-            if len(letters) < (_LEAST_WORDS if several else _LEAST_WORD):
-                return
-            if not several:
-                self._words.add(hash(letters))
-        self._whole.add(hash(letters))
+        has_digit = any(c.isdigit() for c in letters)
+        shared = data_type in SHARED_TYPES and not has_digit and value.strip().isalpha()
+        if (shared and len(letters) < _LEAST_SHARED) or (len(letters) < _LEAST and not has_digit):
+            return
+        number = hash(letters)
+        if not shared and len(letters) >= _LEAST:
+            self._apart.discard(number)
+        elif number not in self._whole:
+            self._apart.add(number)
+        if len(letters) < _LEAST:
+            self._exact.add(hash(_bare(value)))
+        self._whole.add(number)
         self._sizes.setdefault(hash(letters[:_BEGIN]), set()).add(len(letters))
 
     def hide(self, text: str, first: int = 0, last: int | None = None) -> str:
@@ -134,7 +147,7 @@ class Known:
         edges = [0]
         for word in _WORDS.findall(view.text):
             edges.append(edges[-1] + (len(word) if word.isascii() else len(core(word))))
-        if edges[-1] < _LEAST:
+        if edges[-1] < _LEAST_LETTERS:
             return
         letters = folded(view)
         ends = set(edges)
@@ -145,6 +158,16 @@ class Known:
                     continue
                 inner = letters.inner(start, end)
                 before, after = view.text[: inner[0]][-1:], view.text[inner[1] :][:1]
-                if before == "‹" or (number in self._words and not (before in _SEPARATORS and after in _SEPARATORS)):
+                if before == "‹":
+                    continue
+                if length < _LEAST:
+                    if hash(_bare(view.text[inner[0] : inner[1]])) not in self._exact:
+                        continue
+                elif number in self._apart and not (before in _SEPARATORS and after in _SEPARATORS):
                     continue
                 yield view.source(*inner)
+
+
+def _bare(text: str) -> str:
+    """``text`` without what stands around its letters and digits."""
+    return re.sub(r"^\W+|\W+$", "", text).lower()

@@ -104,8 +104,22 @@ def test_what_somebody_registered_is_not_called_after_a_word() -> None:
 
 def test_a_value_read_once_is_known_in_any_spelling() -> None:
     known = Known()
-    known.add("rahma.k88@mail.example")
-    known.add("search")
+    known.add("rahma.k88@mail.example", "email")
     for text in ("rahma.k88%40mail.example", "RAHMA.K88@MAIL.EXAMPLE", "rahma-k88-mail-example"):
         assert known.hide(f"/u/{text}/x") == "/u/‹value›/x"
-    assert known.hide("/search/x") == "/search/x"
+
+
+def test_words_that_all_share_stay_in_longer_names() -> None:
+    """``search`` is what an app tells of itself, and the name of its interface; a user's name is none."""
+    known = Known()
+    for word in ("search", "wishlist"):
+        known.add(word, "app_interaction")
+    known.add("kerudung", "search_query")
+    assert known.hide("/search/wishlist/my-wishlist/a") == "/search/‹value›/my-wishlist/a"
+    assert known.hide("/q/kerudung-hijau/semuakerudung") == "/q/‹value›-hijau/semuakerudung"
+
+
+def test_short_numbers_go_as_they_were_written() -> None:
+    known = Known()
+    known.add("-6.208", "gps_precise")
+    assert known.hide("/at/-6.208/1.6.2.0.8/6208") == "/at/-‹value›/1.6.2.0.8/6208"
