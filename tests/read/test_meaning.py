@@ -272,3 +272,53 @@ def test_a_wider_check_lets_through_what_a_narrower_one_does(wide: str, data: st
     )
     if rules.CHECKS[narrow](value, "ID"):
         assert rules.CHECKS[wide](value, "ID")
+
+
+@pytest.mark.parametrize(
+    ("whose", "body"),
+    [
+        ("place", {"berth": {"latitude": 37.94321, "longitude": 23.64123}}),
+        ("place", {"museum_lat": 37.94321, "museum_lng": 23.64123, "museum_address": "Harbour Road 12"}),
+        ("fleet", {"ferry": {"lat": 37.94321, "lon": 23.64123}}),
+        ("maker", {"podcast": {"guest": {"email": "ines.lopes@mailbox.org", "name": "Ines Lopes"}}}),
+        ("maker", {"composer_birth_date": "1971-03-04"}),
+        ("desk", {"soporte": {"telefono": PHONE}}),
+        ("desk", {"booking_phone": PHONE}),
+        ("machine", {"relay": {"ip": "52.18.44.9"}}),
+        ("figure", {"monster": {"weight": 80, "height": 190, "gender": "m"}}),
+    ],
+)
+def test_what_a_place_a_work_a_desk_or_a_machine_has_is_not_the_users(
+    detector: Detector, whose: str, body: Any
+) -> None:
+    assert types(detector, body, "/v1/list") == set(), whose
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("email", {"comment": {"author": {"email": "ines.lopes@mailbox.org"}}}),
+        ("email", {"actor": {"email": "ines.lopes@mailbox.org"}}),
+        ("date_of_birth", {"customer_birth_date": "1971-03-04"}),
+        ("gps_precise", {"pickup_lat": 37.94321, "pickup_lng": 23.64123}),
+        ("phone_number", {"user": {"telephone": PHONE}}),
+        ("imei", {"imei_number": "356938035643809"}),
+        ("install_id", {"installation_uuid": ONE}),
+    ],
+)
+def test_in_the_same_shape_the_users_is_named(detector: Detector, kind: str, body: Any) -> None:
+    assert kind in types(detector, body, "/v1/list")
+
+
+def test_an_unknown_word_before_a_key_leaves_open_whose_it_is(detector: Detector) -> None:
+    known = claims(detector, {"user_email": "ines.lopes@mailbox.org"})
+    unknown = claims(detector, {"zebra_email": "ines.lopes@mailbox.org"})
+    assert known["body.user_email"] == ("email", "medium")
+    assert unknown["body.zebra_email"] == ("email", "low")
+
+
+@pytest.mark.parametrize("mark", ["_", ".", "-"])
+def test_a_point_between_the_words_of_a_key_is_a_mark_like_others(detector: Detector, mark: str) -> None:
+    body = {f"postal{mark}code": "40127", f"advertising{mark}id": ONE, "email": "ines.lopes@mailbox.org"}
+    assert "otp" not in types(detector, body)
+    assert "advertising_id" in types(detector, body)

@@ -49,6 +49,9 @@ _CATEGORIES: dict[str, str] = {
         node nodes queue job jobs cron schedule timer sensor config settings experiment experiments variant
         variants ranking score scores boost load server servers backend network report reports paket kiriman
         barang produk mesin tagihan langganan device devices hardware system""",
+    "server": """server servers gateway gateways relay node nodes edge exit dns resolver proxy vpn stun turn upstream
+        router target remote peer""",
+    "scan": "accesspoints wifiaccesspoints accesspoint scan scans scanresults wifilist",
     "push": "push fcm gcm apns notification notifications messaging",
     "auth": """token tokens auth oauth session login signin credential credentials authentication otp verify
         verification""",
@@ -59,7 +62,7 @@ _CATEGORIES: dict[str, str] = {
     "genes": "genetic genetics genome genomics dna ancestry genotype genotypes snps alleles genetik",
     "fitness": "fitness workout workouts activity exercise sport sports steps health running wellness",
     "cell": "cell cells celltower tower basestation telephony radio cellular gsm lte sim network",
-    "wifi": "wifi wlan ap accesspoint scan scanresults wifilist",
+    "wifi": "wifi wlan ap accesspoint accesspoints wifiaccesspoints scan scanresults wifilist",
     "ud": "ud userdata advancedmatching matching",
     "credit": "credit loan loans paylater debt pinjaman kredit limit income",
     "message": "message messages chat chats conversation im dm inbox comment comments reply pesan",
@@ -135,10 +138,14 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
     "money": frozenset("currency price amount revenue total tax affiliation".split()),
     "health": frozenset(
         """heartrate bloodpressure bmi bodyfat symptom symptoms ovulation bodytemperature bloodsugar glucose
-        diagnosis medication pregnancy lastperiod beratbadan tekanandarah""".split()
+        diagnosis medication pregnancy lastperiod periodstart cyclelength bloodglucose beratbadan
+        tekanandarah""".split()
     ),
     "height": frozenset("height tinggi tinggibadan".split()),
-    "fitness": frozenset("stepcount heartrate heartrateavg workout cadence vo2max activecalories".split()),
+    "fitness": frozenset(
+        """stepcount heartrate heartrateavg workout workouttype cadence vo2max activecalories caloriesburned
+        activeminutes""".split()
+    ),
     "auth": frozenset("password passwd username login email granttype refreshtoken".split()),
     "login": frozenset(
         """username login email user userid phone phonenumber mobile nohp useremail msisdn surel account accountno
@@ -152,7 +159,11 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
     "organisation": frozenset(
         """shopname storename merchantname sellername companyname businessname vendorname outletname branchname
         namatoko namaperusahaan openinghours openhours businesshours storehours jambuka storetype storecode
-        merchantcategory""".split()
+        merchantcategory hotline helpline callcenter supportphone supportemail customerservice fromaddress""".split()
+    ),
+    "goods": frozenset(
+        """planname productname itemname groupname teamname roomname brandname levelname plan product price sku
+        stage""".split()
     ),
     "somebody": frozenset(
         """firstname lastname fullname name nama namalengkap customername recipientname receivername buyername
@@ -171,7 +182,8 @@ _ENOUGH = 3
 
 _TARGETS: dict[str, frozenset[str]] = {
     "search": frozenset(
-        "search suggest suggestion suggestions autocomplete typeahead find cari pencarian query queries".split()
+        """search suggest suggestion suggestions autocomplete typeahead find cari pencarian query queries cerca ricerca
+        buscar busca busqueda suche suchen recherche rechercher zoeken zoek sok szukaj arama ara""".split()
     ),
     "message": frozenset(
         """message messages msg msgs chat chats conversation conversations im dm inbox comment comments reply replies
@@ -229,6 +241,27 @@ _ORGANISATIONS = frozenset(
     klinik""".split()
 )
 """Whose phone, mail, address or number it is, where it is no single person's."""
+_THINGS = frozenset(
+    """depot depots hub hubs locker lockers terminal terminals port ports harbour harbor resort resorts bureau kitchen
+    kiosk pier berth stadium arena museum school campus park summit tram trams bus buses train trains vessel ship
+    ferry flight aircraft airplane vehicle vehicles scooter actress artist artists composer singer
+    narrator writer journalist byline presenter celebrity hero heroes character characters npc pet pets boss monster
+    team teams clan guild league article articles episode episodes podcast song album movie film book chapter
+    series gateway gateways relay node nodes resolver proxy vpn""".split()
+)
+"""What has a place, an address, a name or a birth of its own: places, fleets, works and those who made them, figures of
+games, machines of a network. None of it is the user's."""
+OTHERS = frozenset({"organisation", "thing"})
+"""Owners that are not the user."""
+_MAKERS = frozenset("actor actors author authors guest guests".split())
+"""Persons who are the user, unless what they stand in is a work: the author of a comment, of an article."""
+_DESKS = frozenset(
+    """service complaint complaints info sales source press booking reservation reservations support assistance
+    kundtjanst kundtjänst kundservice kundenservice kundendienst klantenservice soporte atencion assistenza suporte
+    atendimento sav assistance destek""".split()
+)
+"""Desks of a company, in several languages: whose mail and telephone it is where a key names one before them, or where
+they stand below it."""
 _ORGANISATIONS_JOINED = frozenset(
     """customerservice customerservices customercare customersupport contactus callcenter callcentre helpcenter
     helpcentre usersupport layananpelanggan pickuppoint droppoint dropoffpoint collectionpoint
@@ -237,26 +270,34 @@ _ORGANISATIONS_JOINED = frozenset(
 
 
 _CONTACT = re.compile(
-    r"(?:phonenumber|phone|mobile|telephone|telepon|tel|fax|email|mail|address|alamat|contact|number|name|lat|lng|lon)\Z"
+    r"(?:phonenumber|phone|mobile|telephone|telefono|telefon|telepon|tel|fax|email|epost|correo|mail|address|alamat|"
+    r"contact|number|name|lat|lng|lon)\Z"
 )
 """What a key without separators ends in, behind its owner: ``storephone``."""
 
 
 def owner(names: Iterable[str]) -> str | None:
     """Whose the field is, by the names above it, the nearest first, and in a name the last word first: ``person``,
-    ``organisation``, or None where none of them says. ``contact``, ``account``, ``address`` say nothing by themselves:
-    they have the owner of what they stand in."""
+    ``organisation``, ``thing`` (a place, a work and its makers, a vehicle, a machine), or None where none of them says.
+    ``contact``, ``account``, ``address`` say nothing by themselves: they have the owner of what they stand in."""
+    maker = False
     for name in names:
         whole = joined(name)
         bare = _CONTACT.sub("", whole)
         if {whole, bare} & _ORGANISATIONS_JOINED or (bare != whole and bare in _ORGANISATIONS):
             return "organisation"
+        if bare in _DESKS:
+            return "organisation"
         for word in reversed(words(name)):
-            if word in _PERSONS:
+            if word in _MAKERS:
+                maker = True
+            elif word in _PERSONS:
                 return "person"
-            if word in _ORGANISATIONS:
+            elif word in _ORGANISATIONS:
                 return "organisation"
-    return None
+            elif word in _THINGS:
+                return "thing"
+    return "person" if maker else None
 
 
 @functools.lru_cache(65_536)

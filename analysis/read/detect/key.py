@@ -15,7 +15,7 @@ from analysis.model import Certainty
 from analysis.read.decode.leaves import LITERAL, Container, Index, Layer, Leaf, Node
 from analysis.read.detect import checks
 from analysis.read.detect.checks import NO, STRONG, WEAK, Check
-from analysis.read.detect.context import categories, joined, neighbours, owner, targets
+from analysis.read.detect.context import OTHERS, categories, joined, neighbours, owner, targets
 from analysis.read.detect.found import Found, value_of
 from analysis.read.detect.rules import CHECKS, Rule, RuleBook
 
@@ -67,7 +67,8 @@ class Meaning:
     list_type: str | None
     """The type that a list under this key would be."""
     owner: str | None
-    """Whose the field is by the names above it and its own: ``person``, ``organisation``; None: they do not say."""
+    """Whose the field is by the names above it and its own: ``person``, ``organisation``, ``thing``; None: they do not
+    say."""
     near: bool = field(init=False)
     """What holds depends on the keys beside it."""
     always: dict[frozenset[str], tuple[Rule, ...]] = field(init=False, default_factory=dict)
@@ -152,6 +153,9 @@ class Keys:
             above = above.parent
         # Forms and flattened JSON write the path into the key: user[email], device.model.
         parts = [p for p in _SPLIT.split(named.name) if p and not p.isdigit()] or [named.name]
+        if len(parts) > 1 and "." in named.name and not categories(parts[-2]):
+            # A point stands for any other mark where what is before it holds nothing: postal.code is postal_code.
+            parts[-2:] = [f"{parts[-2]}_{parts[-1]}"]
         name = parts[-1]
         if above.parent is None:
             root = above.name.rpartition(".")[2]
@@ -164,7 +168,7 @@ class Keys:
 
     def may_be_somebodys(self, node: Node) -> bool:
         """A shape under this key may be a person's: it is no organisation's, and no example in a form."""
-        return self.meaning(node).owner != "organisation" and not joined(node.name).endswith(_EXAMPLES)
+        return self.meaning(node).owner not in OTHERS and not joined(node.name).endswith(_EXAMPLES)
 
     def types(self, node: Node) -> frozenset[str]:
         """Types that a node's key can mean, whatever the surroundings."""
@@ -258,7 +262,7 @@ class Keys:
                 continue
             if rule.data_type in _GENERIC and checks.email(value) == STRONG:
                 return False
-            sure = strength == STRONG and not (rule.guess and rule.check in _FORM_ONLY)
+            sure = strength == STRONG and not (rule.guess and rule.check in _FORM_ONLY) and not _is_open(rule)
             out.append(Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "medium" if sure else "low"))
             return True
         return False
@@ -267,13 +271,13 @@ class Keys:
     def holding(means: Meaning, place: Place, near: frozenset[str]) -> tuple[Rule, ...]:
         """The rules of a key whose conditions hold. ``near``: what the keys beside it say."""
 
-        others = means.owner == "organisation" or (
-            means.owner is None and "organisation" in near and "somebody" not in near
-        )
+        others = means.owner in OTHERS or (means.owner is None and "organisation" in near and "somebody" not in near)
         return tuple(
             r
             for r in means.rules
-            if r.holds(means.parent, near, place.about) and not (others and r.data_type in _OF_A_PERSON)
+            if r.holds(means.parent, near, place.about)
+            and not (others and r.data_type in _OF_A_PERSON)
+            and not (means.owner == "thing" and r.data_type in ("health", "fitness"))
         )
 
     def check(self, name: str, value: str) -> int:
@@ -314,7 +318,7 @@ class Keys:
             return None
         data_type = "gps_precise" if precise >= 3 else "location_coarse"
         leaf = layer.leaves[number]
-        made: Certainty = "medium" if certainty == "medium" and precise >= 3 else "low"
+        made: Certainty = "medium" if certainty == "medium" and precise >= 3 and not _is_open(rule) else "low"
         return Found(layer, number, leaf[2], leaf[3], data_type, "key", made, same=degree(value), position=position)
 
     def _pair(self, layer: Layer, number: int, value: str, rule: Rule, groups: _Groups, place: Place) -> Found | None:
@@ -441,6 +445,11 @@ class Keys:
                 if not (f.layer is layer and f.number in inner and f.data_type in _OTHERS and f.method != "planted")
             ]
         out.append(Found(layer, number, leaf[2], leaf[3], data_type, "key", "medium", same=" ".join(texts)[:4096]))
+
+
+def _is_open(rule: Rule) -> bool:
+    """An unknown word before the key says that it is something's: whose, no check of the value tells."""
+    return rule.under and rule.data_type in _OF_A_PERSON | {"ip_address"}
 
 
 def _names_above(node: Node) -> Iterator[str]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from analysis.model import InputError
 from analysis.read.detect import checks
 from analysis.read.detect.checks import Check
-from analysis.read.detect.context import joined, owner, words
+from analysis.read.detect.context import OTHERS, joined, owner, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Rule:
     """What the request's host and path may not say."""
     scale: int = 0
     """The power of ten by which a coordinate is multiplied under this key."""
+    under: bool = False
+    """The key has a word before it that is neither a person's nor the phone's: whose it is remains open."""
     line: str = field(default="", compare=False)
     """Where the rule stands, as a message names it."""
 
@@ -253,8 +255,10 @@ nama: full_name name person @message !thing !device !event
 fn ln: full_name name @ud
 fn ln: full_name hashed @ud
 sha256_first_name sha256_last_name hashed_first_name hashed_last_name: full_name hashed
-display_name: full_name name !thing !device !event !~place
-nickname nick: full_name name @human @ud >person >auth ~self !thing !device !event
+display_name: full_name name !thing !device !event !~place !~goods
+full_name: full_name name !thing !~goods
+nickname nick: full_name name @human @ud >person >auth ~self !thing !device !event !~goods
+nome_cognome nombre_completo nome_completo nom_complet: full_name name
 contact_name: full_name name
 given_name family_name surname middle_name: full_name name
 nama_depan nama_belakang nama_penerima recipient_name receiver_name: full_name name
@@ -276,6 +280,9 @@ uuid guid: install_id uuid ~device !event !~event !~time !~crash
 external_id: account_id opaque @human @ud
 db: date_of_birth date @ud
 db: date_of_birth hashed @ud
+geboortedatum geburtsdatum fecha_nacimiento fecha_de_nacimiento data_nascita data_di_nascita: date_of_birth date
+data_nascimento data_de_nascimento date_naissance date_de_naissance dogum_tarihi data_urodzenia: date_of_birth date
+fodelsedatum fodselsdato: date_of_birth date
 age: date_of_birth age person !thing !device
 user_age: date_of_birth age
 yob birth_year: date_of_birth age @human @ud >person >auth ~self !thing
@@ -295,6 +302,7 @@ ssn: government_id_other ssn
 no_kk nomor_kk kk_no kartu_keluarga no_kartu_keluarga nomor_kartu_keluarga: government_id_other family_card
 passport_number nomor_paspor tax_number sim_license social_security_number: government_id_other gov
 license_no: government_id_other gov person
+driver_license_number driving_licence_number drivers_license_number codice_fiscale: government_id_other gov
 em: email email
 em: email_hash digest @ud ~ud @human ~person
 ph: phone_number phone @ud @human ~person
@@ -304,7 +312,7 @@ phone_no mobile_number mobile_phone telephone telp no_telp: phone_number phone
 nomor_telepon nomor_hp nohp hp handphone whatsapp: phone_number phone
 whatsapp_number wa_number contact_number no_wa nomor_wa: phone_number phone
 telepon phone1 phone2 phonenum home_phone work_phone: phone_number phone
-street alamat street_address address_line1 address1 full_address alamat_lengkap: postal_address words
+home_address street alamat street_address address_line1 address1 full_address alamat_lengkap: postal_address words
 kelurahan kecamatan desa: postal_address words
 zip zip_code postcode postal_code kode_pos pos_code: postal_address postcode !file
 ct st zp: postal_address any @ud
@@ -341,16 +349,18 @@ adid: ad_data any
 idfa ifa gaid rdid madid maid aaid aifa: advertising_id uuid
 android_advertising_id: advertising_id uuid
 asid: vendor_id uuid16
-android_id ssaid idfv ifv identifier_for_vendor: vendor_id uuid16
+android_id android_device_id ssaid idfv ifv identifier_for_vendor: vendor_id uuid16
 openudid: vendor_id uuid16
 serial sn: serial_number serial @machine ~device !event
 mac: wifi_bssid mac @wifi
+mac_address: wifi_bssid mac @scan
 mac wifi_mac bt_mac eth_mac bluetooth_address mac_address mc: mac_address mac
 mac_sha1 mac_md5: mac_address digest
 fid: install_id fid
 iid: install_id long_id @machine ~device !event !thing !ads
 tdid cdid: install_id long_id
-hardware_id install_id: install_id long_id
+hardware_id install_id install_uuid installation_id installation_uuid app_installation_id: install_id long_id
+app_instance_id: install_id long_id
 anonymous_id: install_id long_id
 did gid umid: vendor_device_id long_id @machine ~device !thing !cookie
 regid: vendor_device_id long_id !thing !cookie
@@ -367,7 +377,7 @@ clientid: push_token push @push
 identifier: push_token fcm @push ~device >push
 device_token: push_token push
 registration_token notification_token fcm_registration_id apns_device_token: push_token push
-ip: ip_address ip
+ip: ip_address ip !server
 wifi_list scan_results wifi_scan: wifi_bssid mac
 token: push_token push @push
 token: session_token token @auth @human >auth >person ~login !push !event !~event !ads
@@ -383,6 +393,8 @@ pin: password pin @auth ~login&>auth ~login&>pay ~login&>person @human !geo !thi
 passcode: password pin @auth ~login >auth @human
 pass sandi: password password ~login @auth&>auth
 password passwd pwd kata_sandi new_password old_password current_password: password password
+wachtwoord passwort kennwort contrasena contraseña contrasenia senha mot_de_passe: password password
+parola sifre haslo losenord: password password
 kode_otp otp_code one_time_code sms_code verification_code verify_code: otp otp
 otp: otp otp ~otp ~login >otp >auth >person @auth @human
 account_no account_number: bank_account bank
@@ -401,12 +413,17 @@ limit loan debt: credit_income number @credit
 credit_score paylater_limit: credit_income number
 income salary gaji: credit_income number @human @credit >credit >person ~self ~health
 period cycle: health number_or_words health !matter
-weight: health number health @human ~height&~somebody !matter !~parcel
+weight: health number health @human ~height&~somebody !matter !thing !~parcel
 symptom: health word health @human ~somebody
-heart_rate blood_pressure bmi: health number !matter
+heart_rate blood_pressure: health number !matter !thing
+bmi: health number health fitness @human ~health ~height !matter !thing
+blood_glucose blood_sugar: health number !matter !thing
+period_start cycle_length: health number_or_words health ~health !matter !thing
 diagnosis medication pregnancy: health number_or_words !matter !~device !~event
 distance sleep steps calories: fitness number fitness health
-step_count: fitness number fitness health ~time
+step_count: fitness number fitness health ~time ~fitness
+calories_burned active_calories: fitness number !matter !thing
+workout_type: fitness word
 workout activity_type: fitness word fitness device health
 landmark: biometric blob face
 dna snp genome genotype: genetic variant
@@ -475,6 +492,20 @@ _PERSON_WORDS = frozenset(
 
 _FORE = frozenset("x my the str s p f m a tt af key in os current cur req".split())
 """Words that senders put before any key."""
+
+
+_BEFORE = (
+    _FORE
+    | _PERSON_WORDS
+    | frozenset(
+        """users driver rider device phone client login signup new old current last known home work mobile cell primary
+    secondary alternate backup recovery registered pickup dropoff origin destination start end from to gps geo location
+    loc raw precise android ios advertising delivery forwarded""".split()
+    )
+)
+"""Words before a key that leave it the user's or the phone's."""
+_TAILS = frozenset("number num no value input".split())
+"""Words behind a key that say no more than that it has a value (``imei_number``)."""
 
 
 _LOOSE = frozenset("any word words number number_or_words boolean opaque blob technical handle gender".split())
@@ -651,12 +682,18 @@ class RuleBook:
         for cut in range(start + 1, len(parts)):
             rest = "".join(parts[cut:])
             before = parts[start:cut]
-            if rest in _DISTINCT and not _SPOILERS & set(before) and owner([" ".join(before)]) != "organisation":
+            if rest in _DISTINCT and not _SPOILERS & set(before) and owner([" ".join(before)]) not in OTHERS:
                 if rest == "name":
                     if not set(before) <= _PERSON_WORDS:
                         return ()
                     return (Rule("full_name", "name"),)
-                return self.by_key.get(rest, ())
+                known = self.by_key.get(rest, ())
+                if set(before) <= _BEFORE:
+                    return known
+                return tuple(replace(r, under=True) for r in known)
+        if len(parts) > 1 and parts[-1] in _TAILS:
+            known = self.by_key.get("".join(parts[:-1]), ())
+            return known if "".join(parts[:-1]) in _DISTINCT and not _several(known) else ()
         return ()
 
 
