@@ -25,6 +25,9 @@ from analysis.sources.rows import Batches, Losses, Names, address, authority, ea
 
 KIND = "har"
 
+_MILLISECONDS_FROM = 1e12
+"""Least number that is taken for milliseconds since 1970: of September 2001. As seconds it lies beyond the calendar."""
+
 
 class Stream(Protocol):
     """What is known of the octets that entries are cut from."""
@@ -422,7 +425,7 @@ class Reader:
         """When a message came, in seconds (Chrome) or milliseconds (Playwright), of which the later ones would be
         seconds beyond the calendar; what is stated and no time is counted."""
         at = micros(value)
-        if at is None and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if at is None and isinstance(value, (int, float)) and value >= _MILLISECONDS_FROM:
             at = micros(value / 1000)
         if at is None and value is not None:
             self.losses.add("time_unreadable", "messages without a time that can be read")

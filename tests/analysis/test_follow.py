@@ -440,7 +440,7 @@ def test_what_comes_again_is_told_again(feeding: Callable[[Path], Feeding], tmp_
     good = manifest.read_text()
     away: Callable[[], Any] = lambda: fed.place.rename(gone)  # noqa: E731
     back: Callable[[], Any] = lambda: gone.rename(fed.place) and fed.upto(0.3)  # noqa: E731
-    spoil: Callable[[], Any] = lambda: manifest.write_text("format: 1\ncolour: red\n")  # noqa: E731
+    spoil: Callable[[], Any] = lambda: manifest.write_text("format: 99\n")  # noqa: E731
     mend: Callable[[], Any] = lambda: manifest.write_text(good)  # noqa: E731
     told = Told(away, back, away, back, spoil, mend, spoil, mend, fed.seal)
     assert follow(Follower(fed.place, OPTIONS), told.say, told.wait, 0.1)
@@ -470,12 +470,12 @@ def test_trouble_is_told_once_and_following_goes_on(feeding: Callable[[Path], Fe
     good = manifest.read_text()
 
     def spoil() -> None:
-        manifest.write_text("format: 1\ncolour: red\n")
+        manifest.write_text("format: 99\n")
 
     told = Told(spoil, lambda: None, lambda: manifest.write_text(good) and None, fed.seal)
     assert follow(Follower(fed.place, OPTIONS), told.say, told.wait, 0.1)
     (trouble,) = told.of("trouble")
-    assert "colour" in trouble["text"]
+    assert "format 99" in trouble["text"]
     assert told.lines[-1]["type"] == "end"
 
 

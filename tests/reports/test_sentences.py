@@ -89,7 +89,7 @@ def _given(key: str) -> Iterator[dict[str, Any]]:
 
 _ONLY_OF_SOME = frozenset(
     "against.unread finding.assumed finding.inferred links.caption rings.anycast_text unseen.answer where.rest "
-    "minute.app_suggested host.weak law.reached readable.hosts readable.of what.weak_only".split()
+    "minute.app_suggested unseen.not_trusted host.weak law.reached readable.hosts readable.of what.weak_only".split()
 )
 """Sentences that are made only where there is at least one of what they count first."""
 

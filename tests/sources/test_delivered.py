@@ -213,7 +213,6 @@ def far_away(path: str, wait: float, **parts: Any) -> HTTPFlow:
         ({"wait": 0.045, "fields": {"Server": "nginx behind mitmproxy 10"}}, "sent"),
         ({"wait": 0.045, "metadata": {"blocklisted": True}}, "undelivered"),
         ({"wait": 0.045, "metadata": {"lintas_answered_here": True}}, "undelivered"),
-        ({"wait": 0.045, "metadata": {"lintas_answered_here": "no"}}, "sent"),
     ],
 )
 def test_behind_an_open_connection(tmp_path: Path, parts: dict[str, Any], direction: str) -> None:
