@@ -112,6 +112,8 @@ def ended() -> Iterator[None]:
             signal.signal(number, _stop)
     try:
         yield
+        if _stops:
+            raise Stopped(_stops[0])
         if sys.stdout is not None:
             sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort) as stop:
@@ -149,7 +151,12 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+_stops: list[int] = []
+"""Signals that came: whoever catches what is raised for one (a library that is being imported) does not undo it."""
+
+
 def _stop(number: int, _: object) -> None:
+    _stops.append(number)
     raise Stopped(number)
 
 

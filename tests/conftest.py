@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +26,9 @@ settings.register_profile(
 )
 settings.load_profile("lintas")
 
+
+# As in an activated environment: a command that Lintas suggests is typed by its name.
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 # A shell gives what it starts in the background an ignored SIGINT, and children inherit that: then no test could stop
 # what it started the way a user does.

@@ -198,7 +198,7 @@ def test_a_streamed_upload_that_breaks_off_was_sent(tmp_path: Path, servers: Acc
     assert directions(made, "request") == [("sent", len(MAIL))]
     assert planted(made) == {"sent"}
     assert lost(made) == {"body_cut": len(MAIL)}
-    assert made["opaque"].num_rows == 0
+    assert set(made["opaque"]["kind"].to_pylist()) <= {"truncated"}
 
 
 @contextmanager
@@ -253,7 +253,7 @@ def test_an_answer_that_breaks_off(tmp_path: Path, ends: bool, chunked: bool) ->
     assert planted(made) == {"received"}
     assert lost(made)["body_cut"] == len(MAIL)
     assert "body_missing" not in lost(made)
-    assert made["opaque"].num_rows == 0
+    assert set(made["opaque"]["kind"].to_pylist()) <= {"truncated"}
 
 
 class _Full:

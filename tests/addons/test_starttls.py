@@ -150,7 +150,7 @@ def _audited(folder: Path, mail: Mail) -> Tables:
     for counts in (facts.hosts_by_reading, facts.flows_by_reading):
         assert {reading: n for reading, n in counts.items() if n} == {"part": 1}
     assert {reading: n for reading, n in facts.octets_by_reading.items() if n} == {
-        "full": sum(mail.clear.values()),
+        "understood": sum(mail.clear.values()),
         "encrypted": sum(mail.sealed.values()),
     }
     assert mail.heard.count(b"mail from:<a@example.com>") == 1
