@@ -72,8 +72,9 @@ def test_what_is_refused_is_told_in_letters(tmp_path: Path) -> None:
         ("show", tmp_path / STEERING, "x"),
     ):
         done = lintas(*words, cwd=tmp_path)
-        assert done.returncode == 2
-        assert done.stderr.startswith("lintas: ")
+        # A key that a manifest does not have is a counted loss; the others are refused.
+        assert done.returncode == (0 if words[1] == capture else 2)
+        assert done.returncode == 0 or done.stderr.startswith("lintas: ")
         assert steers(done.stdout + done.stderr) == []
 
 
