@@ -59,7 +59,7 @@ def with_options(manifest: folder.Manifest, options: AuditOptions) -> folder.Man
     if options.vantage is not None:
         changes["vantage"] = options.vantage
     if options.timezone is not None:
-        folder.check_timezone(options.timezone, "--timezone")
+        folder.check_timezone(options.timezone, f"--timezone {options.timezone!r}")
         changes["timezone"] = options.timezone
     return replace(manifest, **changes)
 
