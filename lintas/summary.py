@@ -36,11 +36,13 @@ def lines(out: Path) -> list[tuple[str, str]]:
     }
     hosts = [d for d in made["destinations"].to_pylist() if d["destination"] in went["app"]]
     beside = [f"{len(went[w])} of {words}" for w, words in _APART.items() if went[w]]
-    # Where a browser answered itself, from its cache, nobody was asked: nothing says that such a host was silent.
+    # A host that nobody asked was not silent: a browser answered from its cache, or the proxy held the request back.
     silent = {d["destination"] for d in made["destinations"].to_pylist() if d["answered"] is False}
-    tried = len((went["undelivered"] - went["app"]) & silent)
-    if tried:
-        beside.append(f"{tried} that nothing reached or that gave no answer")
+    unreached = went["undelivered"] - went["app"]
+    if unreached & silent:
+        beside.append(f"{len(unreached & silent)} that nothing reached or that gave no answer")
+    if unreached - silent:
+        beside.append(f"{len(unreached - silent)} that no request is shown to have reached")
     found = [
         (
             "Seen",
