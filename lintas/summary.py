@@ -27,6 +27,7 @@ def show(out: Path) -> None:
 def lines(out: Path) -> list[tuple[str, str]]:
     """The lines as (label, text): seen, where, who, what, unread, lost."""
     from analysis import tables
+    from reports.facts import apart
 
     made, about = tables.read(out)
     flows, exchanges = (made[name].select(["destination", "counts"]).to_pylist() for name in ("flows", "exchanges"))
@@ -34,15 +35,14 @@ def lines(out: Path) -> list[tuple[str, str]]:
         counts: {r["destination"] for r in (*flows, *exchanges) if r["counts"] == counts}
         for counts in ("app", "undelivered", *_APART)
     }
-    hosts = [d for d in made["destinations"].to_pylist() if d["destination"] in went["app"]]
+    places = {d["destination"]: d for d in made["destinations"].to_pylist()}
+    hosts = [d for n, d in places.items() if n in went["app"]]
     beside = [f"{len(went[w])} of {words}" for w, words in _APART.items() if went[w]]
-    # A host that nobody asked was not silent: a browser answered from its cache, or the proxy held the request back.
-    silent = {d["destination"] for d in made["destinations"].to_pylist() if d["answered"] is False}
-    unreached = went["undelivered"] - went["app"]
-    if unreached & silent:
-        beside.append(f"{len(unreached & silent)} that nothing reached or that gave no answer")
-    if unreached - silent:
-        beside.append(f"{len(unreached - silent)} that no request is shown to have reached")
+    silent, unreached = apart(places, went["undelivered"], went["app"])
+    if silent:
+        beside.append(f"{len(silent)} that nothing reached or that gave no answer")
+    if unreached:
+        beside.append(f"{len(unreached)} that no request is shown to have reached")
     found = [
         (
             "Seen",
@@ -71,9 +71,11 @@ def lines(out: Path) -> list[tuple[str, str]]:
     if lost:
         named = [f"{kind.replace('_', ' ')} {printable(n)}" for kind, n in lost.most_common(6)]
         more = len(lost) - len(named)
-        found.append(("Lost", ", ".join(named) + (f" and {_n(more, 'other kind')}" if more else "")))
+        listed = ", ".join(named) + (f" and {_n(more, 'other kind')}" if more else "")
+        found.append(("Lost", f"of all that the files hold: {listed}"))
     findings = made["findings"].num_rows
-    found.append(("Findings", f"{findings or 'none'}; the report says what each rests on, and what was not seen"))
+    rests = f"{printable(findings)}; the report says what each rests on, and what was not seen"
+    found.append(("Findings", rests if findings else "none; the report says what was not seen"))
     return found
 
 
@@ -108,15 +110,29 @@ def _where(hosts: list[dict[str, Any]]) -> str:
     rest = len(hosts) - sum(placed.values())
     named = [f"{countries[c].en if c in countries else c} {n}" for c, n in placed.most_common(8)]
     more = len(placed) - len(named)
+    if not hosts:
+        return "no destination is counted"
     text = ", ".join(named) + (f" and {more} more" if more else "") or "no country is shown"
     return text + (f"; for {_n(rest, 'destination')} no country is shown" if rest and placed else "")
 
 
 def _who(hosts: list[dict[str, Any]]) -> str:
+    if not hosts:
+        return "no destination is counted"
     known = {d["operator"] for d in hosts if d["operator"]}
     unknown = sum(1 for d in hosts if not d["operator"])
-    companies = f"{len(known)} {'company' if len(known) == 1 else 'companies'}"
-    return companies + (f"; the operator of {_n(unknown, 'destination')} is not known" if unknown else "")
+    owners = {d["rented_from_name"] for d in hosts if d["rented_from_name"]}
+    rented = sum(1 for d in hosts if d["rented_from_name"])
+    parts = []
+    if known:
+        operate = "company operates" if len(known) == 1 else "companies operate"
+        parts.append(f"{printable(len(known))} {operate} {_n(len(hosts) - unknown, 'destination')}")
+    if unknown:
+        parts.append(f"the operator of {_n(unknown, 'destination')} is not known")
+    if rented:
+        of = printable(*owners) if len(owners) == 1 else f"{printable(len(owners))} other companies"
+        parts.append(f"{_n(rented, 'destination')} {'is' if rented == 1 else 'are'} on machines of {of}")
+    return "; ".join(parts)
 
 
 def _what(rows: list[dict[str, Any]]) -> str:
@@ -124,17 +140,20 @@ def _what(rows: list[dict[str, Any]]) -> str:
     types = {r["data_type"] for r in sent if r["strength"] == "firm"}
     planted = {r["data_type"] for r in sent if r["method"] == "planted"}
     weak = {r["data_type"] for r in sent} - types
-    kept = {r["data_type"] for r in rows if r["counts"] == "undelivered"}
-    told = "no personal data was read"
+    kept = sum(r["counts"] == "undelivered" for r in rows)
+    told = "no personal data was read" + (" on firm ground" if weak else " on its way to a destination")
     if types:
-        told = f"{_n(len(types), 'type')} of personal data left the phone, {_of_them(len(planted))} by planted values"
+        told = f"{_n(len(types), 'type')} of personal data left the phone, {_by_planted(len(planted), len(types))}"
     if weak:
         told += f"; weak signs of {_n(len(weak), 'further type' if types else 'type')} are not counted"
-    return told + (f"; for {_n(len(kept), 'type')} no request is shown to have arrived" if kept else "")
+    stand = "stands" if kept == 1 else "stand"
+    return told + (f"; {_n(kept, 'field')} {stand} in requests that are not shown to have arrived" if kept else "")
 
 
-def _of_them(planted: int) -> str:
-    return f"{printable(planted)} of them known" if planted else "none of them known"
+def _by_planted(planted: int, types: int) -> str:
+    if types == 1:
+        return "known by a planted value" if planted else "not known by a planted value"
+    return f"{printable(planted) if planted else 'none'} of them known by planted values"
 
 
 def _unread(octets: Mapping[str, int]) -> str:

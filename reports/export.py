@@ -65,7 +65,9 @@ def numbers(facts: Facts, states: Sequence[State]) -> dict[str, Any]:
             "system": len(facts.system_hosts),
             "other_apps": len(facts.other_hosts),
             "unanswered": len(facts.unanswered),
+            "unreached": len(facts.unreached),
             "at_level": {str(k): n for k, n in facts.hosts_at_level.items()},
+            "at_grade": facts.hosts_at_grade,
             "by_country": {c: len(h) for c, h in facts.placed.items()},
             "named_weakly": {c: len(h) for c, h in facts.named_weakly.items()},
             "refuted": {str(h.number): h.row["refuted"] for h in facts.refuted},
@@ -183,7 +185,7 @@ _OF_SENT = (
 
 def _lists(facts: Facts) -> Iterable[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]:
     everyone = [
-        *(("app", h) for h in (*facts.hosts, *facts.unanswered)),
+        *(("app", h) for h in (*facts.hosts, *facts.unanswered, *facts.unreached)),
         *(("system", h) for h in facts.system_hosts),
         *(("other", h) for h in facts.other_hosts),
     ]

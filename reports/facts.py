@@ -143,6 +143,50 @@ class Host:
         return self.row["law_links"] or []
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much was understood of what some hosts exchanged."""
+
+    closed: int
+    """Hosts of which not all was understood."""
+    none: int
+    """Of these, hosts of which nothing was."""
+    read: bool
+    """Something of one of the hosts was understood."""
+
+    @classmethod
+    def of(cls, hosts: Iterable[Host]) -> Extent:
+        hosts = list(hosts)
+        closed = [h for h in hosts if h.is_closed]
+        return cls(len(closed), sum(not h.is_read for h in closed), any(h.is_read for h in hosts))
+
+    @property
+    def which(self) -> str:
+        """``silent`` (nothing passed), ``none`` (all was understood), ``all`` (of the closed hosts nothing was),
+        ``some`` (of some of them), ``part`` (something of each)."""
+        if not self.closed:
+            return "none" if self.read else "silent"
+        return "part" if not self.none else "all" if self.none == self.closed else "some"
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """Arguments of a sentence that says it."""
+        return {"which": self.which, "n": self.closed, "none": self.none}
+
+
+def apart(
+    destinations: Mapping[int, Mapping[str, Any]], tried: Iterable[int], mine: Iterable[int]
+) -> tuple[list[int], list[int]]:
+    """Of the destinations to which requests did not go through (``tried``) and nothing else went (``mine``): those that
+    nothing reached or that gave no answer, and those of which only no request is shown to have reached them, but for
+    names that are among ``mine`` at another address: a browser's own store answered in their stead."""
+    rest = sorted(set(tried) - set(mine))
+    names = {destinations[n]["host"] for n in mine} - {None}
+    silent = [n for n in rest if destinations[n]["answered"] is False]
+    unreached = [n for n in rest if n not in set(silent) and destinations[n]["host"] not in names]
+    return silent, unreached
+
+
 def surest(hosts: Iterable[Host]) -> str:
     """The best grade of some hosts."""
     return min((h.grade for h in hosts), key=GRADES.index, default="0")
@@ -310,10 +354,11 @@ class Facts:
             host.reading = host.row["app_reading"] or SILENT
         self.hosts = [h for n, h in self.all_hosts.items() if n in mine]
         self.app_places = {h.number for h in self.hosts}
-        silent = {n for n, host in self.all_hosts.items() if host.row["answered"] is False}
-        self.unanswered = [self.all_hosts[n] for n in sorted((self._tried - self.app_places) & silent)]
-        """Hosts that were tried, and of which nothing came: in no other number. Where a browser answered itself, from
-        its cache, nobody was asked."""
+        silent, unreached = apart(rows, self._tried, self.app_places)
+        self.unanswered = [self.all_hosts[n] for n in silent]
+        """Hosts that were tried, and of which nothing came: in no number of what went anywhere."""
+        self.unreached = [self.all_hosts[n] for n in unreached]
+        """Hosts of which no request is shown to have reached them, though they may have answered something else."""
         self.other_hosts, self.system_hosts = (
             [self._of_others(rows[n], w, self._apart[w].get(n, [])) for n in sorted({*self._apart[w], *elsewhere[w]})]
             for w in APART
@@ -498,6 +543,11 @@ class Facts:
             found.values(),
             key=lambda c: (c.id is None, -len(c.types), -sum(map(len, c.types.values())), -len(c.hosts), c.name),
         )
+
+    @cached_property
+    def rented(self) -> list[Host]:
+        """The app's hosts that stand on machines of another company than their operator."""
+        return [h for h in self.hosts if h.row["rented_from_name"]]
 
     @cached_property
     def known_companies(self) -> list[Company]:

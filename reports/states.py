@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reports.facts import LINKS, Facts, Host, surest
+from reports.facts import LINKS, Extent, Facts, Host, surest
 
 
 @dataclass(slots=True)
@@ -28,6 +28,9 @@ class Link:
     """By what each company belongs to the state: incorporated, seat, both, office."""
     received: dict[str, set[str]] = field(default_factory=dict)
     """Types that went to the hosts by which each company is linked."""
+    statutes_read: set[str] = field(default_factory=set)
+    """Statutes that reach by this link, that were read, and that touch a host of ``hosts`` that received something; any
+    of ``hosts``, where none did."""
 
     def named(self, companies: Iterable[str]) -> list[str]:
         """Those that received something, most types first: who got nothing is not named beside what others got."""
@@ -54,19 +57,32 @@ class State:
     links: dict[str, Link]
     statutes: list[str] = field(default_factory=list)
     """Ids of its statutes that reach by one of these links, also of those that are known from memory."""
-    statutes_read: list[str] = field(default_factory=list)
-    """Of these, those that were read."""
+    statutes_unsure: set[str] = field(default_factory=set)
+    """Those that were read and reach by any link, sure or not."""
     types: set[str] = field(default_factory=set)
     """Types that reached it by a sure link, each once."""
     unsure_types: set[str] = field(default_factory=set)
     level: int = 0
     """Best evidence level of a machine that is placed there."""
-    unread: int = 0
-    """Hosts of its sure links that were not read in full."""
 
     @property
     def sure(self) -> bool:
         return any(link.hosts for link in self.links.values())
+
+    @property
+    def statutes_read(self) -> set[str]:
+        """Statutes that were read and reach by the sure links."""
+        return {s for link in self.links.values() for s in link.statutes_read}
+
+    @property
+    def researched(self) -> bool:
+        """A statute of it was read that reaches by a sure link; by any, where none is sure."""
+        return bool(self.statutes_read if self.sure else self.statutes_unsure)
+
+    @property
+    def extent(self) -> Extent:
+        """How much of what the hosts of its sure links exchanged was understood."""
+        return Extent.of({h.number: h for link in self.links.values() for h in link.hosts}.values())
 
 
 def _is_sure(row: Mapping[str, object]) -> bool:
@@ -78,8 +94,7 @@ def gather(facts: Facts) -> list[State]:
     """Every state that any link of any host names, most types first; those without a sure link last."""
     found: dict[str, State] = {}
     statutes: dict[str, set[str]] = {}
-    read: dict[str, set[str]] = {}
-    closed: dict[str, set[int]] = {}
+    read: dict[tuple[str, str, bool], set[str]] = {}
     seen: set[tuple[str, str, int, bool]] = set()
     for host in facts.hosts:
         for row in host.links:
@@ -88,7 +103,7 @@ def gather(facts: Facts) -> list[State]:
             code = row["state"]
             state = found.setdefault(code, State(code, {link: Link() for link in LINKS}))
             statutes.setdefault(code, set()).update(row["statutes"] or ())
-            read.setdefault(code, set()).update(row["statutes_read"] or ())
+            state.statutes_unsure.update(row["statutes_read"] or ())
             link = state.links[row["link"]]
             company = row["company"]
             if company is not None and row.get("auditor_data"):
@@ -100,6 +115,7 @@ def gather(facts: Facts) -> list[State]:
             again = (code, row["link"], host.number, sure) in seen
             seen.add((code, row["link"], host.number, sure))
             if sure:
+                read.setdefault((code, row["link"], bool(host.firm)), set()).update(row["statutes_read"] or ())
                 if not again:
                     link.hosts.append(host)
                 link.types |= host.firm
@@ -109,8 +125,6 @@ def gather(facts: Facts) -> list[State]:
                     link.received.setdefault(company, set()).update(host.firm)
                 if row["level"] is not None and host.firm:
                     state.level = max(state.level, row["level"])
-                if host.is_closed:
-                    closed.setdefault(code, set()).add(host.number)
             else:
                 if not again:
                     link.unsure.append(host)
@@ -120,6 +134,7 @@ def gather(facts: Facts) -> list[State]:
                     link.unsure_companies.setdefault(company, row["as_of"])
                     link.received.setdefault(company, set()).update(host.firm)
     for code, state in found.items():
-        state.statutes, state.statutes_read = sorted(statutes[code]), sorted(read[code])
-        state.unread = len(closed.get(code, ()))
+        state.statutes = sorted(statutes[code])
+        for name, link in state.links.items():
+            link.statutes_read = read.get((code, name, bool(link.types)), set())
     return sorted(found.values(), key=lambda s: (not s.sure, -len(s.types), -len(s.unsure_types), s.code))

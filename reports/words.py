@@ -94,12 +94,12 @@ class Words:
 
     # ----------------------------------------------------------------------------------------------- lists
 
-    def list(self, items: Iterable[Any]) -> Markup:
-        """Items joined as the language does it."""
+    def list(self, items: Iterable[Any], kind: str = "standard") -> Markup:
+        """Items joined as the language does it. ``kind``: ``standard`` (and) or ``or``."""
         parts = [escape(i) for i in items]
         if len(parts) < 2:
             return parts[0] if parts else Markup("")
-        patterns = self.locale.list_patterns["standard"]
+        patterns = self.locale.list_patterns[kind]
         if len(parts) == 2:
             return Markup(patterns["2"]).format(*parts)  # noqa: S704 - CLDR's pattern
         made = Markup(patterns["start"]).format(parts[0], parts[1])  # noqa: S704 - CLDR's pattern

@@ -290,7 +290,7 @@ def test_a_machine_that_was_only_tried_is_counted_to_no_country(tmp_path: Path) 
     }
     assert set(made["flows"]["bytes_out"].to_pylist()) == {0}
     assert made["readable"].num_rows == 0
-    assert dict(lines(out))["Where"] == "no country is shown"
+    assert dict(lines(out))["Where"] == "no destination is counted"
     assert "2 that nothing reached or that gave no answer" in dict(lines(out))["Seen"]
     report = build(out).read_text("utf-8")
     before, _, behind = report.partition('id="everything"')

@@ -95,7 +95,7 @@ def about(
         "sample": manifest.sample,
         "manifest": told,
         "stated_by_capture": _stated_by_capture(capture, options),
-        "app_suggested": None if manifest.app.id or manifest.app.name else suggested(made["apps"]),
+        "app_suggested": None if manifest.app.id or manifest.app.name else suggested(made["flows"]),
         "vantage_doubtful": _vantage_doubtful(made),
         "capture_date": date[0].isoformat(),
         "capture_date_from": date[1],

@@ -36,8 +36,6 @@ class _Flow:
     left: dict[str, int]
     """Octets that are in no message, by direction."""
     decrypted: bool
-    asked: bool = False
-    """It carried an exchange."""
     of_messages: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Octets of messages, by state; also of those that nobody counted, as 0."""
     closed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -55,9 +53,6 @@ def gather(tables: Tables) -> Tables:
     ``opaque.gather``."""
     flows, sums = _flows(tables), _Messages()
     places = {e: (to, whose) for e, to, whose in _rows(tables, "exchanges", "exchange", "destination", "whose")}
-    for flow, _ in _rows(tables, "exchanges", "flow", "exchange"):
-        if flow in flows:
-            flows[flow].asked = True
     for flow, kind, octets in _rows(tables, "opaque", "flow", "kind", "bytes"):
         if flow in flows:
             flows[flow].closed[of_opaque(kind)] += octets or 0
@@ -112,8 +107,7 @@ class _Messages:
                 shares[state] = octets
         if left or not (shares or flow.of_messages):
             read = UNDERSTOOD if flow.decrypted else ENCRYPTED
-            quiet = not left and not flow.asked
-            state = SILENT if quiet else read
+            state = read if left else SILENT
             shares[state] = shares.get(state, 0) + left
         for state, octets in shares.items():
             total = sum(flow.left.values())

@@ -19,6 +19,7 @@ def context(book: Book) -> dict[str, Any]:
     hosts = sorted(f.hosts, key=lambda h: (-len(h.types), -sum(h.types.values()), -h.octets_out, h.number))
     sent = sorted(f.sent, key=lambda s: (not s.firm, not f.is_sensitive(s.data_type), s.number))
     apart = {"system": len(f.system_hosts), "others": len(f.other_hosts), "unanswered": len(f.unanswered)}
+    apart["unreached"] = len(f.unreached)
     shown_sent = sorted(sent[:MOST_ROWS], key=lambda s: s.number)
     return {
         "answer": t("all.answer", n=len(f.hosts), **apart) if f.hosts or any(apart.values()) else t("where.none"),
@@ -33,6 +34,8 @@ def context(book: Book) -> dict[str, Any]:
         "others_left_out": max(len(f.other_hosts) - MOST_ROWS, 0),
         "unanswered": [_host(f, w, h) for h in f.unanswered[:MOST_ROWS]],
         "unanswered_left_out": max(len(f.unanswered) - MOST_ROWS, 0),
+        "unreached": [_host(f, w, h) for h in f.unreached[:MOST_ROWS]],
+        "unreached_left_out": max(len(f.unreached) - MOST_ROWS, 0),
         "sent": _transmissions(f, w, {s.number for s in shown_sent}),
         "sent_total": len(f.sent),
         "sent_weak": len(f.sent) - len(f.firm),

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from reports import marks
 from reports.chapters import Book, cells
-from reports.facts import LINKS
+from reports.facts import LINKS, Extent
 from reports.states import Link, State
 from reports.strings import plain
 
@@ -55,8 +55,7 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
     f, w, t = book.facts, book.words, book.words.t
     if link == "machine":
         mark = cells.level_mark(w, one.grade if one.hosts else "1")
-        closed = sum(h.is_closed for h in one.hosts)
-        note = t("state.hosts", n=len(one.hosts), closed=closed)
+        note = _hosts(book, one)
         weak = t("state.weak_machine", n=len(one.unsure)) if one.unsure else None
     else:
         mark = marks.mark("sdocumented") if one.hosts else marks.mark("smemory")
@@ -68,8 +67,7 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
             for c in one.named(one.companies)
             for s in (one.companies[c],)
         ]
-        closed = sum(h.is_closed for h in one.hosts)
-        note = w.few(named, _NAMED) if named else t("state.hosts", n=len(one.hosts), closed=closed)
+        note = w.few(named, _NAMED) if named else _hosts(book, one)
         unsure = [
             cells.company_named(w, f, c) + (t("state.as_of", date=w.date(d)) if d is not None else Markup(""))
             for c in one.named(c for c in one.unsure_companies if c not in one.companies)
@@ -85,21 +83,35 @@ def _cell(book: Book, link: str, one: Link, state: State) -> dict[str, Any]:
     return {"kind": kind, "mark": mark, "n": len(one.types), "note": note, "weak": weak, "unread": unread}
 
 
+def _hosts(book: Book, one: Link) -> Markup:
+    extent = Extent.of(one.hosts)
+    return book.words.t("state.hosts", n=len(one.hosts), closed=extent.closed, which=extent.which)
+
+
 def sentence(book: Book, state: State) -> Markup:
-    """The one template for every state: clauses with nothing fall away."""
+    """The one template for every state: clauses with nothing fall away, and what its law can compel is said of those
+    links alone of which a statute was read."""
     w, t = book.words, book.words.t
     name = w.the_country(state.code)
     if not state.types and (state.unsure_types or not state.sure):
         return t("state.sentence_unsure", state=name, n=len(state.unsure_types))
     if not state.types:
-        return t("state.sentence_unread", state=name, n=state.unread)
-    clauses = []
-    for link in LINKS:
-        n = len(state.links[link].types)
-        if n:
-            one = state.links[link]
-            clauses.append(t(f"state.clause.{link}", n=n, level=state.level, basis=one.ground))
-    return t("state.sentence", n=len(state.types), state=name, clauses=w.list(clauses)) + " " + t("state.no_demand")
+        extent = t("extent", **state.extent.words)
+        return t("state.sentence_unread", state=name, read="yes" if state.statutes_read else "no", extent=extent)
+    made = [
+        (one, t(f"state.clause.{link}", n=len(one.types), level=state.level, basis=one.ground))
+        for link in LINKS
+        if (one := state.links[link]).types
+    ]
+    reached = {i for one, _ in made if one.statutes_read for i in one.types}
+    compelled = w.list(clause for one, clause in made if one.statutes_read)
+    further = w.list(clause for one, clause in made if not one.statutes_read)
+    if not reached:
+        parts = [t("state.sentence_not_researched", n=len(state.types), state=name, clauses=further)]
+    else:
+        parts = [t("state.sentence", n=len(reached), state=name, clauses=compelled)]
+        parts += [t("state.sentence_further", state=name, clauses=further)] if further else []
+    return Markup(" ").join([*parts, t("state.no_demand")])
 
 
 def _memory(book: Book, state: State) -> Markup | None:
@@ -156,10 +168,10 @@ def _against(book: Book, state: State) -> list[Markup]:
     refuted = sum(state.code in h.row["refuted"] for h in f.refuted)
     if refuted:
         made.append(t("against.refuted", n=refuted))
-    if not state.statutes_read:
+    if not state.researched:
         made.append(t("against.not_researched"))
     if any(link.unsure_companies for link in links.values()):
         made.append(t("against.memory"))
-    if state.unread:
-        made.append(t("against.unread", n=state.unread))
+    if state.extent.closed:
+        made.append(t("against.unread", **state.extent.words))
     return made

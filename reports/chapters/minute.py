@@ -29,10 +29,20 @@ def context(book: Book) -> dict[str, Any]:
         "made": plain(str(f.audit["made"]), 4000) if f.audit.get("made") else None,
         "sample": bool(f.audit.get("sample")),
         "reveal": f.reveal,
-        "empty": not f.hosts,
+        "empty": _empty(f, w),
         "axes": [_where(f, w), _who(f, w), _law(book), _what(f, w)],
         **_seen(f, w),
     }
+
+
+def _empty(f: Facts, w: Words) -> Markup | None:
+    """That nothing is counted, and whether something stands apart."""
+    if f.hosts:
+        return None
+    tried = len(f.unanswered) + len(f.unreached)
+    if tried or f.system_hosts or f.other_hosts:
+        return w.t("minute.empty_apart", tried=tried)
+    return w.t("minute.empty")
 
 
 def title(f: Facts) -> str:
@@ -76,6 +86,7 @@ def _facts_line(f: Facts, w: Words) -> list[tuple[Markup, Markup]]:
             end=w.clock(last),
             zone=w.zone(first),
             minutes=minutes,
+            same="yes" if w.clock(first) == w.clock(last) else "no",
         )
     else:
         when = t("fact.no_times")
@@ -173,13 +184,17 @@ def _who(f: Facts, w: Words) -> dict[str, Any]:
     else:
         first = {h.company for h in f.hosts if h.row["party"] == "first" and h.company is not None}
         if companies:
-            parts = [t("who.companies", n=len(companies))]
+            known, every = len(f.hosts) - unknown, "no" if unknown else "yes"
+            parts = [t("who.companies", n=len(companies), part=known, total=len(f.hosts), all=every)]
             others = len([c for c in companies if c.id not in first])
             parts.append(t("who.third", n=others, all=len(companies), maker=made_by) if made_by else t("who.no_maker"))
         else:
             parts = [t("who.no_company", n=len(f.hosts))]
         if unknown and companies:
             parts.append(t("who.unknown", n=unknown))
+        if f.rented:
+            owners = list(dict.fromkeys(h.row["rented_from_name"] for h in f.rented))
+            parts.append(t("who.rented", n=len(f.rented), owners=len(owners), list=plain(owners[0])))
         said = Markup(" ").join(parts)
     counts = {"documented": 0, "memory": 0}
     for c in companies:
@@ -195,7 +210,8 @@ def _law(book: Book) -> dict[str, Any]:
     memory = [s for s in book.states if not s.types and s.unsure_types]
     parts = []
     if reached:
-        parts.append(t("law.reached", n=len(reached)))
+        read = len(researched)
+        parts.append(t("law.reached", n=len(reached), read=read, rest=len(reached) - read))
         blank = [s for s in reached if not s.statutes_read]
         if blank:
             names = [w.the_country(s.code) for s in blank[:4]] + (
@@ -240,7 +256,8 @@ def _what(f: Facts, w: Words) -> dict[str, Any]:
     elif f.weak_types:
         parts.append(t("what.weak_only", n=len(f.weak_types)))
     elif not any(h.is_read for h in f.hosts):
-        parts.append(t("what.all_closed"))
+        silent = not any(h.is_closed for h in f.hosts)
+        parts.append(t("what.silent") if silent else t("what.all_closed", n=len(f.hosts)))
     else:
         parts.append(t("what.nothing"))
     if f.hosts and not f.options.get("persona"):
@@ -268,6 +285,7 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
             "bar.head",
             hosts=w.percent(hosts[UNDERSTOOD] + hosts[PART], len(f.hosts)),
             octets=w.percent(octets[UNDERSTOOD], total_octets),
+            some="yes" if hosts[UNDERSTOOD] + hosts[PART] else "no",
         )
     else:
         head = t("bar.head_hosts", hosts=w.percent(hosts[UNDERSTOOD] + hosts[PART], len(f.hosts)))
@@ -283,6 +301,7 @@ def _seen(f: Facts, w: Words) -> dict[str, Any]:
         "system_hosts": len(f.system_hosts),
         "other_hosts": len(f.other_hosts),
         "unanswered": len(f.unanswered),
+        "unreached": len(f.unreached),
     }
 
 

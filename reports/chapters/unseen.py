@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from reports import marks
 from reports.chapters import MOST_ROWS, Book, cells
-from reports.facts import READINGS
+from reports.facts import READINGS, Extent
 from reports.strings import shown
 
 _WAYS = {
@@ -30,8 +30,9 @@ def context(book: Book) -> dict[str, Any]:
         (h for h in f.hosts if h.is_closed),
         key=lambda h: (READINGS.index(h.reading) if h.is_read else -1, -h.octets_closed, h.number),
     )
+    extent = Extent.of(f.hosts)
     kinds: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for host in (*f.hosts, *f.unanswered):
+    for host in (*f.hosts, *f.unanswered, *f.unreached):
         for kind in {c.kind for c in host.closed}:
             kinds[kind][0] += 1
         for part in host.closed:
@@ -43,11 +44,9 @@ def context(book: Book) -> dict[str, Any]:
     if not f.hosts:
         answer = t("unseen.empty")
     elif closed:
-        none = sum(not h.is_read for h in closed)
-        which = "all" if none == len(closed) else "some" if none else "part"
         rest = len(f.hosts) - len(closed)
-        answer = t("unseen.answer", n=len(closed), total=len(f.hosts), rest=rest, none=none, which=which)
-    elif any(h.is_read for h in f.hosts):
+        answer = t("unseen.answer", total=len(f.hosts), rest=rest, **extent.words)
+    elif extent.read:
         answer = t("unseen.all_read", total=len(f.hosts))
     else:
         answer = t("unseen.silent", total=len(f.hosts))

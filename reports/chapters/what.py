@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from reports import marks
 from reports.chapters import Book, cells
-from reports.facts import Company, Facts, Sent
+from reports.facts import Company, Extent, Facts, Sent
 from reports.pictures import NARROW, WIDE, linkage, sankey
 from reports.strings import plain, shown
 from reports.words import Words
@@ -27,9 +27,8 @@ def context(book: Book) -> dict[str, Any]:
     if not f.hosts:
         answer = t("what.empty")
     elif not f.types:
-        closed = [h for h in f.hosts if h.is_closed]
-        which = "part" if any(h.is_read for h in closed) else "all"
-        answer = t("what.none_read", closed=len(closed), which=which, weak=len(f.weak_types))
+        extent = Extent.of(f.hosts)
+        answer = t("what.none_read", closed=extent.closed, which=extent.which, weak=len(f.weak_types))
     else:
         answer = t("what.answer", types=len(f.types), companies=len(receivers), unknown=unknown)
     return {
@@ -281,7 +280,8 @@ def _company_how(w: Words, host: Any) -> Markup:
                 "claim.parent",
                 parent=plain(row["parent_name"]),
                 share=share,
-                country=w.country(row["parent_country"]),
+                country=row["parent_country"] or "none",
+                name=w.country(row["parent_country"]),
                 sure="yes" if row["parent_confidence"] == "verified" else "no",
             )
         )

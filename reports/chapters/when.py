@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from analysis.reading_states import SILENT, UNDERSTOOD
 from reports.chapters import Book, cells
-from reports.facts import Facts
+from reports.facts import Extent, Facts
 from reports.pictures import NARROW, WIDE, timeline
 from reports.strings import shown
 from reports.words import Words
@@ -28,7 +28,7 @@ def context(book: Book) -> dict[str, Any]:
     elif consent:
         answer = Markup(" ").join(_consent(f, w, r) for r in consent)
     elif asked:
-        answer = t("when.consent_none", closed=sum(h.is_closed for h in f.hosts))
+        answer = t("when.consent_none", **Extent.of(f.hosts).words)
     elif f.phases:
         answer = t("when.no_consent")
     else:

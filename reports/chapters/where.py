@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from reports import marks
 from reports.chapters import MOST_ROWS, Book, cells
-from reports.facts import Facts, Host
+from reports.facts import Extent, Facts, Host
 from reports.pictures import NARROW, WIDE, rings, ruler, world
 from reports.strings import shown
 from reports.words import Words
@@ -22,7 +22,9 @@ def context(book: Book) -> dict[str, Any]:
     else:
         answer = t("where.answer", n=strong, total=len(f.hosts), rest=len(f.hosts) - strong)
         if f.refuted:
-            answer += " " + t("where.answer_refuted", n=sum(len(h.row["refuted"]) for h in f.refuted))
+            listings = sum(len(h.row["refuted"]) for h in f.refuted)
+            addresses = len({h.row["address"] for h in f.refuted})
+            answer += " " + t("where.answer_refuted", n=listings, hosts=addresses)
         years = f.databases_year
         if years is not None:
             answer += " " + t("where.dated", then=str(years[0]), now=str(years[1]))
@@ -99,7 +101,7 @@ def _rings(f: Facts, w: Words) -> dict[str, Any]:
         text = t(
             "rings.refuted_text",
             n=len(found.refuted),
-            country=w.list(w.the_country(c) for c in listed),
+            country=w.list((w.the_country(c) for c in listed), "or"),
             ms=w.ms(max(h.row["round_trip_ms"] for h in found.refuted)),
             km=w.km(max(h.row["within_km"] for h in found.refuted)),
             near=w.km(min((f.nearest_km.get(c, 0.0) for c in listed), default=0.0)),
@@ -143,7 +145,7 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
         hosts = f.placed.get(code, []) + f.named_weakly.get(code, [])
         finding = f.finding("DEST", code)
         types = f.types_at(hosts)
-        closed = sum(h.is_closed for h in f.placed.get(code, []))
+        extent = Extent.of(f.placed.get(code, []))
         rows.append(
             {
                 "country": w.country(code),
@@ -158,8 +160,8 @@ def _countries(f: Facts, w: Words) -> list[dict[str, Any]]:
                 "missing": [w.of("missing", m.partition(".")[2]) for m in finding["missing"] or ()] if finding else [],
                 "weak": cells.weak_beside(w, finding) if finding else None,
                 "own": code == f.manifest.get("user_country"),
-                "types": w.number(len(types)) if types or not closed else None,
-                "closed": closed,
+                "types": w.number(len(types)) if types or not extent.closed else None,
+                "extent": w.t("extent", **extent.words),
                 "weakly": len(f.named_weakly.get(code, [])) if code not in f.placed else 0,
             }
         )
@@ -184,6 +186,16 @@ def destination(f: Facts, w: Words, finding: dict[str, Any] | Any) -> Markup:
     )
 
 
+def _best(f: Facts, w: Words, host: Host) -> Markup | None:
+    """What could be shown at most, where that is less than everything and more than nothing."""
+    best = host.row["best_level_here"] or 0
+    if not 0 < best < 4 or host.level == 4:
+        return None
+    known = f.vantage.get("latitude") is not None and f.vantage.get("longitude") is not None
+    vantage = "doubtful" if f.vantage_doubtful is not None else "stated" if known else "none"
+    return w.t("where.best", n=best, vantage=vantage)
+
+
 def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
     return {
         "mark": cells.level_mark(w, host.grade),
@@ -192,7 +204,7 @@ def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
         "said": cells.place_sentence(w, host)
         + (" " + w.t("place.vantage_stated") if host.level == 4 and f.is_stated_by_capture("vantage") else ""),
         "against": cells.speaks_against(w, f, host),
-        "best": host.row["best_level_here"] if (host.row["best_level_here"] or 0) < 4 and host.level < 4 else None,
+        "best": _best(f, w, host),
         "witnesses": [
             (
                 cells.witness_name(w, x["kind"]),

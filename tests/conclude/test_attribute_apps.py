@@ -7,6 +7,7 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -947,7 +948,22 @@ class TestUserAgent:
     def test_the_capture_suggests_an_app_where_most_of_it_names_one(self) -> None:
         flows = [conversation(n, 40_000 + n, dst=OTHER) for n in range(4)]
         nobody = Manifest()
-        apps = told(flows, manifest=nobody, clues=self.clues(_0="Toko", _1="Toko", _2="Toko", _3="geod"))["apps"]
-        assert attribute.suggested(apps) == {"app": "Toko", "by": "user_agent", "flows": 3, "of": 3}
-        apps = told(flows, manifest=nobody, clues=self.clues(_0="Toko", _1="Toko"))["apps"]
-        assert attribute.suggested(apps) is None
+        made = told(flows, manifest=nobody, clues=self.clues(_0="Toko", _1="Toko", _2="Toko", _3="geod"))
+        named = self.counted(made, "app", "app", "app", "system")
+        assert attribute.suggested(named) == {"app": "Toko", "by": "user_agent", "flows": 3, "of": 3}
+        made = told(flows, manifest=nobody, clues=self.clues(_0="Toko", _1="Toko"))
+        assert attribute.suggested(self.counted(made, "app", "app", "app", "app")) is None
+
+    def test_connections_that_reached_nobody_suggest_no_app(self) -> None:
+        flows = [conversation(n, 40_000 + n, dst=OTHER) for n in range(4)]
+        made = told(flows, manifest=Manifest(), clues=self.clues(_0="Toko", _1="Toko", _2="Toko"))
+        told_of = [
+            self.counted(made, "undelivered", *counts) for counts in (("app",) * 3, ("undelivered", "app", "app"))
+        ]
+        assert attribute.suggested(told_of[0]) == {"app": "Toko", "by": "user_agent", "flows": 2, "of": 3}
+        assert attribute.suggested(told_of[1]) is None
+
+    @staticmethod
+    def counted(made: dict[str, pa.Table], *counts: str) -> pa.Table:
+        flows = made["flows"]
+        return flows.set_column(flows.schema.get_field_index("counts"), "counts", pa.array(counts, pa.string()))

@@ -101,7 +101,7 @@ def test_what_reached_nobody_is_in_no_state_of_a_host() -> None:
         [body(0, 0, "sealed", 80, 70, direction="undelivered", exchange=0)],
         exchanges=[exchange(0, 0, "a", destination=0)],
     )
-    assert rows(made["destinations"], "reading")[0] == UNDERSTOOD
+    assert rows(made["destinations"], "reading")[0] == "silent"
     told = rows(made["readings"], "direction", "state", "bodies", "bytes")
     assert ("undelivered", "sealed", 1, 70) in told
 

@@ -443,7 +443,8 @@ def _conclude(made: Maker) -> None:
     for d in made.rows["destinations"]:
         d["app_flows"], d["app_bytes_out"], d["app_bytes_in"] = totals.get(d["destination"], [0, 0, 0])
         d["flows"], d["bytes_out"], d["bytes_in"] = d["app_flows"], d["app_bytes_out"], d["app_bytes_in"]
-    sent = [t for t in made.rows["transmissions"] if t["flow"] in counted and t["whose"] == "app"]
+    of_app = [t for t in made.rows["transmissions"] if t["flow"] in counted and t["whose"] == "app"]
+    sent = [t for t in of_app if t["direction"] == "sent"]
     keys: dict[tuple[str, str], set[int]] = {}
     for t in sent:
         if t["data_type"] in ("advertising_id", "account_id", "install_id", "email", "vendor_id"):

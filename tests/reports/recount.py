@@ -42,7 +42,10 @@ class Recount:
         self.of: dict[str, list[Row]] = {name: table.to_pylist() for name, table in made.items()}
         self.place = {d["destination"]: d for d in self.of["destinations"]}
         self.hosts = self.went("app")
-        self.tried = {h for h in self.went("undelivered") - self.hosts if self.place[h]["answered"] is False}
+        rest = self.went("undelivered") - self.hosts
+        self.tried = {h for h in rest if self.place[h]["answered"] is False}
+        known = {self.place[h]["host"] for h in self.hosts if self.place[h]["host"]}
+        self.unreached = {h for h in rest - self.tried if self.place[h]["host"] not in known}
         self.sent = [t for t in self.of["transmissions"] if t["counts"] == "sent"]
         self.firm = [t for t in self.sent if t["strength"] == "firm"]
         self.weak = [t for t in self.sent if t["strength"] == "weak"]
@@ -60,6 +63,15 @@ class Recount:
 
     def reading(self, host: int) -> str:
         return str(self.place[host]["app_reading"] or "silent")
+
+    def extent(self, hosts: Iterable[int]) -> dict[str, str]:
+        """How much of what some hosts exchanged was understood."""
+        states = [self.reading(h) for h in hosts]
+        read = sum(s in _REACHED for s in states)
+        closed = [s for s in states if s not in _QUIET]
+        none = sum(s not in _REACHED for s in closed)
+        word = ("none" if read else "silent") if not closed else "all" if none == len(closed) else "some"
+        return {"which": word if none or not closed else "part", "n": number(len(closed)), "none": number(none)}
 
     def bytes_by_state(self) -> Counter[str]:
         found: Counter[str] = Counter()
@@ -129,18 +141,23 @@ class Recount:
                 if link["link"] not in ("machine", "operator", "machine_owner", "parent"):
                     continue
                 state = found.setdefault(
-                    link["state"], {"sure": defaultdict(set), "unsure": defaultdict(set), "read": set()}
+                    link["state"], {"sure": defaultdict(set), "unsure": defaultdict(set), "read": defaultdict(set)}
                 )
                 sure = link["confidence"] == "verified" and link["as_of"] is None
                 sure = sure and (link["level"] is None or link["level"] >= 2)
                 state["sure" if sure else "unsure"][link["link"]].add(h)
-                state["read"] |= set(link["statutes_read"] or ())
+                if sure and link["statutes_read"] and self.types_at[h]:
+                    state["read"][link["link"]].add(h)
         for state in found.values():
             state["hosts"] = set().union(*state["sure"].values())
             state["types"] = set().union(*(self.types_at[h] for h in state["hosts"]))
             doubted = set().union(*state["unsure"].values())
             state["doubted"] = set().union(*(self.types_at[h] for h in doubted)) - state["types"]
             state["closed"] = state["hosts"] & self.closed
+            state["types_of"] = {
+                link: set().union(*(self.types_at[h] for h in hosts)) for link, hosts in state["sure"].items()
+            }
+            state["compelled"] = set().union(*(state["types_of"][link] for link in state["read"]))
         return found
 
     def links(self) -> list[set[str]]:
@@ -281,10 +298,14 @@ def _columns_of_heat(r: Recount) -> int:
 
 SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
     "all.answer": lambda r: _of(
-        n=len(r.hosts), system=len(r.went("system")), others=len(r.went("other")), unanswered=len(r.tried)
+        n=len(r.hosts),
+        system=len(r.went("system")),
+        others=len(r.went("other")),
+        unanswered=len(r.tried),
+        unreached=len(r.unreached),
     ),
     "all.sent_note": lambda r: _of(n=len(r.sent), weak=len(r.weak)),
-    "against.unread": _per_state(lambda s: len(s["closed"])),
+    "against.unread": lambda r: [r.extent(s["hosts"]) for s in r.states().values()],
     "against.weak": _per_state(lambda s: len(s["unsure"]["machine"])),
     "against.refuted": lambda r: _n(
         *{sum(code in (r.place[h]["refuted"] or ()) for h in r.hosts) for code in r.states()}
@@ -294,6 +315,7 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
     "bar.system": lambda r: _n(len(r.went("system"))),
     "bar.others": lambda r: _n(len(r.went("other"))),
     "bar.unanswered": lambda r: _n(len(r.tried)),
+    "bar.unreached": lambda r: _n(len(r.unreached)),
     "claim.same": lambda r: _n(*{len(to) - 1 for to in r.links()}),
     **{
         f"finding.destination.{kind}": lambda r: [
@@ -312,7 +334,10 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
     "host.weak": lambda r: _n(
         *{len({t["data_type"] for t in r.weak if t["destination"] == h} - r.types_at[h]) for h in r.hosts}
     ),
-    "law.reached": lambda r: _n(sum(_law(r)[:2])),
+    "extent": lambda r: [
+        r.extent(hosts) for hosts in (*r.placed().values(), *(s["hosts"] for s in r.states().values()), ())
+    ],
+    "law.reached": lambda r: _of(n=sum(_law(r)[:2]), read=_law(r)[0], rest=_law(r)[1]),
     "law.sure_read": lambda r: _n(_law(r)[0]),
     "law.sure_blank": lambda r: _n(_law(r)[1]),
     "law.sure_memory": lambda r: _n(_law(r)[2]),
@@ -324,6 +349,7 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
     ),
     "map.refuted": lambda r: _n(*_refutations(r)),
     "map.refuted_short": lambda r: _n(*_refutations(r)),
+    "minute.empty_apart": lambda r: _of(tried=len(r.tried) + len(r.unreached)),
     "minute.app_suggested": lambda r: _suggested(r),
     "method.duplicates": lambda r: _n(sum(f["counts"] == "duplicate" for f in r.of["flows"])),
     "place.level1": lambda r: _n(
@@ -362,8 +388,8 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
     "state.memory_hosts": lambda r: _n(*{len(h) for s in r.states().values() for h in s["unsure"].values()}),
     "state.weak_machine": _per_state(lambda s: len(s["unsure"]["machine"])),
     "state.sensitive": lambda r: _n(*{r.sensitive(s["types"]) for s in r.states().values()}),
-    "state.sentence": _per_state(lambda s: len(s["types"])),
-    "state.sentence_unread": _per_state(lambda s: len(s["closed"])),
+    "state.sentence": _per_state(lambda s: len(s["compelled"])),
+    "state.sentence_not_researched": lambda r: _n(*{len(s["types"]) for s in r.states().values() if not s["read"]}),
     "state.sentence_unsure": _per_state(lambda s: len(s["doubted"])),
     "state.types": lambda r: _n(
         *{len(s["types"]) for s in r.states().values()},
@@ -400,24 +426,33 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
     "what.sensitive": lambda r: _n(r.sensitive(r.types)),
     "what.weak": lambda r: _n(len(r.weak_types)),
     "what.weak_only": lambda r: _n(len(r.weak_types)),
-    "when.consent_none": lambda r: _of(closed=len(r.closed)),
+    "when.consent_none": lambda r: [r.extent(r.hosts)],
     "where.answer": lambda r: _of(n=len(_all(r.placed())), total=len(r.hosts), rest=len(r.hosts - _all(r.placed()))),
-    "where.answer_refuted": lambda r: _n(sum(len(r.place[h]["refuted"] or ()) for h in r.hosts)),
+    "where.answer_refuted": lambda r: _of(
+        n=sum(len(r.place[h]["refuted"] or ()) for h in r.hosts),
+        hosts=len({r.place[h]["address"] for h in r.hosts if r.place[h]["refuted"]}),
+    ),
     "where.best": lambda r: _n(*{d["best_level_here"] for d in r.place.values()} - {None}),
     "where.country": lambda r: _n(*map(len, r.placed().values())),
     "where.country_n": lambda r: _n(*map(len, r.placed().values())),
     "where.placed": lambda r: _n(len(r.placed())),
     "where.weak": lambda r: _n(len(r.weakly().keys() - r.placed().keys())),
     "where.weakly": lambda r: _n(*map(len, r.weakly().values())),
-    "where.no_finding": lambda r: [
-        x for hosts in (*r.placed().values(), set()) for x in _of(closed=len(hosts & r.closed))
-    ],
     "where.rest": lambda r: _of(n=len(r.hosts - _all(r.placed())), total=len(r.hosts)),
     "where.several": lambda r: _of(
         names=len({r.place[h]["host"] or r.place[h]["address"] for h in r.hosts}), pairs=len(r.hosts)
     ),
     "who.no_company": lambda r: _n(len(r.hosts)),
-    "who.companies": lambda r: _n(len(r.operators)),
+    "who.companies": lambda r: _of(
+        n=len(r.operators),
+        total=len(r.hosts),
+        part=sum(r.place[h]["operator"] is not None for h in r.hosts),
+    ),
+    "who.rented": lambda r: _of(
+        n=sum(bool(r.place[h]["rented_from_name"]) for h in r.hosts),
+        owners=len({r.place[h]["rented_from_name"] for h in r.hosts} - {None}),
+    ),
+    "what.all_closed": lambda r: _n(len(r.hosts)),
     "who.sure_unknown": lambda r: _n(sum(r.place[h]["operator"] is None for h in r.hosts)),
     "who.unknown": lambda r: _n(sum(r.place[h]["operator"] is None for h in r.hosts)),
     "who.third": _who,
@@ -425,7 +460,8 @@ SENTENCES: Mapping[str, Callable[[Recount], list[dict[str, str]]]] = {
 """The numbers that a sentence may have: one dict for each time that it can stand; other arguments are no numbers."""
 
 FREE = frozenset(
-    """claim.after claim.as_of claim.company claim.parent claim.phase claim.sentence claim.share claim.when
+    """state.sentence_further state.sentence_unread where.no_finding
+    claim.after claim.as_of claim.company claim.parent claim.phase claim.sentence claim.share claim.when
     company.of company.on fact.from fact.line fact.span fact.span_days fact.user heat.most heat.range host.weak_list
     law.not_researched list.more made.date_text made.persona_types map.listed map.phone_in method.how.endpoint
     method.how.key method.how.planted page.title phase.name place.doubtful place.level0 place.level1_anycast
@@ -453,7 +489,7 @@ def _refutations(r: Recount) -> set[int]:
 
 
 def _suggested(r: Recount) -> list[dict[str, str]]:
-    flows = [f for f in r.of["flows"] if f["same_as"] is None and f["whose"] != "system"]
+    flows = [f for f in r.of["flows"] if f["counts"] in ("app", "other")]
     named = Counter(f["app"] for f in flows if f["app"])
     return _of(n=max(named.values(), default=0), of=len(flows))
 

@@ -82,14 +82,19 @@ def _given(key: str) -> Iterator[dict[str, Any]]:
                 continue
             if "rest" in made and made["rest"] != whole - made["n"]:
                 continue
-            if key in _ONLY_OF_SOME and not made["n"]:
+            if key in _ONLY_OF_SOME and not all(made.get(part, 1) for part in ("n", "hosts", "part", "owners")):
+                continue
+            if {"all", "part"} <= made.keys() and (
+                made["part"] > whole or (made["part"] == whole) != (made["all"] == "yes")
+            ):
                 continue
             yield made
 
 
 _ONLY_OF_SOME = frozenset(
     "against.unread finding.assumed finding.inferred links.caption rings.anycast_text unseen.answer where.rest "
-    "minute.app_suggested unseen.not_trusted host.weak law.reached readable.hosts readable.of what.weak_only".split()
+    "minute.app_suggested unseen.not_trusted host.weak law.reached extent who.companies who.rented "
+    "where.answer_refuted readable.hosts readable.of what.weak_only".split()
 )
 """Sentences that are made only where there is at least one of what they count first."""
 

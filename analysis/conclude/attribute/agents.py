@@ -6,7 +6,7 @@ kinds states, names an app only as *inferred*, and where one flow says two thing
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pyarrow as pa
 
@@ -20,24 +20,21 @@ def agents(clues: pa.Table) -> dict[int, str]:
     return {flow: texts.pop() for flow, texts in stated.items() if len(texts) == 1}
 
 
-def suggested(apps: pa.Table) -> dict[str, object] | None:
+def suggested(flows: pa.Table) -> dict[str, object] | None:
     """The app that most of the traffic names, where the auditor states none: ``app``, ``by`` (a word of ``APP_BY``),
-    and its ``flows`` of all that are not the system's (``of``). None where no app is named in more than half of them.
-    It is what the capture shows, and no statement of which app was tested."""
-    rows = [r for r in apps.to_pylist() if r["whose"] != "system"]
-    total = sum(r["flows"] for r in rows)
-    counts: dict[str, int] = defaultdict(int)
-    for row in rows:
-        if row["app"]:
-            counts[row["app"]] += row["flows"]
-    if not counts:
+    and its ``flows`` of all that reached somebody and are not the system's (``of``). None where no app is named in more
+    than half of them. It is what the capture shows, and no statement of which app was tested."""
+    columns = (flows[c].to_pylist() for c in ("counts", "app", "app_by"))
+    rows = [(app, by) for counts, app, by in zip(*columns, strict=True) if counts in ("app", "other")]
+    named = Counter(app for app, _ in rows if app)
+    if not named:
         return None
-    app = _most(counts)
-    if 2 * counts[app] <= total:
+    app = _most(named)
+    if 2 * named[app] <= len(rows):
         return None
-    by = _most({r["app_by"] or "": r["flows"] for r in rows if r["app"] == app})
-    return {"app": app, "by": by, "flows": counts[app], "of": total}
+    by = _most(Counter(by or "" for one, by in rows if one == app))
+    return {"app": app, "by": by, "flows": named[app], "of": len(rows)}
 
 
-def _most(counts: dict[str, int]) -> str:
+def _most(counts: Counter[str]) -> str:
     return min(counts, key=lambda name: (-counts[name], name))
