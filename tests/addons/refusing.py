@@ -10,6 +10,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests import warm
+from tests.loopback import NET
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()} | {"PYTHONUNBUFFERED": "1"}
-NET = "127.41.7"
-"""The first three octets of every address here."""
 _PATIENCE = 60
 """Seconds that a test waits for what is to happen: on a machine that is busy, only its start takes mitmdump more than
 ten. Nothing waits for so long but what fails."""
@@ -163,8 +165,7 @@ class Proxy:
     """Where its CA is; ``proxy.log`` stands there too."""
     port: int
     ca: Path
-    process: subprocess.Popen[bytes]
-    expected: list[str] = field(default_factory=list)
+    process: warm.Process
 
     @property
     def address(self) -> str:
@@ -204,10 +205,10 @@ class Proxy:
         return self.process.wait(5)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((f"{NET}.1", 0))
-        return int(probe.getsockname()[1])
+def listening(log: str) -> int | None:
+    """The port at which a proxy says that it listens, once it does."""
+    line = re.search(r" listening at \S+:(\d+)(?:\.$| and )", log, re.MULTILINE)
+    return int(line[1]) if line else None
 
 
 @contextmanager
@@ -217,7 +218,7 @@ def proxied(
     """mitmdump with those addons; ``place`` gets its CA and the capture folder ``capture``.
 
     Servers' certificates are checked against ``ca.pem`` there."""
-    home, port = place / "home", free_port()
+    home = place / "home"
     home.mkdir(exist_ok=True)
     scripts = [word for name in addons for word in ("-s", str(ROOT / "addons" / f"{name}.py"))]
     told = {
@@ -225,19 +226,19 @@ def proxied(
         "lintas_folder": str(place / "capture"),
         "ssl_verify_upstream_trusted_ca": str(place / "ca.pem"),
         "listen_host": f"{NET}.1",
-        "listen_port": str(port),
+        "listen_port": "0",
     }
     told |= dict(option.split("=", 1) for option in options)
-    command = [BIN / "mitmdump", *scripts, *[w for k, v in told.items() for w in ("--set", f"{k}={v}")]]
-    command += ["--mode", mode] if mode else []
+    words = [*scripts, *[w for k, v in told.items() for w in ("--set", f"{k}={v}")]]
+    words += ["--mode", mode] if mode else []
     with (home / "proxy.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=place, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-        )
-    proxy = Proxy(place / "capture", home, port, home / "mitmproxy-ca-cert.pem", process)
+        process = warm.start("mitmdump", words, place, ENVIRONMENT, log)
+    proxy = Proxy(place / "capture", home, 0, home / "mitmproxy-ca-cert.pem", process)
     try:
-        proxy.wait(lambda: "is written to" in proxy.log or process.poll() is not None)
+        # Either may come first.
+        proxy.wait(lambda: ("is written to" in proxy.log and listening(proxy.log)) or process.poll() is not None)
         assert process.poll() is None, proxy.log
+        proxy.port = listening(proxy.log) or 0
         yield proxy
     finally:
         if process.poll() is None:

@@ -24,8 +24,9 @@ import tornado.web
 import tornado.websocket
 
 from tests.lab.server import Http2, Log
+from tests.loopback import NET
 
-HOST = "127.41.9.1"
+HOST = f"{NET}.20"
 
 
 def octets(size: int, of: str = "") -> bytes:

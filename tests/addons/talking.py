@@ -14,8 +14,9 @@ from mitmproxy.flow import Flow
 from mitmproxy.io import FlowReader
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Message, Request, TextMessage
 
-from tests.addons.refusing import NET, Proxy, tunnel
+from tests.addons.refusing import Proxy, tunnel
 from tests.addons.served import HOST
+from tests.loopback import NET
 
 
 def client(proxy: Proxy) -> http.client.HTTPConnection:

@@ -21,9 +21,11 @@ import yaml
 from addons.bounded.listener import Few, Listener
 from addons.bounded.seldom import Seldom
 from analysis.folder import descriptors
-from tests.addons.refusing import BIN, ENVIRONMENT, ROOT, free_port
+from tests import loopback
+from tests.addons.refusing import BIN, ENVIRONMENT, ROOT
+from tests.loopback import NET
 
-HERE = "127.41.13.1"
+HERE = f"{NET}.40"
 _PATIENCE = 30.0
 
 
@@ -165,7 +167,7 @@ def test_spare_descriptors_are_there_where_all_others_are_taken(tmp_path: Path) 
 @pytest.mark.slow
 def test_mitmdump_at_128_files_goes_on_and_seals(tmp_path: Path) -> None:
     """300 connections that say nothing, and 60 that asked for something and are kept open."""
-    folder, port, log = tmp_path / "capture", free_port(), tmp_path / "log"
+    folder, port, log = tmp_path / "capture", loopback.port(HERE), tmp_path / "log"
     server = socket.create_server((HERE, 0), backlog=200)
     command: list[str | Path] = ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh", BIN / "mitmdump", "-q"]
     command += ["-s", ROOT / "addons" / "record.py", "-s", ROOT / "addons" / "opaque.py"]

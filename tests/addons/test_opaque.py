@@ -33,10 +33,10 @@ from addons.unopened.quic import refusal_of_quic
 from addons.unopened.signals import alert_in, of_alert, reason_in
 from analysis.audit import AuditOptions, run
 from analysis.tables import Tables
+from tests import loopback
 from tests.addons.refusing import (
     BIN,
     ENVIRONMENT,
-    NET,
     SECRET,
     Proxy,
     Server,
@@ -44,11 +44,11 @@ from tests.addons.refusing import (
     client_hello,
     content,
     curl,
-    free_port,
     proxied,
     served,
     tunnel,
 )
+from tests.loopback import NET
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -542,7 +542,7 @@ def test_an_alert_behind_the_handshake_is_heard(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there(room: Path, server: Server) -> None:
-    port = free_port()
+    port = loopback.port(f"{NET}.9")
     with proxied(room) as proxy:
         raw = socket.create_connection((f"{NET}.1", proxy.port), 10)
         with raw:
@@ -557,7 +557,7 @@ def test_a_server_that_is_not_there(room: Path, server: Server) -> None:
 
 
 def test_a_request_in_the_clear_to_no_server_is_told_by_its_flow_alone(room: Path) -> None:
-    port = free_port()
+    port = loopback.port(f"{NET}.9")
     with proxied(room) as proxy:
         command = ["curl", "-q", "-sS", "--max-time", "10", "-x", proxy.address, f"http://{NET}.9:{port}/"]
         subprocess.run(command, check=True, capture_output=True, timeout=20, env=ENVIRONMENT)
@@ -566,7 +566,9 @@ def test_a_request_in_the_clear_to_no_server_is_told_by_its_flow_alone(room: Pat
 
 def test_a_proxy_behind_this_one_that_is_not_there_is_no_destination_of_the_phone(room: Path) -> None:
     """What was asked for is told: a tunnel by its name, a request in the clear by its flow alone."""
-    with proxied(room, addons=("record", "opaque"), mode=f"upstream:http://{NET}.9:{free_port()}") as proxy:
+    with proxied(
+        room, addons=("record", "opaque"), mode=f"upstream:http://{NET}.9:{loopback.port(f'{NET}.9')}"
+    ) as proxy:
         command = ["curl", "-q", "-sS", "--max-time", "10", "-x", proxy.address]
         for url in ("http://plain.test/", "https://app.test/"):
             subprocess.run([*command, url], check=False, capture_output=True, timeout=20, env=ENVIRONMENT)

@@ -23,8 +23,9 @@ from mitmproxy.test import taddons
 from addons.phases import Phases
 from analysis.audit import AuditOptions, run
 from analysis.folder import PHASES
+from tests import loopback
 from tests.addons.full import room_for
-from tests.addons.refusing import BIN, ENVIRONMENT, ROOT, free_port
+from tests.addons.refusing import BIN, ENVIRONMENT, ROOT
 from tests.addons.watching import HERE, answering, watched
 
 
@@ -137,7 +138,7 @@ def test_keys_in_the_console(tmp_path: Path) -> None:
     """In mitmproxy itself, on a terminal: T and the first of the list, N and a text."""
     folder = tmp_path / "capture"
     words = ["--set", f"confdir={tmp_path / 'home'}", "--set", f"lintas_folder={folder}", "--listen-host", HERE]
-    command = [str(BIN / "mitmproxy"), "-s", str(ROOT / "addons" / "phases.py"), "-p", str(free_port()), *words]
+    command = [str(BIN / "mitmproxy"), "-s", str(ROOT / "addons" / "phases.py"), "-p", str(loopback.port(HERE)), *words]
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     environment = ENVIRONMENT | {"TERM": "xterm"}

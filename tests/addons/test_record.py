@@ -30,9 +30,10 @@ from analysis.audit import AuditOptions, audit, run
 from analysis.folder import open_capture
 from analysis.tables import Tables
 from lintas.show import find
-from tests.addons.refusing import BIN, ENVIRONMENT, NET, ROOT, Proxy, certificates, proxied, tunnel
+from tests.addons.refusing import BIN, ENVIRONMENT, ROOT, Proxy, certificates, proxied, tunnel
 from tests.addons.served import HOST, Account, events, octets, serving
 from tests.addons.talking import Chatter, ask, client, dumped, journal
+from tests.loopback import NET
 from tests.road import check_conservation
 
 MEGA = 1 << 20

@@ -21,9 +21,10 @@ from mitmproxy.test import tflow
 from addons import record
 from analysis.audit import AuditOptions, run
 from analysis.tables import Tables
-from tests.addons.refusing import NET, Proxy, certificates, proxied, tunnel
+from tests.addons.refusing import Proxy, certificates, proxied, tunnel
 from tests.addons.served import HOST, Account, serving
 from tests.addons.talking import dumped
+from tests.loopback import NET
 from tests.road import check_conservation
 from tests.sources.made import gather
 

@@ -20,9 +20,10 @@ import pytest
 from mitmproxy import http
 
 from analysis.audit import AuditOptions, run
-from tests.addons.refusing import NET, Proxy, certificates, proxied, tunnel
+from tests.addons.refusing import Proxy, certificates, proxied, tunnel
 from tests.addons.served import HOST, Account, octets, serving
 from tests.addons.talking import ask, dumped, dumped_so_far, journal
+from tests.loopback import NET
 
 MEGA = 1 << 20
 

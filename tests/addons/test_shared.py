@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.addons.refusing import BIN, ENVIRONMENT, NET, ROOT
+from tests.addons.refusing import BIN, ENVIRONMENT, ROOT
+from tests.loopback import NET
 
 ALL = ("record", "opaque", "phases", "annotate")
 

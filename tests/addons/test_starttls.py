@@ -21,9 +21,10 @@ from analysis.audit import AuditOptions, run
 from analysis.reference import Reference
 from analysis.tables import Tables
 from reports.facts import Facts
-from tests.addons.refusing import NET, SECRET, Proxy, certificates, proxied
+from tests.addons.refusing import SECRET, Proxy, certificates, proxied
 from tests.addons.served import HOST
 from tests.addons.talking import journal
+from tests.loopback import NET
 from tests.road import check_conservation
 
 

@@ -15,9 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.addons.refusing import BIN, ENVIRONMENT, ROOT, free_port
+from tests import loopback, warm
+from tests.addons.refusing import ENVIRONMENT, ROOT, listening
+from tests.loopback import NET
 
-HERE = "127.41.12.1"
+HERE = f"{NET}.30"
 PASSWORD = "lintas"
 _PATIENCE = 60.0
 
@@ -28,27 +30,22 @@ class Watched:
     def __init__(self, program: str, place: Path, addons: tuple[str, ...], options: dict[str, str]) -> None:
         self.place = place
         self.folder = place / "capture"
-        self.port, self.web = free_port(), free_port()
+        # mitmweb says no other port than it was told.
+        self.port, self.web = 0, loopback.port(HERE)
         told = {
             "confdir": str(place / "home"),
             "lintas_folder": str(self.folder),
             "listen_host": HERE,
-            "listen_port": str(self.port),
+            "listen_port": "0",
         }
         if program == "mitmweb":
             told |= {"web_host": HERE, "web_port": str(self.web), "web_password": PASSWORD, "web_open_browser": "false"}
         told |= options
-        command: list[str | Path] = [BIN / program]
-        for name in addons:
-            command += ["-s", ROOT / "addons" / f"{name}.py"]
-        for key, value in told.items():
-            if value:
-                command += ["--set", f"{key}={value}"]
+        words = [word for name in addons for word in ("-s", str(ROOT / "addons" / f"{name}.py"))]
+        words += [word for key, value in told.items() if value for word in ("--set", f"{key}={value}")]
         self._log = place / "proxy.log"
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=place, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+            self.process = warm.start(program, words, place, ENVIRONMENT, log)
 
     @property
     def log(self) -> str:
@@ -121,8 +118,9 @@ def watched(
     """The proxy from when its log says ``ready`` until the block ends."""
     proxy = Watched(program, place, addons, options)
     try:
-        proxy.wait(lambda: ready in proxy.log or proxy.process.poll() is not None)
+        proxy.wait(lambda: (ready in proxy.log and listening(proxy.log)) or proxy.process.poll() is not None)
         assert proxy.process.poll() is None, proxy.log
+        proxy.port = listening(proxy.log) or 0
         yield proxy
     finally:
         if proxy.process.poll() is None:

@@ -11,7 +11,6 @@ import pty
 import select
 import shlex
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -29,16 +28,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests import loopback
 from tests.lintas.command import LINTAS, environment
 
 PATIENCE = 60.0
 """Seconds for which a test waits for what must come."""
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+HERE = f"{loopback.NET}.50"
+"""Where captures listen."""
 
 
 @dataclass
@@ -87,7 +83,7 @@ class Capturing:
     def curl(self, url: str, *more: str, trusts: bool = True) -> subprocess.CompletedProcess[str]:
         trust = ["--cacert", str(self.certificate)] if trusts else []
         return subprocess.run(
-            ["curl", "-sS", "--max-time", "20", "-x", f"http://127.0.0.1:{self.port}", *trust, *more, url],
+            ["curl", "-sS", "--max-time", "20", "-x", f"http://{HERE}:{self.port}", *trust, *more, url],
             capture_output=True,
             text=True,
             check=False,
@@ -120,9 +116,9 @@ def capturing(
     """``lintas capture shop`` in ``place``, listening on loopback; ended with the block, if not before. ``shell``: it
     is started from one with job control, whose process is the one that is given. ``files``: how many files each of its
     processes may have open."""
-    port = free_port()
+    port = loopback.port(HERE)
     config = place / "config"
-    command = [str(LINTAS), "capture", "shop", "--mode", f"regular@{port}", "--listen", "127.0.0.1", *words]
+    command = [str(LINTAS), "capture", "shop", "--mode", f"regular@{port}", "--listen", HERE, *words]
     if server is not None:
         command += ["--set", f"ssl_verify_upstream_trusted_ca={server.certificate}"]
     if files is not None:

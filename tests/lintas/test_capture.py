@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lintas.capturing import Capturing, capturing, free_port, serving, until
+from tests import loopback
+from tests.lintas.capturing import HERE, Capturing, capturing, serving, until
 from tests.lintas.command import lintas
 
 pytestmark = pytest.mark.slow
@@ -261,17 +262,17 @@ def test_the_phone_fetches_the_certificate(tmp_path: Path) -> None:
 
 def test_the_certificate_is_had_also_where_another_proxy_comes_next(tmp_path: Path) -> None:
     """Which nobody asks for it: here there is none."""
-    port = free_port()
-    with capturing(tmp_path, "--yes", "--mode", f"upstream:http://127.0.0.1:{free_port()}@{port}") as capture:
+    port = loopback.port(HERE)
+    with capturing(tmp_path, "--yes", "--mode", f"upstream:http://{HERE}:{loopback.port(HERE)}@{port}") as capture:
         for url in ("http://mitm.it/lintas.crt", capture.text.partition("phone, open ")[2].split()[0] + "lintas.crt"):
-            assert capture.curl(url, "-x", f"http://127.0.0.1:{port}").stdout == capture.certificate.read_text()
+            assert capture.curl(url, "-x", f"http://{HERE}:{port}").stdout == capture.certificate.read_text()
         capture.process.send_signal(signal.SIGTERM)
         assert capture.ended() == 0
         assert not (capture.folder / "flows.mitm").exists()
 
 
 def test_what_is_private_is_readable_by_the_auditor_alone(tmp_path: Path) -> None:
-    wireguard = f"wireguard@{free_port(socket.SOCK_DGRAM)}"
+    wireguard = f"wireguard@{loopback.port(HERE)}"
     with capturing(tmp_path, "--yes", "--mode", wireguard) as capture:
         capture.process.send_signal(signal.SIGTERM)
         assert capture.ended() == 0
@@ -315,20 +316,20 @@ def _refused(place: Path, *words: str, **environ: str) -> str:
         (("shop", "--listen", "::ffff:0.0.0.0", "--mode", "regular"), "--open-to"),
         (("shop", "--listen", "::", "--mode", "socks5"), "--open-to"),
         (("shop", "--listen", "0.0.0.0"), "names no address that the phone could be told"),
-        (("shop", "--listen", "127.0.0.1", "--mode", "teapot"), "'teapot' is unknown"),
-        (("shop", "--listen", "127.0.0.1", "--mode", "regular", "--mode", "upstream:http://a.example"), "both listen"),
-        (("shop", "--listen", "127.0.0.1", "--only-app", "com.example.shop", "--mode", "regular"), "--only-app"),
-        (("shop", "--listen", "127.0.0.1", "--only-app", "x\nDNS = 9.9.9.9"), "no Android package"),
-        (("shop", "--listen", "127.0.0.1", "--user-country", "XX"), "no country"),
-        (("shop", "--listen", "127.0.0.1", "--vantage", "north"), "no place"),
-        (("shop", "--listen", "127.0.0.1", "--store", "shoe"), "'shoe' is unknown"),
-        (("shop", "--listen", "127.0.0.1", "--timezone", "Mars"), "no time zone"),
-        (("shop", "--listen", "127.0.0.1", "--same-keys", "nowhere"), "cannot be read"),
-        (("shop", "--listen", "127.0.0.1", "--set", "no_such_option=1"), "The proxy does not start"),
-        (("shop", "--listen", "127.0.0.1", "--phase", "teatime"), "The proxy does not start"),
-        (("shop", "--listen", "127.0.0.1", "--set", "mode=regular@0.0.0.0:8081"), "write --mode"),
-        (("shop", "--listen", "127.0.0.1", "--set", "lintas_folder=elsewhere"), "write --out"),
-        (("shop", "--listen", "127.0.0.1", "--set", "ignore_hosts=.*"), "does not decrypt"),
+        (("shop", "--listen", HERE, "--mode", "teapot"), "'teapot' is unknown"),
+        (("shop", "--listen", HERE, "--mode", "regular", "--mode", "upstream:http://a.example"), "both listen"),
+        (("shop", "--listen", HERE, "--only-app", "com.example.shop", "--mode", "regular"), "--only-app"),
+        (("shop", "--listen", HERE, "--only-app", "x\nDNS = 9.9.9.9"), "no Android package"),
+        (("shop", "--listen", HERE, "--user-country", "XX"), "no country"),
+        (("shop", "--listen", HERE, "--vantage", "north"), "no place"),
+        (("shop", "--listen", HERE, "--store", "shoe"), "'shoe' is unknown"),
+        (("shop", "--listen", HERE, "--timezone", "Mars"), "no time zone"),
+        (("shop", "--listen", HERE, "--same-keys", "nowhere"), "cannot be read"),
+        (("shop", "--listen", HERE, "--set", "no_such_option=1"), "The proxy does not start"),
+        (("shop", "--listen", HERE, "--phase", "teatime"), "The proxy does not start"),
+        (("shop", "--listen", HERE, "--set", "mode=regular@0.0.0.0:8081"), "write --mode"),
+        (("shop", "--listen", HERE, "--set", "lintas_folder=elsewhere"), "write --out"),
+        (("shop", "--listen", HERE, "--set", "ignore_hosts=.*"), "does not decrypt"),
         (("a\x1b[31mb",), "no name for a folder"),
     ],
 )
@@ -337,17 +338,17 @@ def test_it_does_not_begin(tmp_path: Path, words: tuple[str, ...], told: str) ->
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server((HERE, 0)) as taken:
         port = taken.getsockname()[1]
-        told = _refused(tmp_path, "shop", "--listen", "127.0.0.1", "--mode", f"regular@{port}")
-    assert f"Port {port} of 127.0.0.1 is taken" in told
+        told = _refused(tmp_path, "shop", "--listen", HERE, "--mode", f"regular@{port}")
+    assert f"Port {port} of {HERE} is taken" in told
 
 
 def test_a_folder_that_holds_a_recording(tmp_path: Path) -> None:
     held = tmp_path / "captures" / "shop"
     held.mkdir(parents=True)
     (held / "events.jsonl").write_text("")
-    assert "holds a recording already" in _refused(tmp_path, "shop", "--listen", "127.0.0.1")
+    assert "holds a recording already" in _refused(tmp_path, "shop", "--listen", HERE)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n"])
@@ -358,13 +359,13 @@ def test_a_certificate_that_cannot_be_read(tmp_path: Path, content: bytes | None
         (private / "mitmproxy-ca.pem").mkdir()
     else:
         (private / "mitmproxy-ca.pem").write_bytes(content)
-    told = _refused(tmp_path, "shop", "--listen", "127.0.0.1", "--same-keys", "old")
+    told = _refused(tmp_path, "shop", "--listen", HERE, "--same-keys", "old")
     assert "--same-keys" in told
 
 
 def test_a_persona_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "me.yaml").write_text("- no mapping\n")
-    assert "me.yaml" in _refused(tmp_path, "shop", "--listen", "127.0.0.1", "--persona", "me.yaml")
+    assert "me.yaml" in _refused(tmp_path, "shop", "--listen", HERE, "--persona", "me.yaml")
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.lintas.capturing import Capturing, Server, capturing, serving, until
+from tests.lintas.capturing import HERE, Capturing, Server, capturing, serving, until
 from tests.lintas.command import lintas
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def idle(port: int, count: int) -> Iterator[None]:
         for _ in range(count):
             one = stack.enter_context(socket.socket())
             one.settimeout(5)
-            one.connect(("127.0.0.1", port))
+            one.connect((HERE, port))
         yield
 
 
@@ -45,12 +45,12 @@ def _asked(capture: Capturing, server: Server, path: str) -> None:
 
 def test_idle_connections_to_the_certificates_page_hold_nothing_up(tmp_path: Path) -> None:
     with serving(tmp_path) as server, capturing(tmp_path, "--yes", server=server, files=128) as capture:
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/ ", capture.text.replace("\n", " "))
+        found = re.search(rf"http://{re.escape(HERE)}:(\d+)/ ", capture.text.replace("\n", " "))
         assert found is not None
         port = int(found[1])
         with idle(port, 300):
             _asked(capture, server, "/during")
-            page = capture.curl(f"http://127.0.0.1:{port}/lintas.pem", "--noproxy", "*").stdout
+            page = capture.curl(f"http://{HERE}:{port}/lintas.pem", "--noproxy", "*").stdout
             assert page.startswith("-----BEGIN CERTIFICATE-----")
             capture.until("More connections to the certificate's page are open")
         _asked(capture, server, "/after")
