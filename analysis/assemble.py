@@ -393,7 +393,8 @@ class Assembler:
         if not self._names:
             return declared.empty_table()
         table = mapped(pa.Table.from_batches(self._names), "name", self._host)
-        grouped = table.group_by(["address", "name", "from", "resolver"]).aggregate([("first", "min"), ("last", "max")])
+        keys = ["address", "name", "from", "resolver"]
+        grouped = table.group_by(keys, use_threads=False).aggregate([("first", "min"), ("last", "max")])
         grouped = grouped.rename_columns(
             [{"first_min": "first", "last_max": "last"}.get(n, n) for n in grouped.column_names]
         )
@@ -453,7 +454,7 @@ def mapped(table: pa.Table, column: str, change: Callable[[str], str]) -> pa.Tab
 
 def _with_times(sources: pa.Table, flows: pa.Table) -> pa.Table:
     """The sources with the earliest and latest time of their flows."""
-    times = flows.group_by("source").aggregate([("first", "min"), ("last", "max")]).to_pylist()
+    times = flows.group_by("source", use_threads=False).aggregate([("first", "min"), ("last", "max")]).to_pylist()
     by_source = {row["source"]: row for row in times}
     rows = sources.to_pylist()
     for row in rows:

@@ -503,7 +503,9 @@ def read(folder: Path) -> tuple[Tables, dict[str, Any]]:
     tables: Tables = {}
     for name, declared in TABLES.items():
         try:
-            tables[name] = pq.read_table(folder / f"{name}.parquet").select(declared.schema.names)
+            # In this thread: where memory is short Arrow would wait for threads that cannot be had.
+            file = pq.ParquetFile(folder / f"{name}.parquet")
+            tables[name] = file.read(use_threads=False).select(declared.schema.names)
         except (OSError, pa.ArrowException, KeyError) as error:
             raise InputError(
                 f"{folder / name}.parquet cannot be read ({type(error).__name__}); make the audit again."

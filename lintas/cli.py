@@ -14,7 +14,7 @@ import typer
 
 from lintas.persona import app as persona_commands
 from lintas.phone.commands import app as phone
-from lintas.terminal import Progress, emit, ended, fail, guarded, note, printable
+from lintas.terminal import Progress, emit, ended, fail, guarded, note, printable, room
 
 app = typer.Typer(
     name="lintas",
@@ -27,6 +27,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_AUDIT, _READ = 420 << 20, 260 << 20
+"""Octets of address space that an audit takes for libraries and reference data alone, and that the least of the other
+commands which look into captures or audits take."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 app.add_typer(phone)
@@ -54,6 +57,7 @@ def info(
 ) -> None:
     """Say what is in a capture: which devices, when, what can be read, what would open the rest."""
     with guarded():
+        room(_READ)
         from lintas.info import describe, show
 
         about = describe(file)
@@ -105,6 +109,7 @@ def audit(
 ) -> None:
     """Audit a capture: tables, findings and one HTML report. The last line printed is the report's path."""
     with guarded():
+        room(_AUDIT)
         from analysis.audit import (
             AuditOptions,
             asked_address,
@@ -274,6 +279,7 @@ def report(
 ) -> None:
     """Write the HTML report of an audit again. The last line printed is its path."""
     with guarded():
+        room(_READ)
         print(printable(_report(folder, out)))
 
 
@@ -289,6 +295,7 @@ def show(
 ) -> None:
     """Show the bytes that something was read from. They are personal data: they come from the capture itself."""
     with guarded():
+        room(_READ)
         from lintas.show import find, print_found
 
         found = find(folder, origin, capture)

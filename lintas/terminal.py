@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import mmap
 import os
 import re
 import signal
@@ -49,6 +51,14 @@ READING = {
     "silent": "nothing passed",
 }
 """How far something could be read, in a few words; the scale is that of ``analysis.reading_states``."""
+_NO_MEMORY = (
+    b"lintas: there is not enough memory for this; close other programs or audit a smaller part of the capture.\n"
+)
+_WANT_OF_MEMORY = re.compile(
+    r"cannot allocate memory|failed to map segment|can't start new thread|launch worker thread|out of memory|bad_alloc",
+    re.IGNORECASE,
+)
+"""What loaders of libraries, threads and libraries in C++ say."""
 _SHOW_AFTER = 2.0
 """Seconds after which work shows its progress: what takes less needs none."""
 
@@ -74,6 +84,33 @@ def as_typed(text: str) -> str:
     return _COMMAND.sub(lambda _: lintas(), text)
 
 
+def room(octets: int) -> None:
+    """See that this process may have so much more memory. Some libraries end the process where they get none, without
+    a word that a user could understand; so it is asked for before they are loaded. Raises MemoryError."""
+    try:
+        mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError as error:
+        raise MemoryError from error
+
+
+def _is_want_of_memory(error: BaseException | None) -> bool:
+    """Whether it came of too little memory, also where a library says so in words of its own."""
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if _WANT_OF_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _no_memory() -> NoReturn:
+    """End for want of memory: without a step that would need some."""
+    with suppress(OSError):
+        os.write(2, _NO_MEMORY)
+    raise SystemExit(REFUSED) from None
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
     """Inside, an InputError or a Ctrl-C ends the program with its line and code; nothing shows a traceback."""
@@ -82,19 +119,25 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except InputError as error:
+        if _is_want_of_memory(error.__cause__):
+            _no_memory()
         fail(str(error))
     except KeyboardInterrupt as stop:
         stopped(stop)
     except BrokenPipeError:
         _nobody_reads()
     except MemoryError:
-        fail("there is not enough memory for this; close other programs or audit a smaller part of the capture.")
+        _no_memory()
     except OSError as error:
+        if _is_want_of_memory(error):
+            _no_memory()
         where = f" ({error.filename})" if error.filename else ""
         fail(f"the system refused: {error.strerror or type(error).__name__}{where}; see to it and try again.")
     except Exception as error:
         if os.environ.get("LINTAS_DEBUG"):
             raise
+        if _is_want_of_memory(error):
+            _no_memory()
         fail(
             f"this is a defect of Lintas ({type(error).__name__}); run it again with LINTAS_DEBUG=1 to see where, "
             "and report that. Nothing was written that could be taken for an audit."

@@ -100,11 +100,12 @@ class Distance:
         the nearer end counts (Chamberlain and Duquette, 2007, on polygons on a sphere, for the geometry)."""
         corners, following, a, b, ring_starts, part_starts = self._segments
         point = _unit(longitude, latitude)
-        best = np.arccos(np.clip(a @ point, -1.0, 1.0))
+        # Not "@": that is OpenBLAS, which ends the process where there is little memory.
+        best = np.arccos(np.clip(np.einsum("ij,j->i", a, point), -1.0, 1.0))
         normal = np.cross(a, b)
         length = np.linalg.norm(normal, axis=1)
         normal /= np.where(length > 1e-12, length, 1.0)[:, None]
-        height = normal @ point
+        height = np.einsum("ij,j->i", normal, point)
         foot = point - height[:, None] * normal
         between = (length > 1e-12) & (np.einsum("ij,ij->i", np.cross(a, foot), normal) >= 0)
         between &= np.einsum("ij,ij->i", np.cross(foot, b), normal) >= 0

@@ -193,6 +193,38 @@ def test_closed_or_full_output_ends_with_a_documented_code(tmp_path: Path, comma
         assert (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.parametrize("megabytes", [250, 400, 548])
+def test_too_little_memory_is_one_sentence_and_a_documented_code(tmp_path: Path, megabytes: int) -> None:
+    """Whoever needs it first: the loader of a library, a thread, Python, or a library that would end the process."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+    words = [LINTAS, "audit", DEMO, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        words, env=environment(), capture_output=True, encoding="utf-8", check=False, preexec_fn=limit, timeout=120
+    )
+    if done.returncode == 0:
+        assert done.stderr == ""
+        return
+    assert done.returncode == 2, done
+    assert done.stderr.startswith("lintas: there is not enough memory for this;")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_an_audit_needs_less_than_a_gigabyte(tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20))
+
+    words = [LINTAS, "audit", DEMO, "--out", tmp_path / "out"]
+    done = subprocess.run(
+        words, env=environment(), capture_output=True, encoding="utf-8", check=False, preexec_fn=limit, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # ------------------------------------------------------------------------------------------------ progress
 
 
