@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import queue
 import sys
-import time
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,7 +22,8 @@ from lintas.terminal import INTERRUPTED, fail, printable
 __all__ = ["Wanted", "capture"]
 
 _START = 30.0
-"""Seconds that the proxy may take to start: local mode may ask for a password."""
+"""Seconds after which it is said that the proxy still starts: this machine may be busy, and local mode may ask for a
+password."""
 _CLEAN = 60.0
 """Seconds that the proxy may take to end where the front ends by a fault: it seals the folder."""
 
@@ -92,19 +92,20 @@ def _manifest(begun: Begun) -> dict[str, Any]:
 
 
 def _ready(talk: Conversation) -> dict[str, Any]:
-    """What the proxy says when it is ready. Raises InputError when it does not start."""
-    until = time.monotonic() + _START
-    while (left := until - time.monotonic()) > 0:
+    """What the proxy says when it is ready, however long it takes. Raises InputError when it does not start."""
+    seconds: float | None = _START
+    while True:
         try:
-            _, said = talk.lines.get(timeout=left)
+            _, said = talk.lines.get(timeout=seconds)
         except queue.Empty:
-            break
+            say(words.STARTING_STILL)
+            seconds = None
+            continue
         if said["type"] == "ready":
             return said
         if said["type"] in ("failed", "gone"):
             raise InputError(f"The proxy does not start: {_sentence(said['text'])}")
         talk.state.from_proxy(said)
-    raise InputError(f"The proxy did not start within {_START:.0f} s; try again, or with one --mode alone.")
 
 
 def _prove(begun: Begun, proxy: children.Child, ready: dict[str, Any]) -> int:

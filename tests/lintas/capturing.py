@@ -13,6 +13,7 @@ import shlex
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -103,6 +104,9 @@ class Capturing:
             return list(FlowReader(file).stream())
 
 
+_SEALING = "from lintas.capture import ending; from lintas.cli import main; ending._SEAL = {}; main()"
+
+
 @contextlib.contextmanager
 def capturing(
     place: Path,
@@ -112,13 +116,15 @@ def capturing(
     server: Server | None = None,
     waits: bool = True,
     files: int | None = None,
+    seal: float | None = None,
 ) -> Iterator[Capturing]:
     """``lintas capture shop`` in ``place``, listening on loopback; ended with the block, if not before. ``shell``: it
     is started from one with job control, whose process is the one that is given. ``files``: how many files each of its
-    processes may have open."""
+    processes may have open. ``seal``: the seconds after which it is said that sealing takes its time."""
     port = loopback.port(HERE)
     config = place / "config"
-    command = [str(LINTAS), "capture", "shop", "--mode", f"regular@{port}", "--listen", HERE, *words]
+    begin = [str(LINTAS)] if seal is None else [sys.executable, "-c", _SEALING.format(seal)]
+    command = [*begin, "capture", "shop", "--mode", f"regular@{port}", "--listen", HERE, *words]
     if server is not None:
         command += ["--set", f"ssl_verify_upstream_trusted_ca={server.certificate}"]
     if files is not None:

@@ -1,11 +1,17 @@
-"""The command ``lintas`` as a user has it, in a process of its own; and captures small enough to write by hand."""
+"""The command ``lintas`` as a user has it, in a process of its own or in this one; and captures small enough to write
+by hand."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +35,38 @@ def lintas(*words: str | Path, cwd: Path, **env: str) -> subprocess.CompletedPro
         stdin=subprocess.DEVNULL,
         timeout=120,
     )
+
+
+def lintas_here(*words: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """As :func:`lintas`, in this process: for what needs no process of its own, which takes seconds to start."""
+    from lintas.cli import main
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with _alone(), contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        os.environ.clear()
+        os.environ.update(environment(**env))
+        sys.argv = [str(LINTAS), *map(str, words)]
+        try:
+            main()
+        except SystemExit as ending:
+            code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """What a program changes of its process is as it was."""
+    words, environ, limit = sys.argv, dict(os.environ), resource.getrlimit(resource.RLIMIT_NOFILE)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        sys.argv = words
+        os.environ.clear()
+        os.environ.update(environ)
 
 
 def entry(number: int = 0, body: str = '{"email":"sari@example.org"}') -> dict[str, Any]:

@@ -12,7 +12,7 @@ from analysis.audit import asked_app, asked_vendor, let_go, own_folder
 from analysis.model import InputError
 from analysis.reference import Reference
 from lintas.terminal import as_typed
-from tests.lintas.command import LINTAS, lintas, write_har
+from tests.lintas.command import LINTAS, lintas_here, write_har
 from tests.packets.talk import Talk
 
 
@@ -41,16 +41,16 @@ def test_a_vendor_that_nobody_knows_is_refused_with_the_nearest() -> None:
 def test_a_device_that_does_not_speak_is_refused_with_those_that_do(tmp_path: Path) -> None:
     request = b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"
     capture = Talk().open().say(request).close().write(tmp_path / "one.pcap")
-    wrong = lintas("audit", capture, "--device", "192.0.2.77", cwd=tmp_path)
+    wrong = lintas_here("audit", capture, "--device", "192.0.2.77", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "--device 192.0.2.77 speaks in no flow" in wrong.stderr
     assert "10.0.0.2 (1 flow)" in wrong.stderr
     assert not (tmp_path / "audits").exists()  # a folder taken for an audit that never came goes again
-    assert lintas("audit", capture, "--device", "10.0.0.2", cwd=tmp_path).returncode == 0
+    assert lintas_here("audit", capture, "--device", "10.0.0.2", cwd=tmp_path).returncode == 0
 
 
 def test_a_device_where_the_capture_names_none(tmp_path: Path) -> None:
-    result = lintas("audit", write_har(tmp_path / "a.har"), "--device", "10.0.0.2", cwd=tmp_path)
+    result = lintas_here("audit", write_har(tmp_path / "a.har"), "--device", "10.0.0.2", cwd=tmp_path)
     assert result.returncode == 2
     assert "leave the option out" in result.stderr
 
@@ -63,7 +63,7 @@ def test_two_captures_of_one_name_have_an_audit_each(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         write_har(tmp_path / folder / "session.har", entries=1 if folder == "a" else 3)
     pages = [
-        Path(lintas("audit", tmp_path / folder / "session.har", cwd=tmp_path).stdout.splitlines()[-1])
+        Path(lintas_here("audit", tmp_path / folder / "session.har", cwd=tmp_path).stdout.splitlines()[-1])
         for folder in ("a", "b", "a")
     ]
     assert pages[0] == pages[2] != pages[1]
@@ -90,7 +90,7 @@ def test_the_folder_of_an_audit_without_a_name(tmp_path: Path) -> None:
 
 def test_suggested_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:
     """Where the shell does not know ``lintas``, a suggestion names its path."""
-    result = lintas("report", tmp_path, cwd=tmp_path, PATH="/usr/bin:/bin")
+    result = lintas_here("report", tmp_path, cwd=tmp_path, PATH="/usr/bin:/bin")
     assert result.returncode == 2
     assert f"{LINTAS} audit PATH" in result.stderr
 

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import logging
 import os
+import queue
 import socket
 import stat
 import subprocess
@@ -29,7 +30,7 @@ from mitmproxy.test import taddons, tflow
 
 from analysis.folder import PHASES
 from analysis.model import InputError
-from lintas.capture import authority, checks, network, proof, settings, tunnel, words
+from lintas.capture import authority, checks, network, proof, run, settings, tunnel, words
 from lintas.capture.inner import Doors, Hidden
 from lintas.capture.keyboard import Keys
 from lintas.capture.proxy import _Lines
@@ -651,3 +652,23 @@ def test_the_proof_needs_no_room_but_the_captures_own(tmp_path: Path, monkeypatc
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="none cannot be written"):
         proof._server_context(tmp_path / "none")
+
+
+def test_a_proxy_that_takes_long_to_start_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """As on a machine that is busy: it is said once, and only its end is a failure."""
+    waits: list[float | None] = []
+    steps: list[dict[str, Any] | None] = [None, {"type": "status"}, {"type": "ready", "modes": []}]
+
+    def get(timeout: float | None) -> tuple[str, dict[str, Any]]:
+        waits.append(timeout)
+        if (step := steps.pop(0)) is None:
+            raise queue.Empty
+        return "proxy", step
+
+    talk: Any = SimpleNamespace(lines=SimpleNamespace(get=get), state=SimpleNamespace(from_proxy=lambda line: None))
+    assert run._ready(talk) == {"type": "ready", "modes": []}
+    assert waits == [run._START, None, None]
+    assert capsys.readouterr().out.count(words.STARTING_STILL) == 1
+    steps[:] = [None, {"type": "gone", "text": "it fell over"}]
+    with pytest.raises(InputError, match="it fell over"):
+        run._ready(talk)

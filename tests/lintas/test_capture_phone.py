@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lintas.capturing import HERE, capturing, until
-from tests.lintas.command import lintas
+from tests.lintas.command import lintas_here
 from tests.phone import test_apps, test_certificate, test_identity, test_watch
 from tests.phone.conftest import _own_server, fake, server  # noqa: F401 - fixtures
 from tests.phone.device import FakePhone
@@ -56,7 +56,7 @@ def test_the_phone_vanishes_in_the_middle(fake: FakePhone, tmp_path: Path) -> No
 
 
 def test_no_phone_is_told(tmp_path: Path) -> None:
-    done = lintas("capture", "shop", "--listen", HERE, "--adb", "--yes", cwd=tmp_path)
+    done = lintas_here("capture", "shop", "--listen", HERE, "--adb", "--yes", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "captures").exists()

@@ -11,7 +11,7 @@ import pytest
 from analysis.persona import load_persona
 from analysis.reference import Reference
 from lintas.persona import draft, notes, problems
-from tests.lintas.command import lintas, write_har
+from tests.lintas.command import lintas_here, write_har
 
 SLIPS = """\
 emial: sari.wahyuni@surel.example
@@ -30,7 +30,7 @@ def persona(tmp_path: Path, text: str) -> Path:
 
 
 def test_each_slip_is_named_and_no_value_is_shown(tmp_path: Path) -> None:
-    result = lintas("persona", "check", persona(tmp_path, SLIPS), cwd=tmp_path)
+    result = lintas_here("persona", "check", persona(tmp_path, SLIPS), cwd=tmp_path)
     assert result.returncode == 1, result.stderr
     lines = result.stdout.splitlines()
     assert "line 1, 'emial'" in lines[0]
@@ -46,7 +46,7 @@ def test_each_slip_is_named_and_no_value_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_same_as_json(tmp_path: Path) -> None:
-    result = lintas("persona", "check", persona(tmp_path, SLIPS), "--json", cwd=tmp_path)
+    result = lintas_here("persona", "check", persona(tmp_path, SLIPS), "--json", cwd=tmp_path)
     about = json.loads(result.stdout)
     assert about["values"] == 5
     assert {p["name"] for p in about["problems"]} == {"emial", "gps", "phone_number", "imei", "account_id"}
@@ -74,7 +74,7 @@ def test_a_short_value_that_only_counts_as_a_whole_field(tmp_path: Path) -> None
 
 def test_an_audit_says_it_before_it_reads(tmp_path: Path) -> None:
     har = write_har(tmp_path / "session.har")
-    result = lintas("audit", har, "--persona", persona(tmp_path, SLIPS), cwd=tmp_path)
+    result = lintas_here("audit", har, "--persona", persona(tmp_path, SLIPS), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "lintas: note: persona" in result.stderr
     assert "'emial' is the name of no data type" in result.stderr
@@ -83,10 +83,10 @@ def test_an_audit_says_it_before_it_reads(tmp_path: Path) -> None:
 
 def test_a_new_persona_is_the_owners_alone_and_has_nothing_to_mend(tmp_path: Path) -> None:
     place = tmp_path / "new.yaml"
-    assert lintas("persona", "new", place, cwd=tmp_path).returncode == 0
+    assert lintas_here("persona", "new", place, cwd=tmp_path).returncode == 0
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
-    assert lintas("persona", "check", place, cwd=tmp_path).returncode == 0
-    again = lintas("persona", "new", place, cwd=tmp_path)
+    assert lintas_here("persona", "check", place, cwd=tmp_path).returncode == 0
+    again = lintas_here("persona", "new", place, cwd=tmp_path)
     assert again.returncode == 2
     assert "is there already" in again.stderr
 

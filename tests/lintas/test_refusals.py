@@ -12,7 +12,7 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from lintas import terminal
-from tests.lintas.command import lintas, write_har
+from tests.lintas.command import lintas_here, write_har
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
@@ -20,7 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 def refused(*words: str | Path, cwd: Path) -> str:
     """The one line of a command that was refused; the folder holds what it held before."""
     before = {p: p.stat().st_mtime_ns for p in cwd.rglob("*")}
-    done = lintas(*words, cwd=cwd)
+    done = lintas_here(*words, cwd=cwd)
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout == ""
     assert re.fullmatch(r"lintas: [^\n]{10,400}\n", done.stderr), done.stderr
