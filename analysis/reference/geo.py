@@ -92,6 +92,7 @@ class Geo:
         return _address(text) is None
 
 
+@lru_cache(4_096)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = public_ipv4(ipaddress.ip_address(text.split("%")[0]))

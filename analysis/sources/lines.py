@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +40,15 @@ class Line:
 
 
 def lines(path: Path, end: int | None = None, most: int = MOST) -> Iterator[Line]:
-    """The lines of a file, or of its first ``end`` octets, in order; empty ones count, and have no object. Of one that
+    """The lines of a file, or of its first ``end`` octets, in order; blank ones count, and are passed over. Of one that
     is longer than ``most`` octets only the last are ``raw``, and it has no object."""
     with Octets(path, end) as octets:
         buffer = bytearray()
         number = skipped = 0
         while True:
+            if not skipped and (blank := _BLANK.match(buffer)) is not None:
+                number += buffer.count(b"\n", 0, blank.end())
+                del buffer[: blank.end()]
             end = buffer.find(b"\n")
             if end < 0:
                 if len(buffer) > most:
@@ -76,8 +80,11 @@ def lines(path: Path, end: int | None = None, most: int = MOST) -> Iterator[Line
             number += 1
 
 
+_BLANK = re.compile(rb"(?:[ \t\r]*+\n)++")
+
+
 def _object(raw: bytes) -> dict[str, Any] | None:
-    if raw.lstrip()[:1] != b"{":  # two refusals a line are dear where there are a million empty ones
+    if raw.lstrip()[:1] != b"{":  # two refusals a line are dear where there are a million of them
         return None
     try:
         value = msgspec.json.decode(raw)

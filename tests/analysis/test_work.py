@@ -14,8 +14,11 @@ from mitmproxy.test import tflow
 
 from analysis.audit import AuditOptions, run
 from analysis.folder.writing import DUMP, EVENTS, JOURNAL
+from analysis.sources.lines import lines
 from analysis.sources.mitm_dump import Gap, Record, _Framer
 from analysis.sources.octets import Octets
+from analysis.sources.packets import exchanges
+from analysis.sources.packets.streams import MOST_SEGMENTS, Stream
 from tests.packets.reading import pcap_octets
 from tests.packets.talk import Talk
 from tests.road import ROOT
@@ -145,3 +148,45 @@ def test_what_is_looked_at_of_a_damaged_dump_grows_as_it_does(tmp_path: Path) ->
 
     once, twice = taken(SMALL), taken(2 * SMALL)
     assert 0 < once < twice < 2.2 * once
+
+
+def test_a_segment_is_put_in_its_place_without_a_look_at_all_that_wait() -> None:
+    """Segments behind holes, more than may wait: those before are given up one by one."""
+    taken: list[bytes] = []
+    gaps: list[int] = []
+    stream = Stream(lambda data, _, __: taken.append(data), gaps.append)
+    count = 4 * MOST_SEGMENTS
+    with counted() as lines_run:
+        for number in range(count):
+            stream.feed(0xFFFFFF00 + 2 * number & 0xFFFFFFFF, b"%d" % (number % 10), 1, number, None)
+        stream.end()
+    assert b"".join(taken) == b"".join(b"%d" % (n % 10) for n in range(count))
+    assert gaps == [1] * (count - 1)
+    assert lines_run[0] < 60 * count
+
+
+def test_a_request_is_taken_without_a_look_at_all_that_wait_for_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that nobody answers, in one connection: their octets are counted as they come."""
+    asked: list[Any] = []
+    held = exchanges._held
+    monkeypatch.setattr(exchanges, "_held", lambda pending: asked.append(pending) or held(pending))
+    talk, count = Talk().open(), 2 * exchanges.MOST_WAITING
+    for _ in range(count):
+        talk.say(b"GET / HTTP/1.1\r\nHost: h.example\r\n\r\n")
+    work(tmp_path / "capture", {"a.pcap": pcap_octets(talk.packets, 101)})
+    assert count <= len(asked) <= 8 * count
+
+
+def test_blank_lines_are_passed_over_together(tmp_path: Path) -> None:
+    path = tmp_path / EVENTS
+    path.write_bytes(b"\n" * 50_000 + b'{"a":1}\n' + b" \r\n" * 50_000 + b'{"b":2}\n  ')
+    with counted() as lines_run:
+        given = list(lines(path))
+    assert [(line.number, line.value, line.torn) for line in given] == [
+        (50_000, {"a": 1}, False),
+        (100_001, {"b": 2}, False),
+        (100_002, None, True),
+    ]
+    assert lines_run[0] < 1_000

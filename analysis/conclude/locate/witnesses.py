@@ -22,6 +22,8 @@ class Witnesses:
         self._reference = reference
         self._geo = reference.geo(settings.geo_country, settings.geo_asn)
         self._addresses: dict[str, list[Witness]] = {}
+        self._networks: dict[str, Network] = {}
+        self._registered: dict[str, str | None] = {}
         self._clues: dict[str, dict[tuple[str, str], tuple[NodeReading, str]]] = defaultdict(dict)
         flows = tables["flows"]
         address_of = dict(zip(flows["flow"].to_pylist(), flows["dst"].to_pylist(), strict=True))
@@ -92,14 +94,22 @@ class Witnesses:
         """The network that announces an address."""
         if address is None or self.reserved(address):
             return Network()
-        found = self._geo.asn(address)
-        return Network() if found is None else Network(found.number, found.name)
+        known = self._networks.get(address)
+        if known is None:
+            found = self._geo.asn(address)
+            known = self._networks[address] = Network() if found is None else Network(found.number, found.name)
+        return known
 
     def registered(self, address: str | None) -> str | None:
         """Country in which the network of an address is registered; no witness of place. Said only where two makers
         agree: one that says where networks are registered, and the registries' own statistics."""
         if address is None or self.reserved(address):
             return None
+        if address not in self._registered:
+            self._registered[address] = self._registration(address)
+        return self._registered[address]
+
+    def _registration(self, address: str) -> str | None:
         claims = self._geo.lookup(address)
         stated = {c.country for c in claims if c.kind == "registration"}
         kept = {c.country for c in claims if c.maker == REGISTRIES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from analysis.read.decode.leaves import LITERAL, Layer
+from analysis.read.decode.leaves import LITERAL, Layer, Node
 from analysis.read.detect import checks
 from analysis.read.detect.checks import STRONG
 from analysis.read.detect.context import words
@@ -13,6 +13,8 @@ from analysis.read.detect.found import Found, value_of
 from analysis.read.detect.key import Keys
 
 _EMAIL = re.compile(rb"[A-Za-z0-9!#$%&'*+=?^_`{|}~.\-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{1,251})[A-Za-z]{2,63}")
+_SHORTEST = 6
+"""Octets of the shortest shape there is: ``a@bc.de`` without its point."""
 _ROLES = re.compile(
     r"(?:support|info|help|no-?reply|do-?not-?reply|admin|contact|sales|hello|team|privacy|webmaster|postmaster|abuse|"
     r"security|billing|feedback|service|cs|care|office|press|legal|dpo|marketing|notifications?|mailer-daemon|"
@@ -34,7 +36,7 @@ def find(layer: Layer, numbers: list[int], keys: Keys, paying: bool, out: list[F
     """Shapes among the leaves ``numbers``, of which no key said anything and which are no organisation's.
     ``paying``: the request is about a payment, where a number that passes Luhn is a card's."""
     data = layer.data
-    numbers = [n for n in numbers if keys.may_be_somebodys(layer.leaves[n][0])]
+    numbers = _of_somebody(layer, numbers, keys)
     if data.find(b"@") >= 0:
         _emails(layer, numbers, out)
     match_mac, match_phone, match_card = _MAC.match, _PHONE.match, _CARD.match
@@ -65,7 +67,25 @@ def find(layer: Layer, numbers: list[int], keys: Keys, paying: bool, out: list[F
 def find_within(layer: Layer, numbers: list[int], keys: Keys, out: list[Found]) -> None:
     """Mail addresses within leaves that a key named as some text: an address of a page, a message."""
     if layer.data.find(b"@") >= 0:
-        _emails(layer, [n for n in numbers if keys.may_be_somebodys(layer.leaves[n][0])], out)
+        _emails(layer, _of_somebody(layer, numbers, keys), out)
+
+
+def _of_somebody(layer: Layer, numbers: list[int], keys: Keys) -> list[int]:
+    """Of the leaves ``numbers`` those that may hold a shape, and a person's: each key is asked once, however many
+    leaves it has."""
+    leaves = layer.leaves
+    known: dict[Node, bool] = {}
+    kept = []
+    for number in numbers:
+        node, _, start, end, _ = leaves[number]
+        if end - start < _SHORTEST:
+            continue
+        may = known.get(node)
+        if may is None:
+            may = known[node] = keys.may_be_somebodys(node)
+        if may:
+            kept.append(number)
+    return kept
 
 
 def _emails(layer: Layer, numbers: list[int], out: list[Found]) -> None:

@@ -46,6 +46,8 @@ class Pending:
         self.request, self.response = request, response
         self.asked = request is None
         self.answered = False
+        self.counted = 0
+        """Octets of its bodies, as they were last counted."""
 
 
 class Exchanges:
@@ -57,6 +59,9 @@ class Exchanges:
         self._given_up = 0
         self._blind = False
         self._begun: dict[bool, tuple[int, int]] = {}
+        self._octets = 0
+        self._growing: dict[bool, Pending] = {}
+        """The exchanges whose request (true) and whose response (false) may still grow."""
 
     def begins(self, part: Part) -> None:
         """A message's head is whole: messages that began in the same packet are told apart by their order."""
@@ -71,7 +76,7 @@ class Exchanges:
         self.begins(part)
         part.number = self._carrier.sink.counters.exchange()
         pending = Pending(part)
-        self.waiting.append(pending)
+        self._await(pending, True)
         host = target_of(part)[0]
         if host:
             self._carrier.asked(host, part.method != "CONNECT" and "://" not in part.target[:12])
@@ -83,9 +88,10 @@ class Exchanges:
         return self._carrier.sink.counters.exchange()
 
     def request_done(self, part: Part) -> None:
-        for pending in self.waiting:
+        for pending in reversed(self.waiting):
             if pending.request is part:
                 pending.asked = True
+                break
         self.settle(False)
 
     def method_of(self, part: Part) -> str:
@@ -109,9 +115,10 @@ class Exchanges:
             pending = self._next()
         if pending is None:
             part.number = self._carrier.sink.counters.exchange()
-            self.waiting.append(Pending(None, part))
+            self._await(Pending(None, part), False)
         else:
             pending.response = part
+            self._grows(pending, False)
 
     def _next(self) -> Pending | None:
         """The exchange that the next response belongs to: the first without one. Behind lost responses the last,
@@ -128,6 +135,7 @@ class Exchanges:
         for pending in self.waiting:
             if pending.response is part:
                 pending.answered = True
+                break
         self.settle(False)
 
     def of_response(self, part: Part) -> Pending | None:
@@ -136,13 +144,40 @@ class Exchanges:
     def settle(self, over: bool) -> None:
         """Hand over the exchanges whose both halves are there, in their order; all of them when it is over."""
         while self.waiting and (over or (self.waiting[0].asked and self.waiting[0].answered)):
-            self.hand_over(self.waiting.pop(0))
+            self.hand_over(self.take(self.waiting[0]))
+
+    def _await(self, pending: Pending, request: bool) -> None:
+        self.waiting.append(pending)
+        self._grows(pending, request)
+
+    def grew(self, pending: Pending) -> None:
+        """Octets came to an exchange that waits: where several grow at once, whoever adds to them says so."""
+        held = _held(pending)
+        self._octets += held - pending.counted
+        pending.counted = held
+
+    def _grows(self, pending: Pending, request: bool) -> None:
+        """The exchange whose request, or response, is read from now on: the one before it grows no more."""
+        self._count()
+        self._growing[request] = pending
+
+    def _count(self) -> None:
+        """Bring the octets that wait up to date: only what is being read can have grown."""
+        for pending in self._growing.values():
+            self.grew(pending)
+
+    def take(self, pending: Pending) -> Pending:
+        """Take an exchange out of those that wait."""
+        self._count()
+        self.waiting.remove(pending)
+        self._octets -= pending.counted
+        self._growing = {side: one for side, one in self._growing.items() if one is not pending}
+        return pending
 
     def _bound(self) -> None:
-        while len(self.waiting) > MOST_WAITING or (
-            len(self.waiting) > 1 and sum(_held(p) for p in self.waiting) > MOST_OCTETS
-        ):
-            pending = self.waiting.pop(0)
+        self._count()
+        while len(self.waiting) > MOST_WAITING or (len(self.waiting) > 1 and self._octets > MOST_OCTETS):
+            pending = self.take(self.waiting[0])
             if pending.response is None:
                 self._given_up += 1
             self.hand_over(pending)

@@ -198,6 +198,7 @@ class Connection:
         part.size += len(body)
         part.cut = part.cut or len(body) > room
         part.saw(packet)
+        self._exchanges.grew(pending)
         if ends:
             self._done(side, stream, pending)
 
@@ -214,8 +215,7 @@ class Connection:
         """Streams end in any order, and each is handed over when it is whole."""
         waiting = self._exchanges.waiting
         for pending in [p for p in waiting if p.asked and p.answered]:
-            waiting.remove(pending)
-            self._exchanges.hand_over(pending)
+            self._exchanges.hand_over(self._exchanges.take(pending))
 
     def _forget(self) -> None:
         """Streams that were handed over unfinished, since too many waited."""

@@ -6,6 +6,7 @@ octets while there is room, then it is a gap, and the reader above is told.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 
 MOST_WAITING = 1 << 20
@@ -29,8 +30,11 @@ class Stream:
     def __init__(self, deliver: Deliver, gap: Gap) -> None:
         self._deliver, self._gap = deliver, gap
         self._next: int | None = None
+        """The next octet's number, counted on beyond 32 bits, so that places of the stream have one order."""
         self._expected: int | None = None
         self._waiting: dict[int, tuple[bytes, int, int, int | None]] = {}
+        self._order: list[int] = []
+        """A heap of the numbers that wait."""
         self._octets = 0
         self.seen = 0
         """Payload octets of the stream, each once, those that the capture cut off included."""
@@ -69,8 +73,7 @@ class Stream:
             self._expected = sequence
             return
         while self._waiting:
-            first = min(self._waiting, key=lambda s: _distance(self._next or 0, s))
-            if _distance(first, sequence) <= 0:
+            if _distance(self._order[0], sequence) <= 0:
                 return
             self._skip()
 
@@ -96,10 +99,13 @@ class Stream:
             self._take(-ahead, data, size, packet, at)
             self._drain()
             return
-        held = self._waiting.get(sequence)
+        place = self._next + ahead
+        held = self._waiting.get(place)
+        if held is None:
+            heapq.heappush(self._order, place)
         if held is None or held[1] < size:
             self._octets += size - (held[1] if held else 0)
-            self._waiting[sequence] = (data, size, packet, at)
+            self._waiting[place] = (data, size, packet, at)
         while self._octets > MOST_WAITING or len(self._waiting) > MOST_SEGMENTS:
             self._skip()
 
@@ -133,7 +139,7 @@ class Stream:
         if new <= 0:
             return
         assert self._next is not None
-        self._next = (self._next + new) & 0xFFFFFFFF
+        self._next += new
         self.seen += new
         fresh = data[known:size]
         if fresh:
@@ -144,19 +150,18 @@ class Stream:
             self._gap(missing)
 
     def _drain(self) -> None:
-        while self._waiting:
-            first = min(self._waiting, key=lambda s: _distance(self._next or 0, s))
-            ahead = _distance(self._next or 0, first)
-            if ahead > 0:
-                return
+        assert self._next is not None
+        while self._order and self._order[0] <= self._next:
+            first = heapq.heappop(self._order)
             data, size, packet, at = self._waiting.pop(first)
             self._octets -= size
-            self._take(-ahead, data, size, packet, at)
+            self._take(self._next - first, data, size, packet, at)
 
     def _skip(self) -> None:
         """Give up the octets before the first segment that waits."""
-        first = min(self._waiting, key=lambda s: _distance(self._next or 0, s))
-        self._gap(_distance(self._next or 0, first))
+        assert self._next is not None
+        first = self._order[0]
+        self._gap(first - self._next)
         self._next = first
         self._drain()
 
