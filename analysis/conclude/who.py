@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from analysis.folder import Manifest
+from analysis.reference.suffixes import registered
 
 if TYPE_CHECKING:
     from analysis.reference import Operator, Reference
@@ -135,20 +135,13 @@ def _company_link(
     }
 
 
-@lru_cache(maxsize=1)
-def _suffixes() -> Any:
-    from publicsuffixlist import PublicSuffixList
-
-    return PublicSuffixList()
-
-
 def receiver(operator: str | None, host: str | None, address: str | None) -> str | None:
     """One key for each company that receives: its id, else the domain that somebody registered (Public Suffix List,
     whose private part tells the customers of one host apart), else the address."""
     if operator is not None or host is None:
         return operator or address
-    found: str | None = _suffixes().privatesuffix(host.lower().rstrip("."))
-    return found or host.lower().rstrip(".")
+    name = host.lower().rstrip(".")
+    return registered(name) or name
 
 
 def identify(host: str | None, network: Network, manifest: Manifest, reference: Reference, day: date) -> Who:
@@ -293,7 +286,7 @@ def _party(host: str | None, operator: str | None, manifest: Manifest, reference
     """``first`` for the maker of the app under test and its group, ``third`` for anybody else that is known."""
     vendor, domains = reference.vendor_of(manifest.app.id, manifest.app.platform, manifest.app.vendor)
     # A public suffix, like ``com``, is nobody's.
-    domains = [d for d in (*domains, *manifest.app.domains) if _suffixes().is_private(d.lower())]
+    domains = [d for d in (*domains, *manifest.app.domains) if registered(d.lower()) is not None]
     if host is not None and any(host == d or host.endswith("." + d) for d in domains):
         return "first"
     if vendor is None or operator is None:

@@ -15,6 +15,7 @@ from analysis.codecs.views import View, core, folded, unescaped
 from analysis.read.detect.planted import Needles
 from analysis.read.identifiers import hide_keys, hide_labels, hide_path, hide_segment
 from analysis.read.scrub import Scrubber
+from analysis.reference.suffixes import registered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,18 +79,11 @@ class Mask:
         return hide_labels(before) + after if host.endswith(after) else hide_labels(cleaned)
 
 
-@lru_cache(1)
-def _suffixes() -> object:
-    from publicsuffixlist import PublicSuffixList
-
-    return PublicSuffixList()
-
-
 def registered_at(host: str) -> int:
     """Where in the name of a host the part begins that somebody registered (Public Suffix List)."""
     bare = host.rstrip(".")
-    registered = _suffixes().privatesuffix(bare.lower()) or bare.rpartition(".")[2]  # type: ignore[attr-defined]
-    return max(len(bare) - len(registered), 0)
+    theirs = registered(bare.lower()) or bare.rpartition(".")[2]
+    return max(len(bare) - len(theirs), 0)
 
 
 class Known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import ipaddress
-from collections import defaultdict
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,10 +25,12 @@ SOURCES = {
 
 
 class Ranges:
-    """Published ranges by prefix; the narrowest of each provider counts."""
+    """Published ranges by their text, in the one spelling that RFC 5952 gives them: so twenty thousand need not be
+    parsed to look up one address. The narrowest of each provider counts."""
 
     def __init__(self) -> None:
-        self._by_prefix: dict[tuple[int, int], dict[int, list[RangeHit]]] = defaultdict(lambda: defaultdict(list))
+        self._by_network: dict[str, list[RangeHit]] = {}
+        self._lengths: dict[int, set[int]] = {4: set(), 6: set()}
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -43,15 +45,18 @@ class Ranges:
                 source = place.get("source")
                 for row in rows:
                     network, provider, region, country = (row[n] for n in columns)
-                    made._add(network, provider, region, country, SOURCES[provider] if source is None else row[source])
+                    made.add(network, provider, region, country, SOURCES[provider] if source is None else row[source])
         return made
 
-    def _add(self, network: str, provider: str, region: str, country: str, source: str) -> None:
-        first, _, length = network.partition("/")
-        version, size = (6, 128) if ":" in first else (4, 32)
-        number = int(ipaddress.IPv6Address(first) if version == 6 else ipaddress.IPv4Address(first))
+    def add(self, network: str, provider: str, region: str, country: str, source: str) -> None:
+        """One range. ``network``: as ``str(ip_network)`` writes it; another spelling is never met."""
         hit = RangeHit(network, provider, region, country or None, source)
-        self._by_prefix[(version, int(length))][number >> (size - int(length))].append(hit)
+        self._by_network.setdefault(network, []).append(hit)
+        self._lengths[6 if ":" in network else 4].add(int(network.rpartition("/")[2]))
+
+    def __iter__(self) -> Iterator[RangeHit]:
+        for hits in self._by_network.values():
+            yield from hits
 
     def lookup(self, text: str) -> list[RangeHit]:
         """The narrowest range of each provider that holds the address; none for what is no address."""
@@ -59,10 +64,11 @@ class Ranges:
             address = public_ipv4(ipaddress.ip_address(text.split("%")[0]))
         except ValueError:
             return []
-        size = 32 if address.version == 4 else 128
-        found: dict[str, RangeHit] = {}
-        for version, bits in sorted(self._by_prefix, reverse=True):
-            if version == address.version:
-                for hit in self._by_prefix[(version, bits)].get(int(address) >> (size - bits), ()):
-                    found.setdefault(hit.provider, hit)
-        return [found[p] for p in sorted(found)]
+        size, written = (32, ipaddress.IPv4Address) if address.version == 4 else (128, ipaddress.IPv6Address)
+        number = int(address)
+        hits: dict[str, RangeHit] = {}
+        for length in sorted(self._lengths[address.version], reverse=True):
+            rest = size - length
+            for hit in self._by_network.get(f"{written(number >> rest << rest)}/{length}", ()):
+                hits.setdefault(hit.provider, hit)
+        return [hits[p] for p in sorted(hits)]

@@ -226,7 +226,7 @@ def test_another_file_is_no_interval_file(tmp_path: Path) -> None:
 def ranges(*rows: tuple[str, str, str, str]) -> Ranges:
     made = Ranges()
     for network, provider, region, country in rows:
-        made._add(network, provider, region, country, "a list")
+        made.add(network, provider, region, country, "a list")
     return made
 
 
@@ -272,9 +272,13 @@ def test_every_published_range_is_found_at_both_ends() -> None:
     assert checked > 400
 
 
+def test_every_range_is_written_as_it_is_looked_up() -> None:
+    assert [h.network for h in Ranges.load() if str(ipaddress.ip_network(h.network)) != h.network] == []
+
+
 def test_countries_of_ranges_are_countries() -> None:
     loaded = Ranges.load()
-    hits = [h for by_key in loaded._by_prefix.values() for hs in by_key.values() for h in hs]
+    hits = list(loaded)
     assert len(hits) == 22_710 + 563
     assert {h.country for h in hits} - {None} <= set(REFERENCE.countries)
     assert all(h.source for h in hits)

@@ -14,6 +14,8 @@ import ipaddress
 import re
 from collections.abc import Callable
 
+from analysis.reference.suffixes import registered
+
 NO, WEAK, STRONG = 0, 1, 2
 
 Check = Callable[[str, str | None], int]
@@ -58,20 +60,13 @@ _RESERVED = frozenset({"example", "test", "invalid", "localhost"})
 """Names of RFC 2606: no public suffix, but what trials use."""
 
 
-@functools.cache
-def _suffixes() -> object:
-    from publicsuffixlist import PublicSuffixList
-
-    return PublicSuffixList(accept_unknown=False)
-
-
 @functools.lru_cache(4096)
 def has_public_suffix(host: str) -> bool:
     """The name ends in a suffix of the public suffix list, or of those that RFC 2606 keeps for trials."""
     host = host.lower().rstrip(".")
     if host.rpartition(".")[2] in _RESERVED:
         return "." in host
-    return _suffixes().privatesuffix(host) is not None  # type: ignore[attr-defined]
+    return registered(host, listed=True) is not None
 
 
 @functools.lru_cache(4096)
@@ -80,7 +75,7 @@ def site_of(host: str) -> str:
     host = host.lower().rstrip(".")
     if host.rpartition(".")[2] in _RESERVED:
         return ".".join(host.split(".")[-2:])
-    return _suffixes().privatesuffix(host) or host  # type: ignore[attr-defined]
+    return registered(host, listed=True) or host
 
 
 def email(value: str, country: str | None = None) -> int:
