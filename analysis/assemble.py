@@ -353,6 +353,7 @@ class Assembler:
         read, unread = [], []
         for flow, out, back, octets, parts in zip(*(table[n].to_pylist() for n in names), strict=True):
             left = {"sent": out or 0, "received": back or 0}
+            raw = any(part["kind"] == "non_http" for part in parts or ())
             for (kind, cause), part in sorted(self._unread.get(flow, {}).items()):
                 taken = 0
                 for direction, most in (("sent", part.sent), ("received", part.received)):
@@ -360,6 +361,8 @@ class Assembler:
                     left[direction] -= here
                     taken += here
                 octets = (octets or 0) - taken
+                if raw and not taken:
+                    continue  # the source has these octets in a part of its own
                 parts = [*(parts or ()), {"kind": kind, "cause": cause, "bytes": taken, "count": part.count}]
             read.append(octets)
             unread.append(parts)

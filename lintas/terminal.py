@@ -33,7 +33,7 @@ UNREAD = {
     "non_http": "not web traffic",
     "relayed": "passed on unopened",
     "truncated": "cut by the capture",
-    "not_understood": "opened, not understood",
+    "not_understood": "in a form not known",
     "unread": "not understood",
     "unused": "connections never used",
     "unreachable": "servers not reached",
@@ -42,7 +42,7 @@ UNREAD = {
 """What could not be opened, in a few words."""
 READING = {
     "understood": "understood",
-    "not_understood": "opened, not understood",
+    "not_understood": "in a form not known",
     "sealed": "sealed by the app",
     "encrypted": "encrypted",
     "refused": "certificate refused",

@@ -317,7 +317,7 @@ def test_what_was_opened_and_not_understood_is_said(tmp_path: Path) -> None:
     capture.write_bytes(dump(flow))
     audit(capture, out, AuditOptions())
     report = build(out).read_text("utf-8")
-    assert "One body of what was opened (30 kB) was not understood" in report.replace("\xa0", " ").replace(
+    assert "One body (30 kB), opened or in the clear, was not understood" in report.replace("\xa0", " ").replace(
         "\u202f", " "
     )
-    assert "Opened, and sealed a second time by the app" in report
+    assert "Sealed by the app itself" in report

@@ -16,7 +16,9 @@ import pyarrow as pa
 from analysis.reading_states import (
     EMPTY,
     ENCRYPTED,
+    NON_HTTP,
     NOT_UNDERSTOOD,
+    SEALED,
     SILENT,
     STATES,
     UNDERSTOOD,
@@ -60,7 +62,10 @@ def gather(tables: Tables) -> Tables:
     for flow, exchange, direction, state, size, lacking in _rows(tables, "messages", *wanted):
         if flow in flows:
             to, whose = places.get(exchange) or flows[flow].place
-            sums.add(flows[flow], (to, whose), direction, state or NOT_UNDERSTOOD, size or 0, lacking or 0)
+            state = state or NOT_UNDERSTOOD
+            if exchange is None and NON_HTTP in flows[flow].closed and state in (NOT_UNDERSTOOD, SEALED):
+                state = NON_HTTP  # as ``opaque`` has these octets
+            sums.add(flows[flow], (to, whose), direction, state, size or 0, lacking or 0)
     for one in flows.values():
         sums.rest(one)
     made = dict(tables)

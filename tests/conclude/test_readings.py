@@ -164,3 +164,19 @@ def test_every_octet_stands_in_one_row(given_flows: list[Any]) -> None:
 
 def test_every_kind_of_opaque_has_a_state() -> None:
     assert {of_opaque(k) for k in KINDS} <= set(STATES)
+
+
+def test_what_a_protocol_that_is_not_web_traffic_carried_is_of_its_state() -> None:
+    """``opaque`` and ``readings`` name the same octets alike, also where they were taken for messages."""
+    made = gathered(
+        [flow(0, bytes_out=100, bytes_in=50)],
+        [
+            body(0, 0, "sealed", 60, 60, exchange=None),
+            body(1, 0, "not_understood", 40, 40, exchange=None),
+            body(2, 0, "not_understood", 50, 50, exchange=None, direction="received"),
+        ],
+        [{"flow": 0, "kind": "non_http", "cause": "unknown", "bytes": 150}],
+    )
+    assert rows(made["destinations"], "reading")[0] == "non_http"
+    assert sum(rows(made["readings"], "bytes")) == 150
+    assert set(rows(made["readings"], "state")) == {"non_http"}

@@ -11,7 +11,7 @@ import pytest
 
 import reports
 from analysis.audit import AuditOptions, audit
-from analysis.reading_states import PART, STATES
+from analysis.reading_states import PART, STATES, of_opaque
 from analysis.reference import Reference
 from lintas import summary
 from reports import messages
@@ -147,6 +147,11 @@ def check_beside(folder: Path) -> None:
     assert {k: n for k, n in told["hosts"]["by_reading"].items() if n} == readings
     assert told["hosts"]["unanswered"] == len(again.tried)
     assert {k: n for k, n in told["octets"]["by_reading"].items() if n} == +again.bytes_by_state()
+    closed = Counter[str]()
+    for row in again.of["opaque"]:
+        closed[of_opaque(row["kind"])] += row["bytes"] if row["flow"] in {f["flow"] for f in again.flows} else 0
+    of_states = again.bytes_by_state()
+    assert +closed == +(of_states - Counter(understood=of_states["understood"])), "the reasons and the bar agree"
     assert sum(told["connections"]["by_reading"].values()) == len(again.flows)
     assert set(told["types"]) == again.types
     assert set(told["weak_types"]) == again.weak_types
