@@ -34,7 +34,8 @@ from tests.loopback import NET
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
-ENVIRONMENT = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()} | {"PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
+ENVIRONMENT |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT / "tests" / "awake")}
 _PATIENCE = 60
 """Seconds that a test waits for what is to happen: on a machine that is busy, only its start takes mitmdump more than
 ten. Nothing waits for so long but what fails."""

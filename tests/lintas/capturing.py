@@ -129,7 +129,13 @@ def capturing(
         command += ["--set", f"ssl_verify_upstream_trusted_ca={server.certificate}"]
     if files is not None:
         command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
-    environ = environment(XDG_CONFIG_HOME=str(config), TERM="xterm-256color", COLUMNS="120", LINES="50")
+    environ = environment(
+        XDG_CONFIG_HOME=str(config),
+        PYTHONPATH=str(Path(__file__).parents[1] / "awake"),
+        TERM="xterm-256color",
+        COLUMNS="120",
+        LINES="50",
+    )
     if terminal:
         number, slave = pty.openpty()
         process = subprocess.Popen(
