@@ -200,10 +200,10 @@ class Proxy:
         return last
 
     def stop(self) -> int:
-        """End it as a user does; its exit code. It has five seconds."""
+        """End it as a user does; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(5)
+        return self.process.wait(_PATIENCE)
 
 
 def listening(log: str) -> int | None:
@@ -245,7 +245,7 @@ def proxied(
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(10)
+                process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -255,6 +255,20 @@ def curl(
     proxy: Proxy, server: Server, host: str, *words: str, path: str = "/9", ca: Path | None = None
 ) -> tuple[int, bytes]:
     """curl through the proxy: its exit code and what it received. ``ca``: whom it trusts; None: nobody."""
+    done = subprocess.run(
+        curling(proxy, server, host, *words, path=path, ca=ca),
+        check=False,
+        capture_output=True,
+        timeout=60,
+        env=ENVIRONMENT,
+    )
+    return done.returncode, done.stdout
+
+
+def curling(
+    proxy: Proxy, server: Server, host: str, *words: str, path: str = "/9", ca: Path | None = None
+) -> list[str]:
+    """The command line of :func:`curl`."""
     port = server.server_address[1]
     command = [
         "curl",
@@ -268,14 +282,7 @@ def curl(
         f"{host}:{port}:{server.place}",
     ]
     command += ["--cacert", str(ca)] if ca is not None else []
-    done = subprocess.run(
-        [*command, *words, f"https://{host}:{port}{path}"],
-        check=False,
-        capture_output=True,
-        timeout=30,
-        env=ENVIRONMENT,
-    )
-    return done.returncode, done.stdout
+    return [*command, *words, f"https://{host}:{port}{path}"]
 
 
 def tunnel(proxy: Proxy, target: str) -> socket.socket:

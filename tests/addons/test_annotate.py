@@ -214,7 +214,7 @@ def test_a_follower_beside_a_real_recording_ends_in_the_tables_of_the_audit(tmp_
             *_, last = told
             assert last == {"type": "end", "sealed": True, "tables": str(out)}
             patience.cancel()
-            assert follower.wait(10) == 0
+            assert follower.wait(60) == 0
     audit.audit(proxy.folder, tmp_path / "offline", AuditOptions(user_country="ID"))
     for place in (tmp_path / "offline").iterdir():
         if place.suffix in (".parquet", ".json"):

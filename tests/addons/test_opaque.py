@@ -34,6 +34,7 @@ from addons.unopened.signals import alert_in, of_alert, reason_in
 from analysis.audit import AuditOptions, run
 from analysis.tables import Tables
 from tests import loopback
+from tests.addons.kernel import connections_to
 from tests.addons.refusing import (
     BIN,
     ENVIRONMENT,
@@ -44,6 +45,7 @@ from tests.addons.refusing import (
     client_hello,
     content,
     curl,
+    curling,
     proxied,
     served,
     tunnel,
@@ -602,8 +604,8 @@ def test_a_server_that_has_not_answered_when_the_recording_ends_or_the_client_go
         for head in (f"CONNECT {host}:{port}", f"GET http://{host}:{port}/"):
             asking.append(opened.enter_context(socket.create_connection((f"{NET}.1", proxy.port), 10)))
             asking[-1].sendall(f"{head} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
-        proxy.wait(lambda: proxy.log.count("client connect") == 2)
-        time.sleep(0.3)  # nothing tells that the proxy has begun to connect
+        # Beside the four: nothing else tells that the proxy has begun to connect.
+        proxy.wait(lambda: connections_to((host, port)) == 4 + len(asking))
         if leaves:
             for raw in asking:
                 raw.close()
@@ -625,9 +627,12 @@ def test_a_server_that_falls_silent_in_its_handshake(room: Path) -> None:
         host, port = listening.getsockname()
         with tunnel(proxy, f"{host}:{port}") as raw:
             raw.sendall(client_hello("app.test"))
-            time.sleep(1.5)
+            line = listening.accept()[0]
+            assert line.recv(65536)
+            time.sleep(1.1)
         # mitmproxy goes on waiting for the server.
         said = ended(proxy)
+        line.close()
         made = audited(proxy)
     assert [(s["type"], s["cause"]) for s in said] == [("refusal", "server_tls_failed"), ("refusal", "client_abort")]
     assert sorted(kind for _, kind, _ in opaque_rows(made)) == ["encrypted", "unused"]
@@ -660,12 +665,19 @@ def test_a_server_whose_certificate_does_not_hold_is_passed_through(room: Path, 
     assert not [s for s in said[:2] if "bytes_out" in s]
 
 
-STATUS = ("-w", "%{http_code}", "--max-time", "3")
-
-
-def failed(answer: tuple[int, bytes]) -> bool:
-    """The proxy said that it had no answer of the server, or said nothing."""
-    return answer[1][-3:] in (b"502", b"000")
+def fails(proxy: Proxy, server: Server, number: int, *words: str, ca: Path) -> None:
+    """A client asks, and stays until the proxy has written the refusal of that number, and three seconds more where it
+    is told nothing: there is no answer of the server's."""
+    command = curling(proxy, server, "app.test", "-w", "%{http_code}", *words, ca=ca)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT) as client:
+        try:
+            proxy.event("refusal", number=number)
+            with suppress(subprocess.TimeoutExpired):
+                client.wait(3)
+        finally:
+            client.terminate()
+        answer = client.communicate()[0]
+    assert answer[-3:] in (b"502", b"000", b"")
 
 
 @pytest.mark.slow
@@ -682,8 +694,7 @@ def test_a_server_that_wants_a_certificate_of_the_client_is_passed_through(
         both = room / "both.pem"
         both.write_bytes((room / "ca.pem").read_bytes() + proxy.ca.read_bytes())
         for number in (1, 2, 3):
-            assert failed(curl(proxy, strict, "app.test", *STATUS, ca=both))
-            proxy.event("refusal", number=number)
+            fails(proxy, strict, number, ca=both)
         assert proxy.stop() == 0
         said = proxy.events("refusal", "connection")
         states = [e["state"] for e in proxy.events("passthrough")]
@@ -750,7 +761,7 @@ def test_a_client_with_a_certificate_of_its_own_goes_on(room: Path, place: Path)
         both = room / "both.pem"
         both.write_bytes((room / "ca.pem").read_bytes() + proxy.ca.read_bytes())
         own = ["--cert", str(place / "server.pem"), "--key", str(place / "server.pem")]
-        assert failed(curl(proxy, strict, "app.test", *STATUS, *own, ca=both))
+        fails(proxy, strict, 1, *own, ca=both)
         assert curl(proxy, strict, "app.test", *own, ca=both) == (0, next(content(9)))
         said = ended(proxy)
     assert [s["cause"] for s in said][-1] == "passed_through"

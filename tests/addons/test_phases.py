@@ -171,7 +171,7 @@ def test_keys_in_the_console(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

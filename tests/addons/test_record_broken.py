@@ -21,9 +21,10 @@ from mitmproxy.test import tflow
 from addons import record
 from analysis.audit import AuditOptions, run
 from analysis.tables import Tables
+from tests.addons.kernel import has_taken_all
 from tests.addons.refusing import Proxy, certificates, proxied, tunnel
 from tests.addons.served import HOST, Account, serving
-from tests.addons.talking import dumped
+from tests.addons.talking import dumped_so_far, journal
 from tests.loopback import NET
 from tests.road import check_conservation
 from tests.sources.made import gather
@@ -124,7 +125,7 @@ def test_an_upload_that_breaks_off(tmp_path: Path, servers: Account, sends: Call
     """The proxy holds it back until it is whole, so that the server has nothing of it: it was not delivered."""
     with proxied(tmp_path, addons=("record", "opaque")) as proxy:
         sends(proxy, servers)
-        (flow,) = proxy.wait(lambda: dumped(proxy.folder))
+        (flow,) = proxy.wait(lambda: dumped_so_far(proxy.folder))
         assert proxy.stop() == 0
     assert servers.requests == []
     assert isinstance(flow, http.HTTPFlow)
@@ -144,7 +145,7 @@ def test_of_what_breaks_off_no_more_is_kept_than_of_any_body(tmp_path: Path, ser
     with proxied(tmp_path, *options, addons=("record",)) as proxy:
         # A body of a stated length above the limit is handed on as it comes.
         in_chunks(proxy, servers)
-        (flow,) = proxy.wait(lambda: dumped(proxy.folder))
+        (flow,) = proxy.wait(lambda: dumped_so_far(proxy.folder))
         assert proxy.stop() == 0
     assert isinstance(flow, http.HTTPFlow)
     assert flow.request.raw_content == MAIL[:100]
@@ -178,7 +179,7 @@ def test_a_large_upload_that_no_server_takes(tmp_path: Path) -> None:
         with proxied(tmp_path, "lintas_body_limit=100", addons=("record",)) as proxy:
             with plain(proxy, closed.getsockname()[1], "Transfer-Encoding: chunked") as line:
                 line.sendall(b"a\r\n" + MAIL[:10] + b"\r\nffff\r\n" + MAIL[10:])
-                (flow,) = proxy.wait(lambda: dumped(proxy.folder))
+                (flow,) = proxy.wait(lambda: dumped_so_far(proxy.folder))
             assert proxy.stop() == 0
     assert isinstance(flow, http.HTTPFlow)
     assert flow.request.raw_content == MAIL[:100]
@@ -190,8 +191,8 @@ def test_a_streamed_upload_that_breaks_off_was_sent(tmp_path: Path, servers: Acc
     with proxied(tmp_path, "lintas_body_limit=50k", addons=("record",)) as proxy:
         with plain(proxy, servers.port, "Content-Length: 100000") as line:
             line.sendall(MAIL)
-            proxy.wait(lambda: (proxy.folder / "messages.jsonl").read_bytes())
-        (flow,) = proxy.wait(lambda: dumped(proxy.folder))
+            proxy.wait(lambda: journal(proxy.folder))
+        (flow,) = proxy.wait(lambda: dumped_so_far(proxy.folder))
         assert proxy.stop() == 0
     assert isinstance(flow, http.HTTPFlow)
     assert flow.request.raw_content == MAIL
@@ -203,9 +204,9 @@ def test_a_streamed_upload_that_breaks_off_was_sent(tmp_path: Path, servers: Acc
 
 
 @contextmanager
-def breaking(answer: bytes, ends: bool) -> Iterator[int]:
-    """A server that says only that much, and then ends or waits; its port."""
-    over = threading.Event()
+def breaking(answer: bytes, ends: bool) -> Iterator[tuple[int, threading.Event]]:
+    """A server that says only that much, and then ends or waits; its port, and whether it has said it."""
+    over, spoken = threading.Event(), threading.Event()
     with socket.create_server((HOST, 0)) as listener:
 
         def serve() -> None:
@@ -214,13 +215,14 @@ def breaking(answer: bytes, ends: bool) -> Iterator[int]:
                 with line:
                     line.recv(65_536)
                     line.sendall(answer)
+                    spoken.set()
                     if not ends:
                         over.wait(20)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield listener.getsockname()[1], spoken
         finally:
             over.set()
             thread.join(20)
@@ -233,16 +235,16 @@ def test_an_answer_that_breaks_off(tmp_path: Path, ends: bool, chunked: bool) ->
     certificates(tmp_path)
     length = b"Transfer-Encoding: chunked\r\n\r\nfff\r\n" if chunked else b"Content-Length: 100000\r\n\r\n"
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + length + MAIL
-    with breaking(answer, ends) as port, proxied(tmp_path, addons=("record",)) as proxy:
+    with breaking(answer, ends) as (port, spoken), proxied(tmp_path, addons=("record",)) as proxy:
         line = plain(proxy, port, "Content-Length: 2")
         line.sendall(b"{}")
         if ends:
             assert line.recv(100).startswith(b"HTTP/1.1 502")
         else:
-            proxy.wait(lambda: "server connect" in proxy.log)
-            threading.Event().wait(0.5)
+            assert spoken.wait(60)
+            proxy.wait(lambda: has_taken_all((HOST, port)))
         line.close()
-        (flow,) = proxy.wait(lambda: dumped(proxy.folder))
+        (flow,) = proxy.wait(lambda: dumped_so_far(proxy.folder))
         assert proxy.stop() == 0
     assert isinstance(flow, http.HTTPFlow)
     assert flow.response is not None

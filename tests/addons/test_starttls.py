@@ -23,7 +23,7 @@ from analysis.tables import Tables
 from reports.facts import Facts
 from tests.addons.refusing import SECRET, Proxy, certificates, proxied
 from tests.addons.served import HOST
-from tests.addons.talking import journal
+from tests.addons.talking import dumped_so_far, journal
 from tests.loopback import NET
 from tests.road import check_conservation
 
@@ -177,7 +177,7 @@ def test_what_follows_starttls_is_counted_and_not_read(tmp_path: Path, limit: st
     with mail_server(tmp_path) as mail, proxied(tmp_path, f"lintas_body_limit={limit}", addons=("record",)) as proxy:
         sender = _sends(proxy, mail, tmp_path, 200_000)
         sender.close()
-        proxy.wait(lambda: (proxy.folder / "flows.mitm").read_bytes())
+        proxy.wait(lambda: dumped_so_far(proxy.folder))
         assert proxy.stop() == 0
     said: list[dict[str, Any]] = journal(proxy.folder, "message")
     assert sum(m["size"] for m in said) == sum(mail.clear.values())

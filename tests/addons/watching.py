@@ -105,10 +105,10 @@ class Watched:
         return None
 
     def stop(self) -> int:
-        """End it as a user does; its exit code. It has five seconds."""
+        """End it as a user does; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(5)
+        return self.process.wait(_PATIENCE)
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def watched(
         if proxy.process.poll() is None:
             proxy.process.send_signal(signal.SIGINT)
             try:
-                proxy.process.wait(10)
+                proxy.process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
                 proxy.process.kill()
                 proxy.process.wait()
