@@ -4,6 +4,7 @@ no matter of this test."""
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import random
 from collections import Counter
@@ -70,12 +71,12 @@ def test_they_are_spread_over_countries_and_places(innocents: list[Message]) -> 
     assert {"path", "query", "headers", "json", "form", "answer"} <= {p for m in innocents for p in m.places}
 
 
-def test_both_sets_have_cookies_and_share_no_country_or_host() -> None:
-    first, held_out = ([m for n in ("innocents", "guilty") for m in messages(f + n)] for f in SETS.values())
-    assert any("cookies" in m.places for m in first)
-    assert any("cookies" in m.places for m in held_out)
-    assert {m.country for m in first}.isdisjoint(m.country for m in held_out)
-    assert not {host(m) for m in first} & {host(m) for m in held_out}
+def test_each_set_has_cookies_and_shares_no_country_or_host() -> None:
+    sets = [[m for n in ("innocents", "guilty") for m in messages(f + n)] for f in SETS.values()]
+    for batch, other in itertools.combinations(sets, 2):
+        assert {m.country for m in batch}.isdisjoint(m.country for m in other)
+        assert not {host(m) for m in batch} & {host(m) for m in other}
+    assert all(any("cookies" in m.places for m in batch) for batch in sets)
 
 
 @pytest.mark.parametrize("name", LISTS)

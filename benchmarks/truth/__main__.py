@@ -1,6 +1,6 @@
 """How many innocents an audit accuses, and how many guilty it names.
 
-``.venv/bin/python -m benchmarks.truth [--set first|held-out] [--seed N] [--by rule|kind|type|country|place] [--list]
+``.venv/bin/python -m benchmarks.truth [--set SET] [--seed N] [--by rule|kind|type|country|place] [--list]
 [--keep FOLDER]``: writes the labelled messages of a set as two HAR files, audits them as ``lintas audit`` does and
 compares its table ``transmissions`` with the labels. Printed are the accused innocents by rule and by kind, the rate in
 whole and of what is firm, and how many of the guilty were named, by type. README.md says what the labels mean."""
@@ -26,7 +26,7 @@ DATA_TYPES = Path(__file__).parents[2] / "analysis" / "reference" / "data_types.
 PERSONAL = 2
 """Least sensitivity of a type that counts as personal; below it are facts of the device and the language."""
 SENT = "sent"
-SETS = {"first": "", "held-out": "held_out/"}
+SETS = {"first": "", "held-out": "held_out/", "second-held-out": "second_held_out/"}
 """Folder of each set, below this one."""
 
 

@@ -24,7 +24,9 @@ PLACEHOLDER = re.compile(r"<([a-z_0-9]+)((?: [^<>]+)?)>")
 CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")
 NOON = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)
 """The day of the set; times in messages lie within the hour before, so that one seed gives the same bytes always."""
-_IBAN = {"DE": 18, "FR": 23, "ES": 20, "PL": 24, "TR": 22}
+_IBAN = {"DE": 18, "FR": 23, "ES": 20, "PL": 24, "TR": 22, "PT": 21, "CZ": 20, "FI": 14, "SA": 20, "HU": 24, "IL": 19}
+_IBAN |= {"DK": 14, "NO": 11, "AT": 16, "CH": 17, "BE": 12}
+"""Digits of an account by country, without country and check digits (ISO 13616 registry)."""
 _MODELS = "SM-S911B|Pixel 8|moto g54|CPH2591|M2101K6G|iPhone15,3|V2318|SM-A546E|RMX3771|iPhone14,5|22101316G".split("|")
 _BRANDS = "samsung google motorola oppo xiaomi apple vivo realme nokia".split()
 _HOSTS = (
@@ -37,7 +39,7 @@ _PARTS = "api gw cdn svc collect m app edge".split()
 def words() -> dict[str, dict[str, Any]]:
     """Words and patterns by country, of the ``words.yaml`` of each set; no country stands in two of them."""
     loaded: dict[str, dict[str, Any]] = {}
-    for path in (HERE / "words.yaml", HERE / "held_out" / "words.yaml"):
+    for path in sorted(HERE.rglob("words.yaml")):
         loaded |= yaml.safe_load(path.read_text(encoding="utf-8"))
     return loaded
 
