@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,17 @@ def test_a_page_remembers_what_it_said_and_asked_for(chromium: Browser, tmp_path
     assert "warning: said" in seen.console
     assert any("thrown" in text for text in seen.console)
     assert [url.rpartition("/")[2] for url in seen.requests] == ["missing.png"]
+
+
+@pytest.mark.browser
+def test_beside_a_browser_an_event_loop_may_run() -> None:
+    """The browser of the test before is still there; its own loop stands meanwhile."""
+
+    async def three() -> int:
+        await asyncio.sleep(0)
+        return 3
+
+    assert asyncio.run(three()) == 3
 
 
 @pytest.mark.browser

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -1065,5 +1064,4 @@ def test_an_end_that_has_come_and_was_not_read_yet_is_the_clients(ended: bool, b
             await task
         return measured.ended_by
 
-    with ThreadPoolExecutor(1) as thread:  # Playwright's own loop stays in the main thread once a browser was used
-        assert thread.submit(asyncio.run, end()).result() == by
+    assert asyncio.run(end()) == by
