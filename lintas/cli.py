@@ -6,6 +6,7 @@ a closed terminal, 143 by kill.
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -336,11 +337,23 @@ def _databases(country: list[Path], asn: list[Path]) -> None:
         Geo(tuple(country), tuple(asn))
 
 
+def _begun(words: list[str]) -> typer.Typer:
+    """The program with the one command that ``words`` begin with: Typer prepares all before it runs one. Where they
+    begin with no command, all stay, for the help and for what is said of a word that is none."""
+    commands = [c for c in app.registered_commands if c.callback is not None and c.callback.__name__ in words]
+    groups = [g for g in app.registered_groups if g.typer_instance is not None and g.typer_instance.info.name in words]
+    if not commands and not groups:
+        return app
+    begun = copy.copy(app)
+    begun.registered_commands, begun.registered_groups = commands, groups
+    return begun
+
+
 def main() -> None:
     """Entry point of the command ``lintas``."""
     with ended():
         # Not in its own mode: that draws frames round errors, which no script can read.
-        app(standalone_mode=False)
+        _begun(sys.argv[1:2])(standalone_mode=False)
 
 
 if __name__ == "__main__":

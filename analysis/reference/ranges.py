@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from analysis.reference import RangeHit
 from analysis.reference.embedded import public_ipv4
@@ -24,39 +25,49 @@ SOURCES = {
 """Where the rows of cloud_ranges.csv come from; the other file names its source row by row."""
 
 
-class Ranges:
-    """Published ranges by their text, in the one spelling that RFC 5952 gives them: so twenty thousand need not be
-    parsed to look up one address. The narrowest of each provider counts."""
+class _Published(NamedTuple):
+    """One list: its columns, and its rows as they stand in the file, by network."""
 
-    def __init__(self) -> None:
-        self._by_network: dict[str, list[RangeHit]] = {}
+    columns: list[str]
+    rows: dict[str, str]
+
+    def at(self, network: str) -> Iterator[RangeHit]:
+        lines = self.rows.get(network)
+        if lines is not None:
+            for row in csv.DictReader(lines.split("\n"), self.columns):
+                provider = row["provider"]
+                source = row["source"] if "source" in row else SOURCES[provider]
+                yield RangeHit(network, provider, row["region"], row["country"] or None, source)
+
+
+class Ranges:
+    """Published ranges by their text, in the one spelling that ``str(ip_network)`` gives them: so twenty thousand need
+    not be parsed to look up one address. The narrowest of each provider counts."""
+
+    def __init__(self, *lists: Sequence[str]) -> None:
+        """``lists``: the lines of CSV files, the columns' names first."""
+        self._lists: list[_Published] = []
         self._lengths: dict[int, set[int]] = {4: set(), 6: set()}
+        for head, *lines in lists:
+            rows: dict[str, str] = {}
+            for line in lines:
+                network = line.partition(",")[0]
+                rows[network] = f"{rows[network]}\n{line}" if network in rows else line
+            self._lists.append(_Published(head.split(","), rows))
+            for version, length in {(6 if ":" in n else 4, n.partition("/")[2]) for n in rows}:
+                self._lengths[version].add(int(length))
 
     @classmethod
     @lru_cache(maxsize=1)
     def load(cls) -> Ranges:
         """Both files."""
-        made = cls()
-        for name in ("cloud_ranges.csv", "cloud_ranges_more.csv"):
-            with (HERE / name).open(encoding="utf-8", newline="") as file:
-                rows = csv.reader(file)
-                place = {column: n for n, column in enumerate(next(rows))}
-                columns = [place[c] for c in ("network", "provider", "region", "country")]
-                source = place.get("source")
-                for row in rows:
-                    network, provider, region, country = (row[n] for n in columns)
-                    made.add(network, provider, region, country, SOURCES[provider] if source is None else row[source])
-        return made
-
-    def add(self, network: str, provider: str, region: str, country: str, source: str) -> None:
-        """One range. ``network``: as ``str(ip_network)`` writes it; another spelling is never met."""
-        hit = RangeHit(network, provider, region, country or None, source)
-        self._by_network.setdefault(network, []).append(hit)
-        self._lengths[6 if ":" in network else 4].add(int(network.rpartition("/")[2]))
+        names = ("cloud_ranges.csv", "cloud_ranges_more.csv")
+        return cls(*((HERE / name).read_text(encoding="utf-8").strip().split("\n") for name in names))
 
     def __iter__(self) -> Iterator[RangeHit]:
-        for hits in self._by_network.values():
-            yield from hits
+        for published in self._lists:
+            for network in published.rows:
+                yield from published.at(network)
 
     def lookup(self, text: str) -> list[RangeHit]:
         """The narrowest range of each provider that holds the address; none for what is no address."""
@@ -69,6 +80,8 @@ class Ranges:
         hits: dict[str, RangeHit] = {}
         for length in sorted(self._lengths[address.version], reverse=True):
             rest = size - length
-            for hit in self._by_network.get(f"{written(number >> rest << rest)}/{length}", ()):
-                hits.setdefault(hit.provider, hit)
+            network = f"{written(number >> rest << rest)}/{length}"
+            for published in self._lists:
+                for hit in published.at(network):
+                    hits.setdefault(hit.provider, hit)
         return [hits[p] for p in sorted(hits)]

@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from lintas import cli
 from lintas.terminal import Progress
 from tests.lintas.command import LINTAS, environment, lintas, write_har
 from tests.road import DEMO
@@ -361,6 +363,16 @@ def test_an_audit_of_a_har_loads_nothing_that_it_does_not_use(tmp_path: Path) ->
 def test_help_loads_next_to_nothing(tmp_path: Path) -> None:
     found = loaded("import lintas.cli", tmp_path)
     assert found & {*HEAVY, "pyarrow", "numpy", "yaml", "msgspec", "jinja2", "babel"} == set()
+
+
+def test_a_command_is_prepared_alone_and_as_among_all() -> None:
+    commands = get_command(cli.app).commands
+    assert {"audit", "phone", "persona"} <= commands.keys()
+    for name, command in commands.items():
+        alone = get_command(cli._begun([name])).commands
+        assert alone.keys() == {name}
+        assert [p.opts for p in alone[name].params] == [p.opts for p in command.params]
+    assert cli._begun(["--help"]) is cli._begun(["audi"]) is cli._begun([]) is cli.app
 
 
 def test_module_can_be_run(tmp_path: Path) -> None:

@@ -224,10 +224,8 @@ def test_another_file_is_no_interval_file(tmp_path: Path) -> None:
 
 
 def ranges(*rows: tuple[str, str, str, str]) -> Ranges:
-    made = Ranges()
-    for network, provider, region, country in rows:
-        made.add(network, provider, region, country, "a list")
-    return made
+    lines = [f"{network},{provider},{region},{country},a list" for network, provider, region, country in rows]
+    return Ranges(["network,provider,region,country,source", *lines])
 
 
 def test_the_narrowest_range_of_each_provider_counts() -> None:
