@@ -11,9 +11,10 @@ from analysis.codecs.coordinates import CoordinateMatch, coordinate_matches, coo
 from analysis.codecs.forms import canonical, forms, is_weak
 from analysis.codecs.needles import Needle, encodings_of, needles
 from analysis.codecs.replay import replay
-from analysis.codecs.table import CODECS, COMBINATIONS, DIGESTS, Codec, content_codings, decode, encode
+from analysis.codecs.table import CHARSETS, CODECS, COMBINATIONS, DIGESTS, Codec, content_codings, decode, encode
 
 __all__ = [
+    "CHARSETS",
     "CODECS",
     "COMBINATIONS",
     "DIGESTS",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, Protocol
 
 from analysis.codecs.forms import Form, forms
-from analysis.codecs.table import CODECS, COMBINATIONS, DIGESTS, spell
+from analysis.codecs.table import CHARSETS, CODECS, COMBINATIONS, DIGESTS, spell
 from analysis.codecs.text import base64_inside
 from analysis.model import Secret
 
@@ -65,7 +65,9 @@ def needles(value: str, data_type: str, region: str | None = None) -> list[Needl
     return list(found.values())
 
 
-_KEEPS = frozenset({"percent", "form-percent", "json-string", "unicode-escape", "html", "quoted-printable", "latin-1"})
+_KEEPS = CHARSETS.keys() | {
+    "percent", "form-percent", "json-string", "unicode-escape", "html", "quoted-printable", "latin-1"
+}  # fmt: skip
 """Encodings that leave letters and digits as they are, so that what stands beside a value stands beside it
 there."""
 _TEXT = tuple((name,) for name, codec in CODECS.items() if codec.kind == "text" and name != "xor5")

@@ -62,6 +62,9 @@ DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 """Shorter sums (CRC-32, Adler-32) are left out: among as many numbers as a capture holds they agree by
 chance."""
 
+CHARSETS = {"gb18030": "gb18030", "big5": "cp950", "shift_jis": "cp932", "euc-jp": "euc_jp", "euc-kr": "cp949"}
+"""Charsets of East Asia as WHATWG's Encoding names them (GBK and GB 2312 are parts of GB 18030), and Python's codec."""
+
 CODECS: dict[str, Codec] = {
     c.name: c
     for c in (
@@ -82,6 +85,7 @@ CODECS: dict[str, Codec] = {
         Codec("utf-16le", "text", text.spell_utf16le, text.decode_utf16le),
         Codec("utf-16be", "text", text.spell_utf16be, text.decode_utf16be),
         Codec("xor5", "text", text.spell_xor5, text.decode_xor5),
+        *(Codec(name, "text", text.spell_multibyte(py), text.decode_multibyte(py)) for name, py in CHARSETS.items()),
         *(Codec(name, "digest", _digest(name), None) for name in DIGESTS),
     )
 }

@@ -286,6 +286,33 @@ decode_utf16be, spell_utf16be = _decode_charset("utf-16-be", 2), _spell_charset(
 decode_latin1, spell_latin1 = _decode_charset("latin-1", 1), _spell_charset("latin-1")
 
 
+def decode_multibyte(charset: str) -> Callable[[bytes, int], Decoded]:
+    """Undoes a charset of East Asia; what does not hold to it gives what came before the fault."""
+
+    def decode(data: bytes, limit: int) -> Decoded:
+        # Two octets or more give three of UTF-8.
+        data = data[: 2 * limit + 4]
+        try:
+            return within(data.decode(charset).encode(), limit)
+        except UnicodeDecodeError as error:
+            return within(data[: error.start].decode(charset, "replace").encode(), limit, "octets of another charset")
+
+    return decode
+
+
+def spell_multibyte(charset: str) -> Callable[[bytes], Spellings]:
+    """Writes a text in a charset of East Asia."""
+
+    def spell(raw: bytes) -> Spellings:
+        text = raw.decode()
+        written = text.encode(charset)
+        if written.decode(charset) != text:
+            raise UnicodeError("a sign that this charset writes as another")
+        yield "", written
+
+    return spell
+
+
 def decode_xor5(data: bytes, limit: int) -> Decoded:
     """Every octet XOR 5: what ByteDance's passport calls ``mix_mode=1`` and writes in hex, for mail
     addresses, telephone numbers, user names and passwords (as independent descriptions of that interface

@@ -22,6 +22,7 @@ ROUNDS = 4
 """Escapes within escapes that are undone: a link in a link in a query has three."""
 LONGEST_TOKEN = 1 << 14
 """Characters of a token that are decoded."""
+_EAST_ASIA = ("gb18030", "cp950", "cp932", "euc_jp", "cp949")
 _LEAST_TOKEN, _LEAST_BASE32, _LEAST_HEX = 8, 10, 12
 """Characters in which base64 or base85, base32 and hex write the six octets of the shortest value that is looked for
 inside of other text."""
@@ -320,7 +321,7 @@ def texts(octets: bytes, wide: bool) -> Iterator[str]:
     if len(octets.translate(None, _READABLE)) * 4 <= len(octets):
         yield octets.decode("utf-8", "replace")
     elif wide:
-        for charset in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        for charset in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", *_EAST_ASIA):
             try:
                 text = octets.decode(charset)
             except UnicodeDecodeError:

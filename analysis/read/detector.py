@@ -251,7 +251,7 @@ class Detector:
             for hit in hits:
                 number = starts.leaf(hit.start, hit.end)
                 if number is None:
-                    if hit.via and hit.via[0].startswith("utf-16"):
+                    if hit.via and hit.via[0] in _CHARSETS:
                         # Either order of octets fits the same text, one octet apart; and where the whole layer was
                         # read as such text, the value stands in that.
                         if hit.start < raw.get(hit.value.same, 0) or _read_on(layer, hit.value.same, bare):
@@ -563,6 +563,7 @@ class Detector:
             reading.evidence.append(Evidence(number, text, line[:400], " > ".join(sent.via), sent.origin))
 
 
+_CHARSETS = codecs.CHARSETS.keys() | {"utf-16le", "utf-16be"}
 _NUMERIC = frozenset(b"+-(0123456789 ")
 _GROUPED = re.compile(rb"[+(]{0,2}\d[\d \-().+/]*[ \-().+/][\d \-().+/]*\d\Z")
 """A number of 8 digits and more with separators among them."""
@@ -580,7 +581,7 @@ def _read_on(layer: Layer, same: str, bare: list[tuple[Layer, str]]) -> bool:
         value == same
         and len(inner.steps) > depth
         and inner.steps[:depth] == layer.steps
-        and inner.steps[depth].codec.startswith("utf-16")
+        and inner.steps[depth].codec in _CHARSETS
         for inner, value in bare
     )
 

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.codecs import CODECS, decode, encode
+from analysis.codecs import CHARSETS, CODECS, decode, encode
 
 TEXT = [name for name, codec in CODECS.items() if codec.kind == "text"]
 OCTETS = ["percent", "form-percent", "quoted-printable", "base64", "base64url", "hex", "xor5"]
 """Those that write any octets; the others write text."""
 LATIN = st.text(st.characters(max_codepoint=255), max_size=50)
+HAN = st.text(st.sampled_from("Jalan, 27東京中山大"), max_size=50)
+"""Characters that every charset of East Asia has."""
 
 
 @pytest.mark.parametrize("name", TEXT)
@@ -26,7 +28,8 @@ def test_every_spelling_is_undone(name: str, data: st.DataObject) -> None:
     if name in OCTETS:
         raw = data.draw(st.binary(max_size=100))
     else:
-        raw = data.draw(LATIN if name == "latin-1" else st.text(max_size=50)).encode()
+        texts = HAN if name in CHARSETS else LATIN if name == "latin-1" else st.text(max_size=50)
+        raw = data.draw(texts).encode()
     for spelling, written in CODECS[name].spell(raw):
         found = decode(name, written, 1000)
         assert (found.data, found.complete) == (raw, True), spelling

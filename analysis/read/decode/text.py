@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from analysis import codecs
+
 CONTROL = bytes(set(range(32)) - {9, 10, 13, 27, 30})
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]{8,}={0,2}[\r\n]*\Z")
 _BASE64URL = re.compile(rb"[A-Za-z0-9_\-]{8,}={0,2}\Z")
@@ -48,6 +50,71 @@ def utf16_of(data: bytes) -> tuple[str, int] | None:
         if not any(head[0::2]) and all(head[1::2]):
             return "utf-16be", 0
     return None
+
+
+_LABELS = {
+    "gb18030": "gb18030 gbk gb2312 gb_2312-80 x-gbk cp936 ms936 windows-936 euc-cn chinese",
+    "big5": "big5 big5-hkscs big5hkscs cn-big5 x-x-big5 cp950 windows-950",
+    "shift_jis": "shift_jis shift-jis sjis x-sjis ms_kanji windows-31j cp932 ms932",
+    "euc-jp": "euc-jp eucjp x-euc-jp",
+    "euc-kr": "euc-kr euckr cp949 ks_c_5601-1987 ksc5601 ks_c_5601 ksc_5601 windows-949 uhc korean",
+}
+_CHARSET_OF = {label: charset for charset, labels in _LABELS.items() for label in labels.split()}
+"""Labels of charsets as senders write them (WHATWG Encoding section 4.2, and code pages by their number)."""
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w.:\-]+)", re.IGNORECASE)
+_PAIR = re.compile(rb"[\x81-\xfe][\x30-\xfe]|[\x80-\xff]")
+_COMMON = {
+    # Rows of the characters in daily use: hangul; GB 2312's first plane; kana and JIS level 1; Big5's frequent ones.
+    "euc-kr": re.compile(rb"[\xb0-\xc8][\xa1-\xfe]|[\xa1-\xa3][\xa1-\xfe]"),
+    "gb18030": re.compile(rb"[\xb0-\xd7][\xa1-\xfe]|[\xa1-\xa3][\xa1-\xfe]"),
+    "euc-jp": re.compile(rb"[\xa4\xa5][\xa1-\xf6]|[\xb0-\xcf][\xa1-\xfe]|\xa1[\xa1-\xfe]"),
+    "shift_jis": re.compile(rb"[\x82\x83][\x40-\xf1]|[\x88-\x97][\x40-\xfc]|\x81[\x40-\xfc]"),
+    "big5": re.compile(rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]|[\xa1-\xa3][\x40-\x7e\xa1-\xfe]"),
+}
+_KANA = re.compile(rb"[\xa4\xa5][\xa1-\xf6]")
+_LEAST_LETTERS = 6
+"""Characters that several charsets would not all read as usual ones by chance."""
+_SAMPLED = 4_096
+
+
+def is_utf8(data: bytes) -> bool:
+    """UTF-8 throughout; a character cut at the end is allowed."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.start >= len(data) - 3
+    return True
+
+
+def charset_of(data: bytes, stated: str) -> str | None:
+    """The codec of a text in a charset of East Asia: the one that its sender states (``stated``: the Content-Type)
+    where the octets hold to it, else the one in which nearly all of its characters are of daily use. None for UTF-8,
+    and where neither is so."""
+    if data.isascii() or is_utf8(data):
+        return None
+    told = _CHARSET.search(stated)
+    charset = _CHARSET_OF.get(told[1].lower()) if told is not None else None
+    if charset is not None and _holds(data, charset):
+        return charset
+    if len(data[:_SAMPLED].translate(None, CONTROL)) != len(data[:_SAMPLED]):
+        return None
+    pairs = _PAIR.findall(data[:_SAMPLED])
+    if len(pairs) < _LEAST_LETTERS:
+        return None
+    kana = sum(_KANA.match(p) is not None for p in pairs)
+    # Hangul's rows are within GB 2312's, kanji's too: the narrower first, Japanese told by its kana.
+    for name, usual in _COMMON.items():
+        if name == "euc-jp" and kana * 10 < len(pairs):
+            continue
+        if sum(usual.fullmatch(p) is not None for p in pairs) * 10 >= len(pairs) * 9 and _holds(data, name):
+            return name
+    return None
+
+
+def _holds(data: bytes, charset: str) -> bool:
+    result = codecs.decode(charset, data[:_SAMPLED], 4 * _SAMPLED)
+    # A sample may end within a character.
+    return result.complete or (len(data) > _SAMPLED and len(result.data) >= _SAMPLED)
 
 
 def is_base64(data: bytes) -> bool:

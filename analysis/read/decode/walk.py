@@ -130,6 +130,7 @@ class Walk:
         self._hit: set[str] = set()
         self._given = 0
         self._unopened = 0
+        self._stated = content_type(message.headers)
 
     def run(self) -> Walked:
         """Head and body, and all that stands in them."""
@@ -283,6 +284,9 @@ class Walk:
         if not data:
             return True
         stated = stated.lower()
+        charset = text.charset_of(data, stated if "charset" in stated else self._stated)
+        if charset is not None:
+            return self._wide(layer, charset, 0, stated, kind)
         if self._is_ciphertext(layer, stated, kind):
             self._weighing.close(layer, True)
             return False
@@ -534,7 +538,7 @@ class Walk:
         return result.data
 
     def _wide(self, layer: Layer, codec: str, start: int, stated: str, kind: str) -> bool:
-        """The whole layer, from ``start`` on, is UTF-16."""
+        """The whole layer, from ``start`` on, is text in a charset that is not UTF-8."""
         raw = self._undo(codec, layer.data[start:])
         if raw is None:
             return False
@@ -607,6 +611,12 @@ class Walk:
                 base.depth -= 1
                 base.owner = (layer, number)
                 self.out.moved.add((own, number))
+                charset = text.charset_of(decoded, self._stated)
+                told = self._undo(charset, decoded) if charset is not None else None
+                if charset is not None and told is not None:
+                    base = self._decoded(base, told, charset, None, node, index)
+                    base.depth -= 1
+                    decoded = told
                 base.leaves.append((node, index, 0, len(decoded), RAW))
                 self.out.layers.append(base)
                 continue
@@ -781,7 +791,8 @@ class Walk:
             return False
         packed = text.packing_of(raw)
         telling = packed is not None or (text.is_text(raw) and len(raw) >= 3)
-        if not telling and media_type(raw, sure=True) is None and text.utf16_of(raw) is None:
+        wide = telling or text.utf16_of(raw) is not None or text.charset_of(raw, self._stated) is not None
+        if not wide and media_type(raw, sure=True) is None:
             return False
         inner = self._decoded(layer, raw, codec, (start + a, start + b), node, index)
         inner.via = (*layer.way_to(number), via or codec)
