@@ -86,6 +86,27 @@ def email(value: str, country: str | None = None) -> int:
     return STRONG if has_public_suffix(m[1]) else NO
 
 
+_ROLES = re.compile(
+    r"(?:support|info|help|no-?reply|do-?not-?reply|admin|contact|sales|hello|team|privacy|webmaster|postmaster|abuse|"
+    r"security|billing|feedback|service|services|cs|care|office|press|legal|dpo|marketing|notifications?|mailer-daemon|"
+    r"halo|bantuan|layanan|pelanggan|penjualan|toko|customer|store|shop|order|orders|enquiry|enquiries|inquiry|inquiries|"
+    r"hostmaster|noc|crawler|bot|robot|spider|dev|developers?|devops|ops|api|app|apps|it|hr|jobs|careers|media|news|"
+    r"newsroom|newsletter|editor|editorial|desk|ads|advertising|partners?|dealers?|depot|warehouse|returns|shipping|"
+    r"delivery|accounts|accounting|finance|invoices?|payments?|reservations?|bookings?|reception|complaints?|claims?|"
+    r"contato|contacto|kontakt|contatto|redaccion|redazione|redaktion|redaction|ordini|pedidos|commandes?|bestellung|"
+    r"ventas|vendas|vertrieb|verkauf|vendite|ayuda|soporte|suporte|atendimento|atencion|assistenza|assistance|hilfe|"
+    r"kundtjanst|kundservice|kundenservice|kundendienst|klantenservice|sav|destek|bilgi|iletisim|pomoc|biuro|reservas|"
+    r"prenotazioni|reservierung|redaksi|humas|pengaduan|pesanan)(?:[._+-][\w.+-]*|\d*)@",
+    re.IGNORECASE,
+)
+"""Mailboxes of a role and no person (RFC 2142 and usage), in several languages."""
+
+
+def of_a_role(mailbox: str) -> bool:
+    """A mail address that is a desk's or a machine's."""
+    return _ROLES.match(mailbox.strip()) is not None
+
+
 _PHONE = re.compile(r"(?:\+|00)?\(?\d[\d\s().\-/]{5,20}\d")
 
 
@@ -203,7 +224,7 @@ def password(value: str, country: str | None = None) -> int:
     text = value.strip()
     if not 4 <= len(value) <= 512 or text.lower() in _ABOUT_PASSWORDS or "://" in value:
         return NO
-    return NO if re.fullmatch(r"(?:[A-Za-z]:)?(?:[/\\][\w.@ \-]+){2,}[/\\]?", text) else WEAK
+    return NO if re.fullmatch(r"(?:[A-Za-z]:)?(?:[/\\][\w.@ \-]+){2,}[/\\]?|/[a-z_\-]+", text) else WEAK
 
 
 def pin(value: str, country: str | None = None) -> int:

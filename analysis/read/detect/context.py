@@ -135,6 +135,12 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
         """campaign campaignid adset adsetid adgroup adgroupid creative creativeid placement placementid advertiser
         advertisement adunit adunitid impressionid bidid lineitemid networkname""".split()
     ),
+    "contact": frozenset(
+        """email emailaddress useremail phone phonenumber mobile mobileno nohp telepon password passwd
+        birthday birthdate
+        dateofbirth dob tgllahir nik noktp userid customerid memberid msisdn""".split()
+    ),
+    "hit": frozenset(),
     "money": frozenset("currency price amount revenue total tax affiliation".split()),
     "health": frozenset(
         """heartrate bloodpressure bmi bodyfat symptom symptoms ovulation bodytemperature bloodsugar glucose
@@ -172,6 +178,7 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
     ),
 }
 _SEVERAL_OF: dict[str, frozenset[str]] = {
+    "hit": frozenset("v tid cid ec ea el ev dl dh dp dt an aid av aiid ul ni sc".split()),
     "device": frozenset(
         """osname osver os platform sdkversion screenwidth screenheight width height dpi density abi devicetype rom ram
         battery carrier model brand""".split()
@@ -209,6 +216,10 @@ _TARGETS: dict[str, frozenset[str]] = {
         """rollbar contentful mapbox sentry bugsnag datadoghq loggly logz newrelic honeycomb algolia mixpanel segment
         amplitude posthog launchdarkly optimizely storyblok sanity prismic unsplash tmdb themoviedb""".split()
     ),
+    "bill": frozenset(
+        """subscription subscriptions plan plans billing bill bills tariff tariffs invoice invoices report reports
+        statement statements payroll langganan tagihan""".split()
+    ),
     "push": frozenset("push notification notifications fcm apns".split()),
     "pay": frozenset("checkout payment payments order orders purchase purchases pay transaction transactions".split()),
 }
@@ -236,7 +247,12 @@ _ORGANISATIONS = frozenset(
     merchants vendor vendors support helpdesk company companies corporate corporation business businesses
     organization organisation organizations organisations org orgs outlet outlets branch branches publisher
     publishers advertiser advertisers agency dealer dealership supplier suppliers manufacturer retailer distributor
-    franchise marketplace restaurant restaurants hotel hotels clinic hospital pharmacy warehouse campaign campaigns
+    franchise marketplace operator operators landlord broker brokers office offices registrar registrant maintainer
+    negozio negozi tienda tiendas boutique magasin magasins laden filiale filialen geschaft winkel winkels butik butiker
+    sklep sklepy loja lojas negocio sede sucursal sucursales oficina oficinas agence agences agenzia proveedor fornitore
+    fournisseur lieferant leverancier hersteller empresa empresas azienda aziende entreprise entreprises firma firmen
+    bedrijf foretag kantor dinas instansi rumahsakit restoran restaurant restaurants hotel hotels clinic
+    hospital pharmacy warehouse campaign campaigns
     adset adgroup sponsor toko penjual warung gerai cabang perusahaan lapak pedagang mitra pabrik gudang apotek
     klinik""".split()
 )
@@ -247,7 +263,16 @@ _THINGS = frozenset(
     ferry flight aircraft airplane vehicle vehicles scooter actress artist artists composer singer
     narrator writer journalist byline presenter celebrity hero heroes character characters npc pet pets boss monster
     team teams clan guild league article articles episode episodes podcast song album movie film book chapter
-    series gateway gateways relay node nodes resolver proxy vpn""".split()
+    series gateway gateways relay node nodes resolver proxy vpn product products goods sku merchandise tariff room rooms
+    course courses lesson lessons quiz recipe recipes dish dishes coupon voucher banner playlist trail trails crop farm
+    tournament stadiums museums attraction attractions monument beach mountain lake river district districts building
+    buildings property properties listing listings apartment parking charger chargers atm atms sensor sensors camera
+    printer beacon beacons tower towers teacher coach instructor trainer lawyer doctor doctors physician dentist
+    practitioner courier couriers politician candidate candidates player players competitor speaker speakers lecturer
+    director producer singer singers band bands producto productos produit produits prodotto prodotti produkt produkte
+    artikel articulo libro livre buch pelicula pelicule canzone cancion chanson lied equipo equipe squadra mannschaft
+    veicolo vehiculo vehicule fahrzeug stazione bahnhof estacion parada haltestelle fermata aeropuerto aeroport
+    flughafen buku lagu filem stasiun halte bandara hotele""".split()
 )
 """What has a place, an address, a name or a birth of its own: places, fleets, works and those who made them, figures of
 games, machines of a network. None of it is the user's."""
@@ -276,11 +301,13 @@ _CONTACT = re.compile(
 """What a key without separators ends in, behind its owner: ``storephone``."""
 
 
-def owner(names: Iterable[str]) -> str | None:
+def owner(names: Iterable[str], maker: str = "person") -> str | None:
     """Whose the field is, by the names above it, the nearest first, and in a name the last word first: ``person``,
     ``organisation``, ``thing`` (a place, a work and its makers, a vehicle, a machine), or None where none of them says.
-    ``contact``, ``account``, ``address`` say nothing by themselves: they have the owner of what they stand in."""
-    maker = False
+    ``contact``, ``account``, ``address`` say nothing by themselves: they have the owner of what they stand in.
+
+    ``maker``: what an author or actor is where nothing else says it."""
+    made_by = False
     for name in names:
         whole = joined(name)
         bare = _CONTACT.sub("", whole)
@@ -289,21 +316,34 @@ def owner(names: Iterable[str]) -> str | None:
         if bare in _DESKS:
             return "organisation"
         for word in reversed(words(name)):
+            one_or_many = {word, word.removesuffix("s")}
             if word in _MAKERS:
-                maker = True
-            elif word in _PERSONS:
+                made_by = True
+            elif one_or_many & _PERSONS:
                 return "person"
-            elif word in _ORGANISATIONS:
+            elif one_or_many & _ORGANISATIONS:
                 return "organisation"
-            elif word in _THINGS:
+            elif one_or_many & _THINGS:
                 return "thing"
-    return "person" if maker else None
+    return maker if made_by else None
 
 
 @functools.lru_cache(65_536)
 def words(name: str) -> tuple[str, ...]:
     """The words of a key in lower case, whether it is written in camelCase, snake_case, kebab-case or with dots."""
     return tuple(w.lower() for w in _WORDS.findall(name))
+
+
+def names_maker(name: str) -> bool:
+    """A key says of a work's maker what it has: ``actor_birth_date``."""
+    return bool({"actor", "actors", "author", "authors"} & set(words(name)[:-1]))
+
+
+def subject(target: str) -> str | None:
+    """Whose record a request is about, by the last two words of its path that are no identifier, as :func:`owner` says
+    it of names: ``/v1/actors/17`` is about a thing, ``/users/me`` about a person."""
+    parts = [p for p in unquote(target.partition("?")[0]).split("/") if p and not any(c.isdigit() for c in p)]
+    return owner(reversed([p.partition(".")[0] for p in parts[-2:]]), maker="thing")
 
 
 def joined(name: str) -> str:

@@ -15,7 +15,7 @@ from analysis.model import Certainty
 from analysis.read.decode.leaves import LITERAL, Container, Index, Layer, Leaf, Node
 from analysis.read.detect import checks
 from analysis.read.detect.checks import NO, STRONG, WEAK, Check
-from analysis.read.detect.context import OTHERS, categories, joined, neighbours, owner, targets
+from analysis.read.detect.context import OTHERS, categories, joined, names_maker, neighbours, owner, subject, targets
 from analysis.read.detect.found import Found, value_of
 from analysis.read.detect.rules import CHECKS, Rule, RuleBook
 
@@ -45,6 +45,11 @@ _EXAMPLES = tuple("hint placeholder example label sample template format mask pa
 """Ends of keys whose value shows how a field is filled in."""
 _FORM_ONLY = frozenset({"opaque", "long_id", "device_id", "uuid", "uuid16"})
 """Checks that show an identifier, and not of what: under a key that is itself a guess they prove nothing."""
+_OF_A_SUBJECT = frozenset(
+    """full_name username account_id date_of_birth gender nationality health fitness religion ethnicity marital_status
+    postal_address""".split()
+)
+"""Types that a record of anything has: of the user only where the request is not about something else."""
 _OTHERS = frozenset({"phone_number", "phone_hash", "email", "email_hash", "full_name"})
 """Types that are an address book's content where they stand in one."""
 
@@ -90,9 +95,12 @@ class Place:
     host: str
     target: str
     about: frozenset[str] = field(init=False)
+    others: bool = field(init=False)
+    """The path names what the request is about, and that is no person."""
 
     def __post_init__(self) -> None:
         self.about = targets(self.host, self.target)
+        self.others = subject(self.target) in OTHERS
 
 
 _SPLIT = re.compile(r"[\[\].:/]+")
@@ -262,10 +270,25 @@ class Keys:
                 continue
             if rule.data_type in _GENERIC and checks.email(value) == STRONG:
                 return False
+            if rule.data_type == "email" and means.owner != "person" and checks.of_a_role(value):
+                return True
             sure = strength == STRONG and not (rule.guess and rule.check in _FORM_ONLY) and not _is_open(rule)
+            if not sure and self._of_something(number, value, means, rule, groups, place):
+                return True
             out.append(Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "medium" if sure else "low"))
             return True
         return False
+
+    def _of_something(self, number: int, value: str, means: Meaning, rule: Rule, groups: _Groups, place: Place) -> bool:
+        """A value that proves nothing is the label of its field, or belongs to what the request is about: nobody is
+        named above it, and no key that only a person has stands beside it."""
+        if joined(value) == means.name:
+            return True
+        if rule.data_type not in _OF_A_SUBJECT:
+            return False
+        return names_maker(groups.name(number)) or (
+            means.owner is None and place.others and "contact" not in groups.kinds(number, self)
+        )
 
     @staticmethod
     def holding(means: Meaning, place: Place, near: frozenset[str]) -> tuple[Rule, ...]:
@@ -529,6 +552,10 @@ class _Groups:
                 node, index = container[0], container[1]
                 if not node.is_element:
                     self._boxes.setdefault((node.parent, index), []).append(node)
+
+    def name(self, number: int) -> str:
+        """The key of a leaf as it is written."""
+        return self._layer.leaves[number][0].name
 
     def nodes(self, number: int) -> tuple[Node, ...]:
         """The nodes of a leaf's group and of the objects beside it."""

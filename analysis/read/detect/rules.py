@@ -270,7 +270,7 @@ username: username handle !thing !~service
 nama_pengguna login_name user_handle: username handle
 alias identity: account_id opaque person !thing !device !event
 uid: account_id opaque @human
-uid: account_id opaque @cookie @ud >person >auth >pay ~self !thing !device !push !event !~project
+uid: account_id opaque @cookie @ud ~hit >person >auth >pay ~self !thing !device !push !event !~project
 userid user_uuid customer_id nasabah_id user_unique_id: account_id opaque
 account_id account_uuid: account_id opaque @human @cookie >person >auth >pay ~self !~project
 member_id member_no profile_id: account_id opaque @human @cookie >person >auth >pay ~self !~project
@@ -392,7 +392,8 @@ code: otp otp ~otp&otp >otp
 pin: password pin @auth ~login&>auth ~login&>pay ~login&>person @human !geo !thing !~address !~geo
 passcode: password pin @auth ~login >auth @human
 pass sandi: password password ~login @auth&>auth
-password passwd pwd kata_sandi new_password old_password current_password: password password
+pwd: password password ~login @auth @human >auth >person
+password passwd kata_sandi new_password old_password current_password: password password
 wachtwoord passwort kennwort contrasena contraseña contrasenia senha mot_de_passe: password password
 parola sifre haslo losenord: password password
 kode_otp otp_code one_time_code sms_code verification_code verify_code: otp otp
@@ -412,13 +413,13 @@ value_to_sum: purchase_history number
 limit loan debt: credit_income number @credit
 credit_score paylater_limit: credit_income number
 income salary gaji: credit_income number @human @credit >credit >person ~self ~health
-period cycle: health number_or_words health !matter
+period cycle: health number_or_words health !matter !>bill
 weight: health number health @human ~height&~somebody !matter !thing !~parcel
 symptom: health word health @human ~somebody
 heart_rate blood_pressure: health number !matter !thing
 bmi: health number health fitness @human ~health ~height !matter !thing
 blood_glucose blood_sugar: health number !matter !thing
-period_start cycle_length: health number_or_words health ~health !matter !thing
+period_start cycle_length: health number_or_words health ~health !matter !thing !>bill
 diagnosis medication pregnancy: health number_or_words !matter !~device !~event
 distance sleep steps calories: fitness number fitness health
 step_count: fitness number fitness health ~time ~fitness

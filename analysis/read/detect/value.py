@@ -15,13 +15,6 @@ from analysis.read.detect.key import Keys
 _EMAIL = re.compile(rb"[A-Za-z0-9!#$%&'*+=?^_`{|}~.\-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{1,251})[A-Za-z]{2,63}")
 _SHORTEST = 6
 """Octets of the shortest shape there is: ``a@bc.de`` without its point."""
-_ROLES = re.compile(
-    r"(?:support|info|help|no-?reply|do-?not-?reply|admin|contact|sales|hello|team|privacy|webmaster|postmaster|abuse|"
-    r"security|billing|feedback|service|cs|care|office|press|legal|dpo|marketing|notifications?|mailer-daemon|"
-    r"halo|bantuan|layanan|pelanggan|penjualan|toko|customer|store|shop|order|orders|enquiry|enquiries|inquiry|inquiries)(?:[._+-][\w.+-]*|\d*)@",
-    re.IGNORECASE,
-)
-"""Mailboxes of a role and no person (RFC 2142 and usage)."""
 _MAC = re.compile(rb"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}\Z")
 _OF_RADIO = frozenset(
     """mac addr address hwaddr bssid wifi wlan ap router gateway bt ble bluetooth beacon peripheral eth network nic
@@ -108,7 +101,7 @@ def _emails(layer: Layer, numbers: list[int], out: list[Found]) -> None:
             before = data[max(start, m.start() - 3) : m.start()]
             if before.endswith(b"//") or (before.endswith(b":") and b"//" in data[start : m.start()]):
                 continue
-            if checks.email(text) != STRONG or _ROLES.match(text) or checks.is_constant(text):
+            if checks.email(text) != STRONG or checks.of_a_role(text) or checks.is_constant(text):
                 continue
             whole = m.start() == start and m.end() == end
             out.append(
