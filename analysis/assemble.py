@@ -332,9 +332,8 @@ class Assembler:
         return {name: _complete(name, made.get(name)) for name in TABLES}
 
     def _flow_table(self) -> pa.Table:
-        declared = TABLES["flows"].schema
         if not self._flows:
-            return declared.empty_table()
+            return TABLES["flows"].nothing
         table = pa.Table.from_batches(self._flows)
         order = np.array([self._order[s] for s in table["source"].to_pylist()], np.int64)
         key = pa.array(order << _UNIT_BITS | table["unit"].to_numpy())
@@ -394,7 +393,7 @@ class Assembler:
     def _name_table(self) -> pa.Table:
         declared = TABLES["names"].schema
         if not self._names:
-            return declared.empty_table()
+            return TABLES["names"].nothing
         table = mapped(pa.Table.from_batches(self._names), "name", self._host)
         keys = ["address", "name", "from", "resolver"]
         grouped = table.group_by(keys, use_threads=False).aggregate([("first", "min"), ("last", "max")])
@@ -448,10 +447,13 @@ def _with_ids(table: pa.Table, ids: dict[str, np.ndarray[Any, np.dtype[np.int64]
 
 def mapped(table: pa.Table, column: str, change: Callable[[str], str]) -> pa.Table:
     """A text column with ``change`` applied once to each distinct text."""
+    now = {text: change(text) for text in pc.unique(table[column]).to_pylist() if text is not None}
+    if all(text == changed for text, changed in now.items()):
+        return table
     coded = pc.dictionary_encode(table[column].combine_chunks())
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
-    changed = pa.array([change(t) for t in coded.dictionary.to_pylist()], pa.string())
+    changed = pa.array([now[t] for t in coded.dictionary.to_pylist()], pa.string())
     return table.set_column(table.schema.get_field_index(column), column, changed.take(coded.indices))
 
 
@@ -469,11 +471,14 @@ def _with_times(sources: pa.Table, flows: pa.Table) -> pa.Table:
 
 def _complete(name: str, table: pa.Table | None) -> pa.Table:
     """All declared columns in their order and type; those that only ``conclude`` fills are null."""
+    if table is None or not table.num_rows:
+        return TABLES[name].nothing
     declared = TABLES[name].schema
-    if table is None:
-        return declared.empty_table()
-    columns = [
-        table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
-        for f in declared
-    ]
-    return pa.table(columns, schema=declared)
+    there = dict(zip(table.column_names, table.columns, strict=True))
+    columns = []
+    for f in declared:
+        column = there.get(f.name)
+        if column is None:
+            column = pa.nulls(table.num_rows, f.type)
+        columns.append(column if column.type == f.type else column.cast(f.type))
+    return pa.Table.from_arrays(columns, schema=declared)

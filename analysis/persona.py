@@ -12,6 +12,7 @@ import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import yaml
@@ -154,15 +155,19 @@ class _Types:
 
     def __init__(self, aliases: Mapping[str, str]) -> None:
         self._exact = dict(aliases)
-        self._loose: dict[str, str] = {}
-        for name, data_type in aliases.items():
-            self._loose.setdefault(_loose(name), data_type)
-        for data_type in aliases.values():
-            self._loose[_loose(data_type)] = self._exact[data_type] = data_type
+        self._exact |= {data_type: data_type for data_type in aliases.values()}
+        self._aliases = aliases
+
+    @cached_property
+    def _by_loose(self) -> dict[str, str]:
+        by_loose: dict[str, str] = {}
+        for name, data_type in self._aliases.items():
+            by_loose.setdefault(_loose(name), data_type)
+        return by_loose | {_loose(data_type): data_type for data_type in self._aliases.values()}
 
     def of(self, name: str, order: int) -> tuple[str, str, bool]:
         """(name, data type, custom)."""
-        known = self._exact.get(name) or self._loose.get(_loose(name))
+        known = self._exact.get(name) or self._by_loose.get(_loose(name))
         if known is not None:
             return name, known, False
         # Names stand in tables and reports. One that looks like a value (somebody wrote them the wrong way
@@ -174,5 +179,6 @@ class _Types:
         return name, slug, True
 
 
+@lru_cache(4_096)
 def _loose(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis import audit_form
 from analysis.model import InputError, Secret
 from analysis.reading_states import MESSAGE_STATES, STATES
 
@@ -72,10 +75,14 @@ class Table:
     name: str
     meaning: str
     columns: tuple[Column, ...]
+    schema: pa.Schema = field(init=False, repr=False, compare=False)
+    nothing: pa.Table = field(init=False, repr=False, compare=False)
+    """The table without rows."""
 
-    @property
-    def schema(self) -> pa.Schema:
-        return pa.schema([pa.field(c.name, c.type) for c in self.columns])
+    def __post_init__(self) -> None:
+        schema = pa.schema([pa.field(c.name, c.type) for c in self.columns])
+        object.__setattr__(self, "schema", schema)
+        object.__setattr__(self, "nothing", schema.empty_table())
 
     def from_rows(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         """Rows as mappings, made into a table of this form. A column that a row lacks is null.
@@ -89,7 +96,9 @@ class Table:
                 raise KeyError(f"{self.name} has no column {sorted(unknown)}")
             for name in names:
                 columns[name].append(row.get(name))
-        return pa.table({c.name: pa.array(columns[c.name], c.type) for c in self.columns}, schema=self.schema)
+        if not columns[names[0]]:
+            return self.nothing
+        return pa.Table.from_arrays([pa.array(columns[c.name], c.type) for c in self.columns], schema=self.schema)
 
 
 def _table(name: str, meaning: str, *columns: tuple[str, pa.DataType, str]) -> Table:
@@ -466,7 +475,7 @@ Tables = dict[str, pa.Table]
 
 def empty() -> Tables:
     """All tables of an audit, without rows."""
-    return {name: table.schema.empty_table() for name, table in TABLES.items()}
+    return {name: table.nothing for name, table in TABLES.items()}
 
 
 # ------------------------------------------------------------------------------------ writing and reading
@@ -500,17 +509,52 @@ def read(folder: Path) -> tuple[Tables, dict[str, Any]]:
         raise InputError(f"{place} cannot be read ({type(error).__name__}); make the audit again.") from error
     if version != FORMAT:
         raise InputError(f"{place} has format {version!r}, this Lintas reads format {FORMAT}; make the audit again.")
+    try:
+        audit_form.check(audit)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InputError(f"{place} is not as an audit writes it ({error}); make the audit again.") from error
     tables: Tables = {}
     for name, declared in TABLES.items():
         try:
             # In this thread: where memory is short Arrow would wait for threads that cannot be had.
             file = pq.ParquetFile(folder / f"{name}.parquet")
-            tables[name] = file.read(use_threads=False).select(declared.schema.names)
+            table = file.read(use_threads=False).select(declared.schema.names)
         except (OSError, pa.ArrowException, KeyError) as error:
             raise InputError(
                 f"{folder / name}.parquet cannot be read ({type(error).__name__}); make the audit again."
             ) from error
+        if not table.schema.equals(declared.schema):
+            raise InputError(f"{folder / name}.parquet has columns of another type; make the audit again.")
+        tables[name] = table
+    for name, column in _lost_keys(tables):
+        raise InputError(f"{folder / name}.parquet names a {column} that is in no table; make the audit again.")
     return tables, audit
+
+
+_KEYS = {
+    "source": "sources",
+    "flow": "flows",
+    "exchange": "exchanges",
+    "message": "messages",
+    "destination": "destinations",
+    "transmission": "transmissions",
+}
+"""Columns that are the key of one table, and in every other table name a row of it, or none."""
+
+
+def _lost_keys(tables: Tables) -> Iterator[tuple[str, str]]:
+    """Table and column of keys that name no row, and of rows that have no key, or one of another row too."""
+    for column, owner in _KEYS.items():
+        keys = tables[owner][column]
+        if keys.null_count or pc.count_distinct(keys).as_py() != len(keys):
+            yield owner, column
+        for name, table in tables.items():
+            here = {column: table[column]} if name != owner and column in table.column_names else {}
+            if f"{column}s" in table.column_names and TABLES[name].schema.field(f"{column}s").type == INTS:
+                here[column] = pc.list_flatten(table[f"{column}s"])
+            for values in here.values():
+                if not pc.all(pc.is_in(values.drop_null(), value_set=keys.combine_chunks()), min_count=0).as_py():
+                    yield name, column
 
 
 # ---------------------------------------------------------------------------------------- personal values

@@ -15,6 +15,7 @@ from analysis import codecs
 from analysis.codecs.forms import VOCABULARY_TYPES
 from analysis.codecs.places import place_pattern
 from analysis.codecs.views import View, core, decoded, folded, texts, unescaped
+from analysis.read.automaton import implementation
 from analysis.read.detect.planted import Needles
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Scrubber:
         if numbers:
             from ahocorasick_rs import AhoCorasick
 
-            self._automaton = AhoCorasick(list(numbers))
+            self._automaton = AhoCorasick(list(numbers), implementation=implementation(numbers))
         self._wide = not all(map(str.isascii, numbers))
         self._octets = octets
         self._any_octets = re.compile(b"|".join(map(re.escape, octets))) if octets else None

@@ -350,8 +350,12 @@ class Reference:
         """Whether values of that type are personal data. A name that only a persona has is: somebody planted it."""
         return data_type in self.personal_types or data_type not in self.data_types
 
-    def data_type_aliases(self) -> dict[str, str]:
+    def data_type_aliases(self) -> Mapping[str, str]:
         """Names that a persona may use -> data type id: the ids, and the usual keys that name one type only."""
+        return self._type_aliases
+
+    @cached_property
+    def _type_aliases(self) -> Mapping[str, str]:
         keys: dict[str, set[str]] = defaultdict(set)
         for record in self.data_types.values():
             for key in record.example_keys:

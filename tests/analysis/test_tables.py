@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +68,48 @@ def test_every_column_says_what_it_means() -> None:
     for table in tables.TABLES.values():
         assert table.meaning
         assert all(c.meaning for c in table.columns)
+
+
+def _keyed() -> tables.Tables:
+    made = tables.empty()
+    made["sources"] = tables.TABLES["sources"].from_rows([{"source": 0, "file": "a.har"}])
+    made["flows"] = tables.TABLES["flows"].from_rows([{"flow": 0, "source": 0, "destination": 0}])
+    made["destinations"] = tables.TABLES["destinations"].from_rows([{"destination": 0, "host": "a.example"}])
+    return made
+
+
+def test_a_table_of_other_types_is_refused(tmp_path: Path) -> None:
+    made = _keyed()
+    tables.write(tmp_path, made, {"format": tables.FORMAT})
+    assert tables.read(tmp_path)[0] == made
+    texts = made["flows"].set_column(0, "flow", pa.array(["0"]))
+    pq.write_table(texts, tmp_path / "flows.parquet")
+    with pytest.raises(InputError, match="has columns of another type"):
+        tables.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "refused"),
+    [
+        ("readings", {"destination": 7}, "readings.parquet names a destination"),
+        ("findings", {"destinations": [0, 7]}, "findings.parquet names a destination"),
+        ("findings", {"transmissions": [0]}, "findings.parquet names a transmission"),
+        ("destinations", {"destination": None}, "destinations.parquet names a destination"),
+    ],
+)
+def test_a_key_that_names_no_row_is_refused(table: str, row: dict[str, object], refused: str, tmp_path: Path) -> None:
+    made = _keyed()
+    made[table] = pa.concat_tables([made[table], tables.TABLES[table].from_rows([row])])
+    tables.write(tmp_path, made, {"format": tables.FORMAT})
+    with pytest.raises(InputError, match=refused):
+        tables.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"stated_by_capture": 5}, {"manifest": {"app": 5}}, {"files": [{"file": None}]}, {"options": {"reveal": "no"}}],
+)
+def test_an_audit_json_of_other_types_is_refused(changed: dict[str, object], tmp_path: Path) -> None:
+    tables.write(tmp_path, tables.empty(), {"format": tables.FORMAT, **changed})
+    with pytest.raises(InputError, match=f"is not as an audit writes it .*{next(iter(changed))}"):
+        tables.read(tmp_path)

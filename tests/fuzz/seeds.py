@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import yaml
 from mitmproxy.test import tflow
 
+from analysis import tables
+from analysis.audit import AuditOptions, run
+from analysis.reference import OVERLAYS
+from analysis.reference.load import HERE, plain
+from tests.packets.reading import pcap_octets
 from tests.packets.shakes import client_hello
 from tests.packets.talk import Talk
+from tests.packets.test_frames import block, enhanced, interface, layers, section
+from tests.packets.test_protocols import h2_pair, h2_talk, talk_websocket
+from tests.packets.test_quic import frame, speak
+from tests.packets.test_wrappings import opened
 from tests.sources.made import dump, entry, event_lines, har, json_lines
 
 AT = 1_772_359_200_000_000
@@ -20,6 +31,20 @@ PLANTED = "sari.wahyuni@surel.example"
 """The value that is planted, which no output may hold."""
 PERSONA = f"email: {PLANTED}\ngps: '-6.2146, 106.8277'\n"
 _BODY = json.dumps({"user": {"email": PLANTED, "lat": -6.2146, "lng": 106.8277}, "device": {"imei": "356938035643809"}})
+
+
+HAR = har(
+    entry(
+        "https://api.shop.example/v1/track?lat=-6.2146&lng=106.8277",
+        request={
+            "method": "POST",
+            "headers": [{"name": "User-Agent", "value": "Shop/1.0 (com.example.shop; iOS 17.2)"}],
+            "postData": {"mimeType": "application/json", "text": _BODY},
+        },
+    ),
+    entry("https://graph.facebook.com/v1/activities?advertiser_id=38400000-8cf0-11bd-b23e-10b96e40000d"),
+)
+"""A capture that personal data stands in, for what a capture has one of."""
 
 
 def _har() -> list[bytes]:
@@ -57,11 +82,15 @@ def _pcap() -> list[bytes]:
     tls = Talk(dport=443).open().say(client_hello("api.example")).close()
     gap = Talk(mss=200).open().say(request.encode())
     del gap.packets[4]
-    made = []
-    with TemporaryDirectory() as folder:
-        for number, talk in enumerate((http, tls, gap)):
-            made.append(talk.write(Path(folder) / f"{number}.pcap").read_bytes())
-    return made
+    socket, _ = talk_websocket(True, True, 1400)
+    phone, server = h2_pair()
+    streams = Talk().open()
+    phone.initiate_connection()
+    server.initiate_connection()
+    h2_talk(streams, phone, server, 1)
+    made = [pcap_octets(talk.packets, 101) for talk in (http, tls, gap, socket, streams)]
+    made.append(pcap_octets([frame(*said) for said in speak("quic.example")[:4]], 101))
+    return [*made, *(pcap_octets([one] * 2, link) for link, one in {**layers(), **opened()}.values())]
 
 
 def _pcapng() -> list[bytes]:
@@ -72,7 +101,7 @@ def _pcapng() -> list[bytes]:
 
     made = []
     with TemporaryDirectory() as folder:
-        for number, raw in enumerate(_pcap()):
+        for number, raw in enumerate(_pcap()[:3]):
             place, out = Path(folder) / f"{number}.pcap", Path(folder) / f"{number}.pcapng"
             place.write_bytes(raw)
             with PcapNgWriter(str(out)) as writer:
@@ -80,7 +109,11 @@ def _pcapng() -> list[bytes]:
                     writer.write(Ether() / packet)
                 writer.write(Ether() / IP() / UDP(dport=53) / Raw(b"\x00\x01\x01\x00\x00\x01" + b"\0" * 6))
             made.append(out.read_bytes())
-    return made
+    plain = section() + interface(101)
+    for n, (_, one) in enumerate(Talk().open().say(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").packets):
+        plain += enhanced(one, AT + n, 0, "<", (1, b"u-10123"))
+    keys = b"CLIENT_RANDOM " + b"0a" * 32 + b" " + b"0b" * 48 + b"\n"
+    return [*made, plain + block(10, struct.pack("<II", 0x544C534B, len(keys)) + keys)]
 
 
 def _events() -> list[bytes]:
@@ -166,6 +199,30 @@ def _saz() -> list[bytes]:
     return [inside.getvalue()]
 
 
+def _reference() -> list[bytes]:
+    """Reference data of an auditor's own: the name of the file, and below it what it holds."""
+    files = {name: plain((HERE / f"{name}.yaml").read_bytes(), HERE) for name in OVERLAYS}
+    few = {name: {k: v[:3] if isinstance(v, list) else v for k, v in data.items()} for name, data in files.items()}
+    return [name.encode() + b"\n" + yaml.safe_dump(data).encode() for name, data in few.items()]
+
+
+def _audit() -> list[bytes]:
+    """Files of an audit of ours, as a ZIP each: ``audit.json`` and tables."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "a.har").write_bytes(HAR)
+        (Path(folder) / "persona.yaml").write_text(PERSONA, encoding="utf-8")
+        options = AuditOptions(workers=1, persona=Path(folder) / "persona.yaml")
+        made, about = run(Path(folder) / "a.har", options)
+        tables.write(Path(folder), made, about)
+        packed = []
+        for name in ("audit.json", *(f"{t}.parquet" for t, table in made.items() if table.num_rows)):
+            into = io.BytesIO()
+            with zipfile.ZipFile(into, "w") as archive:
+                archive.write(Path(folder) / name, name)
+            packed.append(into.getvalue())
+    return packed
+
+
 def _chlsj() -> list[bytes]:
     session = {
         "status": "COMPLETE",
@@ -194,5 +251,7 @@ KINDS: dict[str, tuple[str, Callable[[], list[bytes]]]] = {
     "persona": ("persona.yaml", _persona),
     "saz": ("a.saz", _saz),
     "chlsj": ("a.chlsj", _chlsj),
+    "reference": ("operators.yaml", _reference),
+    "audit": ("audit.json", _audit),
 }
 """Kind of input -> the name of its file, and its seeds."""

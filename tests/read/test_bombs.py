@@ -10,9 +10,12 @@ import re
 import pytest
 
 from analysis import codecs
-from analysis.model import InputError, Step
+from analysis.model import InputError, Secret, Step
+from analysis.persona import MAX_LENGTH, Planted
 from analysis.read.decode import text
 from analysis.read.decode.walk import Forest, Limits, Walk, Walked
+from analysis.read.detect.planted import Needles
+from analysis.read.mask import Mask
 from tests.read.messages import JSON, message
 
 
@@ -77,3 +80,13 @@ def test_a_stream_of_events_is_searched_once(end: bytes, monkeypatch: pytest.Mon
     data = (b"data: some words" + end + end) * 2_000
     assert len(list(text.events(data))) == 2_000
     assert searched <= len(data)
+
+
+def test_a_planted_value_that_repeats_one_letter_is_searched_like_others() -> None:
+    """The automaton that the library chooses takes minutes to build for it."""
+    value = "x" * MAX_LENGTH
+    planted = [Planted("user_id", "user_id", False, Secret(value), 1)]
+    needles = Needles(planted, frozenset(), None)
+    for data in (value.encode(), value.encode().hex().encode()):
+        assert [(h.start, h.end) for h in needles.find(b"id=" + data + b"&")] == [(3, 3 + len(data))]
+    assert value not in Mask(planted, needles, None).text(f"/user/{value}")

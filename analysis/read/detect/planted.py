@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from analysis import codecs
+from analysis.read.automaton import implementation
 
 if TYPE_CHECKING:
     from analysis.persona import Planted
@@ -84,7 +85,7 @@ class Needles:
         if numbers:
             from ahocorasick_rs import BytesAhoCorasick
 
-            self._automaton = BytesAhoCorasick(list(numbers))
+            self._automaton = BytesAhoCorasick(list(numbers), implementation=implementation(numbers))
 
     def _place(self, name: str, data_type: str, text: str) -> None:
         if data_type not in _PLACES:
