@@ -3,6 +3,7 @@ none of these."""
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import Any
 
@@ -23,6 +24,12 @@ class Meter:
         """Seconds since the client said something, or since we did: what came later."""
         return time.monotonic() - max(self.last_received, self.last_sent)
 
+    def broke(self, error: BaseException) -> None:
+        """The client is gone, as the system says when it is read from or written to. Of a client that has closed, and
+        is written to once more, it says EPIPE; ECONNRESET only of one that reset what stood (Linux, tcp_reset)."""
+        self.ended_by = self.ended_by or "client"
+        self.reset = self.reset or getattr(error, "errno", None) == errno.ECONNRESET
+
 
 class _Reader:
     """A client's reader that counts."""
@@ -35,11 +42,13 @@ class _Reader:
         try:
             data: bytes = await self._inner.read(n)
         except OSError as error:
-            meter.ended_by, meter.reset = "client", isinstance(error, ConnectionError)
+            meter.broke(error)
             raise
         except BaseException:
             # mitmproxy cancels this before it closes: the client's end may have come by then, and not been read yet.
-            at_eof = getattr(self._inner, "at_eof", None)
+            at_eof, broken = getattr(self._inner, "at_eof", None), getattr(self._inner, "exception", None)
+            if broken is not None and (reason := broken()) is not None:
+                meter.broke(reason)
             meter.ended_by = meter.ended_by or ("client" if at_eof is not None and at_eof() else "proxy")
             raise
         if data:
@@ -63,9 +72,9 @@ class _Writer:
     async def drain(self) -> None:
         try:
             await self._inner.drain()
-        except OSError:
-            # The client is gone while we still write; mitmproxy cancels our reader for it.
-            self._meter.ended_by = self._meter.ended_by or "client"
+        except OSError as error:
+            # While we still write; mitmproxy cancels our reader for it.
+            self._meter.broke(error)
             raise
 
     def write(self, data: bytes) -> None:

@@ -287,7 +287,7 @@ def curling(
 
 def tunnel(proxy: Proxy, target: str) -> socket.socket:
     """A raw connection to ``target`` through the proxy, behind its answer to CONNECT."""
-    made = socket.create_connection((f"{NET}.1", proxy.port), 10)
+    made = socket.create_connection((f"{NET}.1", proxy.port), _PATIENCE)
     made.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
     said = b""
     while b"\r\n\r\n" not in said:

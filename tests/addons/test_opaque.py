@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import logging
 import os
@@ -789,12 +790,16 @@ def silent_http2(place: Path) -> Iterator[tuple[Any, ...]]:
     context.load_cert_chain(place / "server.pem")
     context.set_alpn_protocols(["h2"])
 
+    def listen(line: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(line, server_side=True) as secure:
+            while secure.recv(4096):
+                pass
+
     def serve() -> None:
+        # The proxy may hold one connection while it begins the next.
         with suppress(OSError):
             while True:
-                with suppress(ssl.SSLError), context.wrap_socket(listening.accept()[0], server_side=True) as secure:
-                    while secure.recv(4096):
-                        pass
+                threading.Thread(target=listen, args=listening.accept()[:1], daemon=True).start()
 
     with closing(socket.create_server((f"{NET}.15", 0))) as listening:
         threading.Thread(target=serve, daemon=True).start()
@@ -1065,3 +1070,36 @@ def test_an_end_that_has_come_and_was_not_read_yet_is_the_clients(ended: bool, b
         return measured.ended_by
 
     assert asyncio.run(end()) == by
+
+
+_RESET = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+_GONE = BrokenPipeError(errno.EPIPE, "Broken pipe")
+"""What is said of a client that closed, and was written to."""
+
+
+@pytest.mark.parametrize(("error", "reset"), [(_RESET, True), (_GONE, False)])
+@pytest.mark.parametrize("where", ["read", "unread", "written"])
+def test_a_reset_is_one_wherever_the_proxy_meets_it(error: OSError, reset: bool, where: str) -> None:
+    """Where it waits for the client, where it writes, and where it ends the connection before it has looked."""
+
+    async def end() -> tuple[str | None, bool]:
+        inner, measured = asyncio.StreamReader(), meter.Meter()
+        task = asyncio.create_task(meter._Reader(inner, measured).read(10))
+        await asyncio.sleep(0)
+        if where == "written":
+
+            async def drain() -> None:
+                raise error
+
+            writer = meter._Writer(SimpleNamespace(drain=drain, is_closing=lambda: False), measured)
+            with suppress(OSError):
+                await writer.drain()
+        else:
+            inner.set_exception(error)
+        if where != "read":
+            task.cancel()
+        with suppress(OSError, asyncio.CancelledError):
+            await task
+        return measured.ended_by, measured.reset
+
+    assert asyncio.run(end()) == ("client", reset)
