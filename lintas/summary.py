@@ -130,7 +130,7 @@ def _who(hosts: list[dict[str, Any]]) -> str:
     if unknown:
         parts.append(f"the operator of {_n(unknown, 'destination')} is not known")
     if rented:
-        of = printable(*owners) if len(owners) == 1 else f"{printable(len(owners))} other companies"
+        of = printable(*owners) if len(owners) == 1 else f"{printable(len(owners))} companies that rent machines out"
         parts.append(f"{_n(rented, 'destination')} {'is' if rented == 1 else 'are'} on machines of {of}")
     return "; ".join(parts)
 

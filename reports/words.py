@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -56,13 +56,15 @@ class Words:
         """With one decimal, whatever it is: for columns of measured times."""
         return format_decimal(value, format="#,##0.0", locale=self.locale)
 
-    def ms(self, value: float) -> Markup:
-        return self.t("unit.ms", n=escape(self.number(value, 1)))
+    def ms(self, value: float, rounded: Callable[[float], int] = round) -> Markup:
+        """Milliseconds in tenths. ``rounded``: ``ceil`` for what is said to be at most so many."""
+        return self.t("unit.ms", n=escape(self.number(rounded(round(value * 10, 6)) / 10, 1)))
 
-    def km(self, value: float) -> Markup:
-        """Kilometres in three leading digits: a bound is rounded up by its caller where that matters."""
+    def km(self, value: float, rounded: Callable[[float], int] = round) -> Markup:
+        """Kilometres in three leading digits. ``rounded``: ``ceil`` for what is said to be at most so many, ``floor``
+        for at least."""
         step = 10 ** max(len(str(int(value))) - 3, 0)
-        return self.t("unit.km", n=escape(self.number(round(value / step) * step)))
+        return self.t("unit.km", n=escape(self.number(rounded(value / step) * step)))
 
     def octets(self, value: int) -> Markup:
         for size, unit in ((10**9, "unit.gb"), (10**6, "unit.mb"), (10**3, "unit.kb")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import ceil, floor
 from typing import Any
 
 from markupsafe import Markup
@@ -127,7 +128,7 @@ def place_sentence(words: Words, host: Host) -> Markup:
     elif host.level == 2:
         made = t("place.level2", country=country)
     elif host.level == 1 and row["anycast"]:
-        km = words.km(row["within_km"]) if row["within_km"] is not None else ""
+        km = words.km(row["within_km"], ceil) if row["within_km"] is not None else ""
         made = t("place.level1_anycast", timed=timed, km=km)
         if reason == "anycast_nodes_disagree":
             made += " " + t("place.nodes_disagree")
@@ -164,8 +165,8 @@ def speaks_against(words: Words, facts: Facts, host: Host) -> list[Markup]:
                 country=words.the_country(code),
                 witness=_said_by(words, host, code),
                 ms=words.ms(row["round_trip_ms"] or 0),
-                km=words.km(row["within_km"] or 0),
-                near=words.km(near) if near is not None else t("not_known"),
+                km=words.km(row["within_km"] or 0, ceil),
+                near=words.km(near, floor) if near is not None else t("not_known"),
             )
         )
     late = words.ms(row["round_trip_ms"] or 0)

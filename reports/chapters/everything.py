@@ -46,10 +46,11 @@ def context(book: Book) -> dict[str, Any]:
 
 def _host(f: Facts, w: Words, host: Host) -> dict[str, Any]:
     row, t = host.row, w.t
+    named = row["host"] not in (None, row["address"])
     return {
         "number": host.number,
         "host": w.host(host),
-        "address": shown(row["address"], breaks=".:") if row["address"] and row["host"] else None,
+        "address": shown(row["address"], breaks=".:") if named and row["address"] else None,
         "company": cells.company(w, host),
         "parent": shown_parent(w, host),
         "place": cells.place(w, host),

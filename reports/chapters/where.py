@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 from markupsafe import Markup
@@ -81,7 +82,7 @@ def _rings(f: Facts, w: Words) -> dict[str, Any]:
                 "p4",
                 t("rings.bounded"),
                 len(found.bounded),
-                t("rings.bounded_text", n=len(found.bounded), ms=w.ms(ms), km=w.km(within), country=named),
+                t("rings.bounded_text", n=len(found.bounded), ms=w.ms(ms, ceil), km=w.km(within, ceil), country=named),
             )
         )
     if found.anycast:
@@ -89,8 +90,8 @@ def _rings(f: Facts, w: Words) -> dict[str, Any]:
         text = t(
             "rings.anycast_text",
             n=len(found.anycast),
-            least=w.km(min(within)),
-            most=w.km(max(within)),
+            least=w.km(min(within), ceil),
+            most=w.km(max(within), ceil),
             same="yes" if min(within) == max(within) else "no",
         )
         rows.append(("p1", t("rings.anycast"), len(found.anycast), text))
@@ -102,9 +103,9 @@ def _rings(f: Facts, w: Words) -> dict[str, Any]:
             "rings.refuted_text",
             n=len(found.refuted),
             country=w.list((w.the_country(c) for c in listed), "or"),
-            ms=w.ms(max(h.row["round_trip_ms"] for h in found.refuted)),
-            km=w.km(max(h.row["within_km"] for h in found.refuted)),
-            near=w.km(min((f.nearest_km.get(c, 0.0) for c in listed), default=0.0)),
+            ms=w.ms(max(h.row["round_trip_ms"] for h in found.refuted), ceil),
+            km=w.km(max(h.row["within_km"] for h in found.refuted), ceil),
+            near=w.km(min((f.nearest_km.get(c, 0.0) for c in listed), default=0.0), floor),
         )
         rows.append(("prefuted", t("rings.refuted"), len(found.refuted), text))
     return {
@@ -200,7 +201,7 @@ def _sentence(f: Facts, w: Words, host: Host) -> dict[str, Any]:
     return {
         "mark": cells.level_mark(w, host.grade),
         "host": w.host(host),
-        "address": host.row["address"] if host.row["host"] else None,
+        "address": host.row["address"] if host.row["host"] not in (None, host.row["address"]) else None,
         "said": cells.place_sentence(w, host)
         + (" " + w.t("place.vantage_stated") if host.level == 4 and f.is_stated_by_capture("vantage") else ""),
         "against": cells.speaks_against(w, f, host),
