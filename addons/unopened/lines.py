@@ -10,6 +10,7 @@ from addons.unopened.connection import Seen
 from addons.unopened.hosts import Host, Place
 from addons.unopened.signals import ALERTED, Signal
 from analysis.folder.writing import Writing
+from analysis.reference.suffixes import without_labels
 
 if TYPE_CHECKING:
     from mitmproxy import connection
@@ -70,20 +71,22 @@ class Lines:
         )
 
     def passthrough(self, state: str, place: Place, host: Host, seconds: int) -> None:
-        """A host begins to be passed through, is tried, or is opened again."""
+        """A host begins to be passed through, is tried, or is opened again. The log, which is shown and sent around,
+        has less of its name than the folder."""
         client, name, port, transport = place
+        logged = without_labels(name)
         what = "passed through unopened" if transport == "tcp" else "QUIC to it is refused"
         number = max(host.refusals, host.by_server)
         if state in ("begun", "again"):
             if host.cause == "server_certificate":
-                who = f"the certificate of {name} did not hold for {client}"
+                who = f"the certificate of {logged} did not hold for {client}"
             else:
                 verb = "refused" if host.cause in ALERTED else "came to nothing with"
-                who = f"{name} refused the proxy for {client}" if host.by_server else f"{client} {verb} {name}"
+                who = f"{logged} refused the proxy for {client}" if host.by_server else f"{client} {verb} {logged}"
             times = f"{number} times" if number > 1 else "once"
             logger.warning("%s %s (%s): %s for %d s.", who, times, host.cause, what, seconds)
         elif state == "cleared":
-            logger.warning("%s is opened again for %s.", name, client)
+            logger.warning("%s is opened again for %s.", logged, client)
         if self.out is not None:
             self.out.event(
                 "passthrough",

@@ -19,7 +19,8 @@ import pyarrow as pa
 from analysis.assemble import mapped
 from analysis.folder import PHASES
 from analysis.model import Origin
-from analysis.read.mask import Known, registered_at
+from analysis.read.mask import Known
+from analysis.reference.suffixes import registered_at
 from analysis.tables import Tables
 
 Change = Callable[[str], str]

@@ -262,7 +262,7 @@ def _wide(text: str) -> Iterator[tuple[int, int, str]]:
         if not _PLAIN_WORDS.fullmatch(match[0]):
             yield *match.span(), match[0][:LONGEST_TOKEN]
             # All these separate, and some are digits of one of the alphabets.
-            parts = [p.span() for p in re.finditer(r"[^/=.,\"']+", match[0])]
+            parts = [p.span() for p in re.finditer(r"[^/=.,:\"']+", match[0])]
             for number, (begin, _) in enumerate(parts if parts != [(0, len(match[0]))] else ()):
                 for _, stop in parts[number : number + 4]:
                     part = match[0][begin:stop]

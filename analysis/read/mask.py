@@ -15,7 +15,7 @@ from analysis.codecs.views import View, core, folded, unescaped
 from analysis.read.detect.planted import Needles
 from analysis.read.identifiers import hide_keys, hide_labels, hide_path, hide_segment
 from analysis.read.scrub import Scrubber
-from analysis.reference.suffixes import registered
+from analysis.reference.suffixes import registered_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,13 +77,6 @@ class Mask:
         before, after = cleaned[: len(cleaned) - kept], cleaned[len(cleaned) - kept :]
         # Where the registered part was masked itself, no label of it is left to be kept apart.
         return hide_labels(before) + after if host.endswith(after) else hide_labels(cleaned)
-
-
-def registered_at(host: str) -> int:
-    """Where in the name of a host the part begins that somebody registered (Public Suffix List)."""
-    bare = host.rstrip(".")
-    theirs = registered(bare.lower()) or bare.rpartition(".")[2]
-    return max(len(bare) - len(theirs), 0)
 
 
 class Known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
@@ -38,3 +39,21 @@ def registered(host: str, *, listed: bool = False) -> str | None:
     is no more than a suffix. ``listed``: None also where the list does not know the name's end; without it, the last
     label of such a name counts as a suffix."""
     return _list().privatesuffix(host, accept_unknown=not listed)
+
+
+def registered_at(host: str) -> int:
+    """Where in the name of a host the part begins that somebody registered (Public Suffix List); 0 for an address."""
+    bare = host.rstrip(".")
+    try:
+        ipaddress.ip_address(bare.strip("[]"))
+    except ValueError:
+        theirs = registered(bare.lower()) or bare.rpartition(".")[2]
+        return max(len(bare) - len(theirs), 0)
+    return 0
+
+
+def without_labels(host: str) -> str:
+    """The name of a host for a line that is written while traffic passes, when no audit has yet said what is a personal
+    value: the labels before what somebody registered may be one, and are left out."""
+    first = registered_at(host)
+    return f"a host of {host[first:]}" if first else host

@@ -21,8 +21,8 @@ from lintas.capture.handset import Handset
 from lintas.capture.outlet import say
 from lintas.capture.setup import Setup
 from lintas.capture.tunnel import Tunnel
+from lintas.phone.identity import PERSONA
 
-_PERSONA = "persona.yaml"
 _OURS = {
     "confdir": "--same-keys",
     "lintas_folder": "--out",
@@ -111,7 +111,7 @@ def begin(wanted: Wanted, stack: ExitStack) -> Begun:
     try:
         ours, way = _keys(folder, wanted)
         if persona is not None:
-            authority.write_private(folder / _PERSONA, persona)
+            authority.write_private(folder / PERSONA, persona)
     except OSError as error:
         raise _unwritable(folder, error) from error
     phones = handset.clock() if handset is not None else None
@@ -214,7 +214,7 @@ def _leave(place: Place) -> None:
         say(f"lintas: what came in until then is kept in {folder}.", error=True)
         return
     shutil.rmtree(folder / PRIVATE, ignore_errors=True)
-    for name in (_PERSONA, MANIFEST, EVENTS, JOURNAL, DUMP):
+    for name in (PERSONA, MANIFEST, EVENTS, JOURNAL, DUMP):
         (folder / name).unlink(missing_ok=True)
     if not place.existed:
         with suppress(OSError):

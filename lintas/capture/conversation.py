@@ -13,10 +13,12 @@ from lintas.capture.answers import Answers
 from lintas.capture.children import Child
 from lintas.capture.handset import Handset
 from lintas.capture.keyboard import Keys
+from lintas.capture.masking import Masking
 from lintas.capture.outlet import EndedError, say
 from lintas.capture.setup import Setup
 from lintas.capture.state import State
 from lintas.capture.view import apart, behind
+from lintas.phone.identity import PERSONA
 
 _TAKE = 0.5
 """Seconds that are waited for a line."""
@@ -30,7 +32,8 @@ class Conversation:
 
     def __init__(self, setup: Setup, handset: Handset | None, lines: children.Lines) -> None:
         self.lines = lines
-        self.state = State(setup.folder.name, str(setup.folder), now())
+        masking = Masking(setup.folder / PERSONA, setup.answers.user_country)
+        self.state = State(setup.folder.name, str(setup.folder), now(), masking)
         self.proxy: Child | None = None
         self.follower: Child | None = None
         self.handset = handset
@@ -72,7 +75,7 @@ class Conversation:
             elif who in ("page", "phone"):
                 self.state.warn(said["text"])
                 if self.is_ending:
-                    say(said["text"])
+                    say(self.state.masking.text(said["text"]))
             elif who == "follower":
                 self._from_follower(said)
             elif who == "proxy":

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from lintas.capture import words
+from lintas.capture.masking import Masking
 
 _READ = 3
 """Apps of which it is told how much of them was read, and devices that are named."""
@@ -18,11 +19,13 @@ _KEPT = 200
 
 @dataclass
 class State:
-    """``begun``, ``at``: microseconds since 1970."""
+    """``begun``, ``at``: microseconds since 1970. ``masking``: what comes in from the traffic or the auditor passes it
+    before it is kept."""
 
     name: str
     folder: str
     begun: int
+    masking: Masking = field(default_factory=Masking)
     phase: str | None = None
     phase_at: int = 0
     marks: list[dict[str, Any]] = field(default_factory=list)
@@ -44,12 +47,13 @@ class State:
         kind = line.get("type")
         if kind == "status":
             self._counts = line
-            self.trouble = line.get("trouble")
+            trouble = line.get("trouble")
+            self.trouble = trouble and self.masking.text(str(trouble))
         elif kind == "device":
             if line["client"] not in self.devices:
                 self._device(str(line["client"]), None, line["at"])
         elif kind == "first":
-            self._device(str(line["client"]), str(line["host"]), line["at"])
+            self._device(str(line["client"]), self.masking.host(str(line["host"])), line["at"])
         elif kind == "stranger":
             self.warn(words.STRANGER.format(client=line["client"]))
         elif kind == "trouble":
@@ -73,6 +77,7 @@ class State:
         self.devices = {**self.devices, client: {"client": client, "first": first, "at": at}}
 
     def warn(self, text: str) -> None:
+        text = self.masking.text(text)
         if text not in self.warnings[-5:]:
             self.warnings = [*self.warnings, text][-_KEPT:]
             self.warned += 1
@@ -80,7 +85,9 @@ class State:
     def mark(self, at: int, phase: str | None = None, note: str | None = None) -> None:
         """The auditor began a phase, or set a mark of his own."""
         if phase is not None:
+            phase = self.masking.phase(phase)
             self.phase, self.phase_at = phase, at
+        note = note and self.masking.text(note)
         self.marks = [*self.marks, {"at": at, "phase": phase, "note": note}][-_KEPT:]
 
     # ------------------------------------------------------------------------------------------------- views
@@ -94,8 +101,8 @@ class State:
         noise = [d for d in destinations if d.get("whose") == "system"]
         unanswered = [d for d in destinations if d.get("whose") == "unanswered"]
         return {
-            "name": self.name,
-            "folder": self.folder,
+            "name": self.masking.text(self.name),
+            "folder": self.masking.text(self.folder),
             "begun": self.begun,
             "ended": self.ended,
             "phase": self.phase,

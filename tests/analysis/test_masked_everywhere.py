@@ -248,7 +248,7 @@ def _written(data_type: str) -> dict[str, str]:
     return {name: text for name, text in made.items() if text.isprintable()}
 
 
-def _carrying(folder: Path, texts: list[str]) -> Path:
+def carrying(folder: Path, texts: list[str]) -> Path:
     """A capture that has each text in every place that an app or an auditor can write."""
     from mitmproxy.test import tflow
 
@@ -291,7 +291,7 @@ def _carrying(folder: Path, texts: list[str]) -> Path:
 @pytest.mark.parametrize("data_type", PLANTED)
 def test_no_form_of_a_planted_value_leaves_from_any_place(tmp_path: Path, data_type: str) -> None:
     written = _written(data_type)
-    capture, out = _carrying(tmp_path, list(written.values())), tmp_path / "out"
+    capture, out = carrying(tmp_path, list(written.values())), tmp_path / "out"
     printed = _run("info", capture) + _run("audit", capture, "--out", out)
     places = [*_texts(out), ("terminal", printed)]
     left = set()

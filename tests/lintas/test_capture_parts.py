@@ -575,7 +575,7 @@ def test_how_much_of_the_app_was_read_is_told_with_its_means() -> None:
 def test_the_first_decrypted_request_is_told() -> None:
     state = _state()
     state.from_proxy({"type": "first", "client": "10.0.0.1", "host": "api.shop.example", "at": 3_000_000})
-    assert "api.shop.example" in state.snapshot()["standing"]
+    assert "a host of shop.example, at " in state.snapshot()["standing"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(140, 45), (80, 30), (60, 12), (40, 6)])
