@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -457,12 +458,34 @@ _CHECKS: dict[tuple[type, str], Check] = {
 }
 
 
+@cache
+def _country_names() -> dict[str, str]:
+    from babel import Locale
+
+    codes: dict[str, set[str]] = {}
+    for language in ("en", "id"):
+        for code, name in Locale(language).territories.items():
+            # Of two letters are also groups of countries, and codes for private use.
+            if len(code) == 2 and code.isalpha() and code not in _NO_COUNTRIES:
+                codes.setdefault(name.casefold(), set()).add(code)
+    return {name: next(iter(of)) for name, of in codes.items() if len(of) == 1}
+
+
+_NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
+
+
 def country_code(text: str, where: str) -> str:
     """Two letters of ISO 3166 in the one form that tables have: capitals, and GB and GR for UK and EL, which the
-    European Union writes. Raises InputError for anything else."""
+    European Union writes. A country's name (CLDR, in English or Indonesian) stands for its letters where it is one
+    country's alone. Raises InputError for anything else."""
     code = text.strip().upper()
     if len(code) != 2 or not code.isascii() or not code.isalpha():
-        raise InputError(f"{where}: {_quoted(text)} is no country code; write the two letters of ISO 3166, like ID.")
+        named = _country_names().get(" ".join(text.split()).casefold())
+        if named is None:
+            raise InputError(
+                f"{where}: {_quoted(text)} is no country code; write the two letters of ISO 3166, like ID."
+            )
+        return named
     return {"UK": "GB", "EL": "GR"}.get(code, code)
 
 

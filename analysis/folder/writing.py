@@ -48,7 +48,10 @@ from analysis.model import InputError, Micros
 
 OPTION = "lintas_folder"
 """The option that all addons share: each registers it where none has yet."""
-OPTION_HELP = "The capture folder to write: new or empty. Without it a new folder is made, named by the time."
+OPTION_HELP = (
+    "Folder to record into: one that is not there yet, or an empty one. Without it a folder capture-DATE-TIME is made, "
+    "in captures/ where there is such a folder, else where the proxy was started."
+)
 DUMP, JOURNAL, EVENTS = "flows.mitm", "messages.jsonl", "events.jsonl"
 
 _LOOK = 1.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from analysis.folder.writing import DUMP, EVENTS, JOURNAL
 from analysis.model import InputError, Origin
 from analysis.sources import Batch, Options, connections
 from analysis.sources.kinds import kind_of as kind_of
@@ -52,10 +53,23 @@ def open_source(path: Path, source: str, options: Options) -> tuple[str, Iterato
         return kind, _opened(packets.read(path, source, options))
     if not options.sealed and may_become(path):
         return kind, iter(())
+    if path.name in _BEGUN and _is_empty(path) and not all(_is_empty(other) for _, other in options.beside):
+        return _BEGUN[path.name], iter(())
     raise InputError(
         f"{path} is no capture that Lintas reads (HAR, mitmproxy dump, pcap, pcapng, sessions of Fiddler as "
         f".saz and of Charles as .chlsj): it is {looks}."
     )
+
+
+_BEGUN = {DUMP: "mitmproxy", JOURNAL: "messages", EVENTS: "events"}
+"""What a recording begins with, each empty until something of its kind came."""
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return True
 
 
 def _opened(batches: Iterator[Batch]) -> Iterator[Batch]:

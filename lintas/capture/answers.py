@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.audit import asked_country, asked_vantage
+from analysis.audit import asked_app, asked_country, asked_vantage
 from analysis.folder import Vantage
 from analysis.model import InputError
 from lintas.capture import settings, words
@@ -72,6 +72,8 @@ class Answers:
             raise InputError(f"{where} {said!r} is unknown; it is one of {', '.join(words.STORES)}.")
         if name == "user_country":
             asked_country(said, where)
+        elif name == "app":
+            asked_app(said, where)
         elif name == "vantage":
             asked_vantage(said, where)
 

@@ -321,6 +321,7 @@ def _refused(place: Path, *words: str, **environ: str) -> str:
         (("shop", "--listen", HERE, "--only-app", "com.example.shop", "--mode", "regular"), "--only-app"),
         (("shop", "--listen", HERE, "--only-app", "x\nDNS = 9.9.9.9"), "no Android package"),
         (("shop", "--listen", HERE, "--user-country", "XX"), "no country"),
+        (("shop", "--listen", HERE, "--app", "!!"), "--app '!!' is no package or bundle id"),
         (("shop", "--listen", HERE, "--vantage", "north"), "no place"),
         (("shop", "--listen", HERE, "--store", "shoe"), "'shoe' is unknown"),
         (("shop", "--listen", HERE, "--timezone", "Mars"), "no time zone"),
