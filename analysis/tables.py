@@ -505,7 +505,7 @@ def read(folder: Path) -> tuple[Tables, dict[str, Any]]:
     try:
         audit = json.loads(place.read_text(encoding="utf-8"))
         version = audit["format"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise InputError(f"{place} cannot be read ({type(error).__name__}); make the audit again.") from error
     if version != FORMAT:
         raise InputError(f"{place} has format {version!r}, this Lintas reads format {FORMAT}; make the audit again.")
