@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -16,7 +17,7 @@ from addons.annotate import Annotate
 from addons.unopened.hosts import Host
 from addons.unopened.lines import Lines
 from analysis.audit import AuditOptions
-from analysis.follow import Follower, follow
+from analysis.follow import Follower, _tell
 from lintas.capture.masking import Masking
 from lintas.capture.state import State
 from lintas.capture.view import Terminal, draw, line
@@ -112,8 +113,9 @@ def test_the_log_of_an_addon_names_what_was_registered(caplog: pytest.LogCapture
 def test_no_spelling_is_in_a_line_of_the_follower_or_in_a_comment(tmp_path: Path) -> None:
     texts = {k: t for k, t in WRITTEN.items() if k[0] in ("full_name", "phone_number") and t.isprintable()}
     folder = carrying(tmp_path, list(texts.values()))
-    said: list[dict[str, object]] = []
-    follow(Follower(folder, AuditOptions(user_country="ID")), said.append, lambda _: None)
+    follower = Follower(folder, AuditOptions(user_country="ID"))
+    said: list[dict[str, Any]] = []
+    _tell(follower, follower.look(last=True), said.append, 0.0)
     comments = [s for s in said if s["type"] == "comment"]
     assert len(comments) >= 2 * len(texts)
     addon = Annotate()
