@@ -241,7 +241,8 @@ class Message:
     cut: bool = False
     """The capture lacks a part of this body."""
     allowance: int | None = None
-    """Units of work that reading it may cost (``analysis.budget``), where the capture grants more than its own."""
+    """Units of work that reading it may cost (``analysis.budget``), where they do not follow from its octets: the
+    capture grants more, or holds it packed."""
 
     def head(self) -> bytes:
         """Start line and header section as the ``http-*-head`` layers count them: one form for every source."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import reading_states
 from analysis.audit.memory import Memory
-from analysis.budget import Left
+from analysis.budget import Left, own
 from analysis.model import Loss, Message, Reading
 
 if TYPE_CHECKING:
@@ -149,15 +149,20 @@ class Readers:
                 known = next(new)
                 self.memory.keep(name, known)
             self._left.read(message, known.work)
-            readings.append(self._again(message, known) if known.short else known)
+            if not self._left.covers(message, known.work):
+                known = self._with(message, max(self._left.units, own(message)))
+            elif known.short:
+                known = self._again(message, known)
+            readings.append(known)
         return readings
 
     def _again(self, message: Message, first: Reading) -> Reading:
         """A message that its own allowance did not suffice for, read with what the capture has left: here, in the
         order of the messages, so that the number of workers changes nothing."""
         units = self._left.grant(message)
-        if not units:
-            return first
+        return self._with(message, units) if units else first
+
+    def _with(self, message: Message, units: int) -> Reading:
         granted = dataclasses.replace(message, allowance=units)
         name, known = self.memory.recall(granted)
         if known is None:

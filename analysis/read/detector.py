@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
-from analysis import codecs
+from analysis import budget, codecs
 from analysis.model import (
     Certainty,
     Clue,
@@ -65,6 +65,24 @@ class Spec:
     facts: Facts
     country: str | None
     limits: Limits
+
+
+def _within(found: list[Found], most: int) -> list[Found]:
+    """At most ``most`` of what a message shows, in its order: what was planted before the rest, and of each type on
+    each ground the first one in any case, so that no type is passed over."""
+    if len(found) <= most:
+        return found
+    firsts: dict[tuple[str, str, str], int] = {}
+    for number, one in enumerate(found):
+        firsts.setdefault((one.data_type, one.method, one.certainty), number)
+    kept = set(firsts.values())
+    for planted in (True, False):
+        for number, one in enumerate(found):
+            if len(kept) >= most:
+                break
+            if (one.method == "planted") is planted:
+                kept.add(number)
+    return [found[number] for number in sorted(kept)]
 
 
 class Detector:
@@ -126,10 +144,15 @@ class Detector:
 
     def _read(self, message: Message) -> Reading:
         walked = Walk(message, self._forest, self._limits).run()
-        found = self._detect(message, walked)
+        every = self._detect(message, walked)
+        found = _within(every, max(budget.for_values(message) - walked.work, 0) // budget.VALUE)
         reading = Reading(message.key, walked.state, walked.not_understood, walked.cause)
-        reading.work, reading.short = walked.work, walked.short
+        reading.work = walked.work + budget.VALUE * len(found)
+        reading.short = walked.short or len(found) < len(every)
         source = message.key.source
+        if len(found) < len(every):
+            where = "personal values of types and grounds that other values of the same message show"
+            reading.losses.append(Loss(source, "transmissions_limited", len(every) - len(found), 0, where))
         for kind, octets, where in walked.losses:
             reading.losses.append(Loss(source, kind, 1, octets, self.mask.text(where)[:80]))
         self._transmissions(message, found, reading)
@@ -137,7 +160,7 @@ class Detector:
             self._clues(message, reading)
         elif message.kind == "request":
             self._agent(message, reading)
-            self._hide_target(message, found, reading)
+            self._hide_target(message, every, reading)
         self._evidence(message, found, reading)
         self._messages += 1
         if self._messages % 64 == 0 or len(message.body) > 1 << 20:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.model import InputError, Loss, Origin
+from analysis import budget
+from analysis.model import InputError, Loss, Message, Origin
 from analysis.sources import Batch, Options
 from analysis.sources import har_fields as fields
 from analysis.sources.har import Reader, layer_of
@@ -58,6 +59,8 @@ def read(path: Path, source: str, options: Options) -> Iterator[Batch]:
     with _Archive(path, options.max_body) as sessions:
         for batch in Reader(source, options).batches(sessions, sessions, path):
             batch.losses += sessions.lost(source)
+            for message in batch.messages:
+                message.allowance = budget.packed(message, sessions.stored(message))
             yield batch
 
 
@@ -139,6 +142,11 @@ class _Archive(Splitter):
             info = next(iter(session.members.values()))
             self.done = info.header_offset
             yield Entry("entries", str(place).encode(), info.header_offset, info.compress_size)
+
+    def stored(self, message: Message) -> int:
+        """Octets that the archive spends on a message."""
+        member = self._sessions[message.origin.units[0]].members.get("s" if message.kind == "response" else "c")
+        return member.compress_size if member is not None else 0
 
     def lost(self, source: str) -> list[Loss]:
         """What was lost of members since this was last asked."""

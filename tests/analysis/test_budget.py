@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 import itertools
 import json
+import zipfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from analysis.follow.memory import Remembering
 from analysis.model import Key, Message, Reading
 from analysis.read import Detector
 from analysis.reference import Reference
+from analysis.sources import Options, saz
 from tests.read.messages import JSON, message
 
 GZIP = ("Content-Encoding", "gzip")
@@ -94,6 +96,31 @@ def test_honest_telemetry_stays_within_its_own(detector: Detector) -> None:
     readings = [detector.read(m) for m in messages]
     assert not any(r.short for r in readings)
     assert {r.state for r in readings} == {"understood"}
+
+
+def test_values_beyond_the_budget_are_counted_and_no_type_is_passed_over(detector: Detector) -> None:
+    mails = [f"someone{n}@mail.example" for n in range(60_000)]
+    body = json.dumps({"list": mails, "advertising_id": "38400000-8cf0-11bd-b23e-10b96e40000d"}).encode()
+    one = dataclasses.replace(message(body, JSON), key=Key("capture.har", 0))
+    (reading,) = read(detector, [one], 1)
+    kinds = {t.data_type for t in reading.transmissions}
+    assert {"email", "advertising_id"} <= kinds
+    (lost,) = [loss for loss in reading.losses if loss.kind == "transmissions_limited"]
+    assert lost.count + len(reading.transmissions) == 60_001
+    assert budget.VALUE * len(reading.transmissions) <= budget.ONCE + budget.own(one)
+
+
+def test_what_is_packed_in_an_archive_has_an_allowance_by_what_it_takes_there(tmp_path: Path) -> None:
+    body = b"[" + b"1," * 50_000 + b"1]"
+    head = b"POST http://h.example/ HTTP/1.1\r\nContent-Type: application/json\r\n\r\n"
+    path = tmp_path / "a.saz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("raw/1_c.txt", head + body)
+        archive.writestr("raw/2_c.txt", head + b'{"a":1}')
+    (batch,) = saz.read(path, "a.saz", Options())
+    bomb, plain = batch.messages
+    assert budget.own(bomb) < budget.EACH * len(bomb.body) / 10
+    assert budget.own(plain) == budget.own(dataclasses.replace(plain, allowance=None))
 
 
 def test_the_tables_of_an_audit_are_the_same_in_any_batches(tmp_path: Path) -> None:

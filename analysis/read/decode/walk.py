@@ -120,7 +120,7 @@ class Walk:
         self.limits = limits
         self.out = Walked()
         self.leaves = limits.leaves
-        self._allowance = budget.own(message) if message.allowance is None else message.allowance
+        self._allowance = budget.own(message)
         self._ceiling = min(limits.octets, codecs.most_octets(len(message.body)))
         self.most = min(self._ceiling, self._allowance)
         self.octets = self.most
