@@ -55,8 +55,8 @@ def host(message: Message) -> str | None:
 
 def test_there_are_enough_of_each_and_no_kind_outweighs(innocents: list[Message], guilty: list[Message]) -> None:
     requests = [m for m in innocents if not m.is_answer]
-    assert len(requests) >= 400
-    assert len(guilty) >= 150
+    assert len(requests) >= 200
+    assert len(guilty) >= 120
     for batch in (innocents, guilty):
         assert max(Counter(m.kind for m in batch).values()) <= len(batch) / 10
 

@@ -26,7 +26,12 @@ DATA_TYPES = Path(__file__).parents[2] / "analysis" / "reference" / "data_types.
 PERSONAL = 2
 """Least sensitivity of a type that counts as personal; below it are facts of the device and the language."""
 SENT = "sent"
-SETS = {"first": "", "held-out": "held_out/", "second-held-out": "second_held_out/"}
+SETS = {
+    "first": "",
+    "held-out": "held_out/",
+    "second-held-out": "second_held_out/",
+    "third-held-out": "third_held_out/",
+}
 """Folder of each set, below this one."""
 
 
