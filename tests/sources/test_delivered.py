@@ -19,7 +19,8 @@ from mitmproxy.io import FlowReader, FlowWriter
 from mitmproxy.test import tflow, tutils
 
 from analysis.audit import AuditOptions, run
-from tests.addons.refusing import BIN, ENVIRONMENT, ROOT, certificates
+from tests import loopback, warm
+from tests.addons.refusing import ENVIRONMENT, ROOT, certificates
 from tests.addons.served import HOST, Account, serving
 from tests.sources.made import Seen, dump, entry, gather, har
 
@@ -48,9 +49,7 @@ THEIRS = ("/a", "/replaced", "/edited", "/rewritten", "/b")
 @contextmanager
 def mitmdump(place: Path, *words: str) -> Iterator[int]:
     """mitmdump with the rules of these tests, and its port. It writes ``flows.mitm``."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = int(probe.getsockname()[1])
+    port = loopback.port(HOST)
     (place / "script.py").write_text(SCRIPT)
     (place / "local.txt").write_text("a file in place of the server")
     with (place / "replay.mitm").open("wb") as file:
@@ -71,12 +70,10 @@ def mitmdump(place: Path, *words: str) -> Iterator[int]:
         "server_replay_ignore_port": "true",
         "server_replay_ignore_content": "true",
     }
-    command = [BIN / "mitmdump", *(w for k, v in options.items() for w in ("--set", f"{k}={v}")), *words]
+    command = [*(w for k, v in options.items() for w in ("--set", f"{k}={v}")), *words]
     command += ["-s", str(place / "script.py"), "-w", str(place / "flows.mitm")]
     with (place / "proxy.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=place, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-        )
+        process = warm.start("mitmdump", command, place, ENVIRONMENT, log)
     try:
         for _ in range(600):
             with socket.socket() as tried:
