@@ -60,3 +60,23 @@ def test_the_user_of_a_measurement_hit(detector: Detector) -> None:
     for text in (body, f"{body}\n{body}", f"{body}\r\n{body}\r\n"):
         reading = detector.read(message(text.encode(), kind))
         assert {t.data_type for t in reading.transmissions if t.path.endswith(".uid")} == {"account_id"}, text
+
+
+def test_an_escaped_value_has_its_neighbours_too(detector: Detector) -> None:
+    for business, seen in (("", {"phone_number"}), ("business=Kios+Bahari&", set())):
+        for number in ("%2B6281290001234", "+6281290001234".replace("+", "%2b")):
+            found = detector.read(message(target=f"/v1/save?{business}tel={number}", method="GET")).transmissions
+            assert {t.data_type for t in found} == seen
+
+
+def test_an_animal_or_a_record_of_old_is_no_user(detector: Detector) -> None:
+    birth = {"sex": "female", "birth_date": "2021-03-04", "weight": 412}
+    assert types(detector, "/v1/save", {**birth, "breed": "madura"}) == set()
+    assert types(detector, "/v1/save", {"goat": birth}) == set()
+    assert "date_of_birth" in types(detector, "/v1/save", birth)
+    assert types(detector, "/v1/save", {"r": {"surname": "Wirawan", "given_name": "Agnes", "died": 1901}}) == set()
+
+
+def test_samples_of_documents_are_no_values(detector: Detector) -> None:
+    sample = {"email": "your.name@example.com", "phone": "+10000000000", "full_name": "YOUR NAME HERE"}
+    assert types(detector, "/v1/save", sample) == set()

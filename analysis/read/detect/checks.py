@@ -40,6 +40,21 @@ def is_constant(value: str) -> bool:
     return text in _NOTHING or _NO_CHANGE.fullmatch(text) is not None or _TEMPLATE.fullmatch(value.strip()) is not None
 
 
+_SAMPLE = re.compile(
+    r"(?:test|name|your[._-]?\w*|example|someone|foo|you)@(?:example|test|domain|email|mail|company)\.[a-z]{2,8}|"
+    r"\+?\d{0,3}[ -]?(?:(\d)\1{6,}|0?123456789?0?)|"
+    r"(?:(?:enter )?your (?:full |first |last )?name(?: here)?|john doe|jane doe|full name|first name|last name|"
+    r"nama anda|"
+    r"lorem ipsum)",
+    re.IGNORECASE,
+)
+
+
+def is_sample(value: str) -> bool:
+    """What documents and empty forms write where a person's mail, number or name would stand."""
+    return _SAMPLE.fullmatch(value.strip()) is not None
+
+
 def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1 annex B: the check sum of cards, IMEIs and ICCIDs."""
     total = 0
@@ -96,7 +111,7 @@ _ROLES = re.compile(
     r"contato|contacto|kontakt|contatto|redaccion|redazione|redaktion|redaction|ordini|pedidos|commandes?|bestellung|"
     r"ventas|vendas|vertrieb|verkauf|vendite|ayuda|soporte|suporte|atendimento|atencion|assistenza|assistance|hilfe|"
     r"kundtjanst|kundservice|kundenservice|kundendienst|klantenservice|sav|destek|bilgi|iletisim|pomoc|biuro|reservas|"
-    r"prenotazioni|reservierung|redaksi|humas|pengaduan|pesanan)(?:[._+-][\w.+-]*|\d*)@",
+    r"podpora|obchod|bodega|ugyfel\w*|ugyfelszolgalat|asiakaspalvelu|loja|sklep|prenotazioni|reservierung|redaksi|humas|pengaduan|pesanan)(?:[._+-][\w.+-]*|\d*)@",
     re.IGNORECASE,
 )
 """Mailboxes of a role and no person (RFC 2142 and usage), in several languages."""
@@ -541,7 +556,7 @@ def is_jwt(text: str) -> bool:
 _OF_AN_APP = re.compile(
     r"(?:[ps]k|rk)[_.](?:live|test|prod|dev)?|AIza|ph[cx]_|xox[abp]-|SG\.|gh[ps]_|key-|AKIA|pub-|ca-app-pub-|"
     r"sdk-|mob-|app[_-]|client[_-]"
-    r"|\d{8,20}\|"
+    r"|\d{8,20}\||[\w*.\-]{0,40}[:._-](?:production|development|staging|sandbox)[:._-]"
 )
 """How keys begin that are given to an app or a project and are the same for all its users; the last is Facebook's
 token of an app, its number and a bar."""

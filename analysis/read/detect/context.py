@@ -141,6 +141,15 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
         dateofbirth dob tgllahir nik noktp userid customerid memberid msisdn""".split()
     ),
     "hit": frozenset(),
+    "creature": frozenset(
+        """breed species pedigree eartag litter sire dam herd bloodline microchip died deathdate dateofdeath
+        deceased parish
+        raza razza rasse ras""".split()
+    ),
+    "bill": frozenset(
+        """plan planid plantype price currency tier renewal nextcycle billingcycle trialperiod introperiod invoiceid
+        subscriptionid autorenew""".split()
+    ),
     "money": frozenset("currency price amount revenue total tax affiliation".split()),
     "health": frozenset(
         """heartrate bloodpressure bmi bodyfat symptom symptoms ovulation bodytemperature bloodsugar glucose
@@ -165,7 +174,8 @@ _NEIGHBOURS: dict[str, frozenset[str]] = {
     "organisation": frozenset(
         """shopname storename merchantname sellername companyname businessname vendorname outletname branchname
         namatoko namaperusahaan openinghours openhours businesshours storehours jambuka storetype storecode
-        merchantcategory hotline helpline callcenter supportphone supportemail customerservice fromaddress""".split()
+        merchantcategory business businesstype authority tender hotline helpline callcenter supportphone
+        supportemail customerservice fromaddress""".split()
     ),
     "goods": frozenset(
         """planname productname itemname groupname teamname roomname brandname levelname plan product price sku
@@ -268,11 +278,15 @@ _THINGS = frozenset(
     tournament stadiums museums attraction attractions monument beach mountain lake river district districts building
     buildings property properties listing listings apartment parking charger chargers atm atms sensor sensors camera
     printer beacon beacons tower towers teacher coach instructor trainer lawyer doctor doctors physician dentist
-    practitioner courier couriers politician candidate candidates player players competitor speaker speakers lecturer
+    practitioner courier couriers politician speaker speakers lecturer
     director producer singer singers band bands producto productos produit produits prodotto prodotti produkt produkte
     artikel articulo libro livre buch pelicula pelicule canzone cancion chanson lied equipo equipe squadra mannschaft
     veicolo vehiculo vehicule fahrzeug stazione bahnhof estacion parada haltestelle fermata aeropuerto aeroport
-    flughafen buku lagu filem stasiun halte bandara hotele""".split()
+    flughafen buku lagu filem stasiun halte bandara hotele
+    animal animals livestock cattle cow cows bull horse horses mare sheep goat goats pig pigs dog dogs cat cats
+    puppy kitten
+    bird birds fish poultry plant plants variety squad squads roster lineup athlete athletes jockey striker hewan ternak
+    sapi kucing anjing animale animales tier tiere cheval caballo exhibit exhibits artefact manuscript""".split()
 )
 """What has a place, an address, a name or a birth of its own: places, fleets, works and those who made them, figures of
 games, machines of a network. None of it is the user's."""
@@ -313,6 +327,8 @@ def owner(names: Iterable[str], maker: str = "person") -> str | None:
         bare = _CONTACT.sub("", whole)
         if {whole, bare} & _ORGANISATIONS_JOINED or (bare != whole and bare in _ORGANISATIONS):
             return "organisation"
+        if bare != whole and bare in _THINGS:
+            return "thing"
         if bare in _DESKS:
             return "organisation"
         for word in reversed(words(name)):

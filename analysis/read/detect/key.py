@@ -82,7 +82,7 @@ class Meaning:
     def __post_init__(self) -> None:
         self.near = any(
             r.avoid_near
-            or (r.data_type in _OF_A_PERSON and self.owner is None)
+            or (r.data_type in _OF_A_PERSON | {"health", "fitness"} and self.owner is None)
             or any(c[0] not in "@>" for alternative in r.need for c in alternative)
             for r in self.rules
         )
@@ -122,6 +122,7 @@ class Keys:
         """What the keys beside a node say, by the node and all nodes of its object."""
         self.held: dict[tuple[Node, tuple[Node, ...], frozenset[str]], tuple[Rule, ...]] = {}
         """The rules that hold for a node in such company, by what the request's path says."""
+        self._last: _Groups | None = None
         self._checks: dict[str, Check] = dict(CHECKS)
         self._apart: dict[str, Callable[[Layer, int, str, Rule, _Groups, Place], Found | None]] = {
             "lat": self._coordinate,
@@ -215,6 +216,8 @@ class Keys:
 
         ``arrays``: also of those within arrays."""
         silent: list[int] = []
+        if layer.owner is None:
+            self._last = None
         own = _Groups(layer)
         meaning = self.meaning
         for number, leaf in enumerate(layer.leaves):
@@ -273,7 +276,11 @@ class Keys:
             if rule.data_type == "email" and means.owner != "person" and checks.of_a_role(value):
                 return True
             sure = strength == STRONG and not (rule.guess and rule.check in _FORM_ONLY) and not _is_open(rule)
-            if not sure and self._of_something(number, value, means, rule, groups, place):
+            if checks.is_sample(value):
+                return True
+            if (not sure or rule.data_type == "date_of_birth") and self._of_something(
+                number, value, means, rule, groups, place
+            ):
                 return True
             out.append(Found(layer, number, leaf[2], leaf[3], rule.data_type, "key", "medium" if sure else "low"))
             return True
@@ -294,14 +301,22 @@ class Keys:
     def holding(means: Meaning, place: Place, near: frozenset[str]) -> tuple[Rule, ...]:
         """The rules of a key whose conditions hold. ``near``: what the keys beside it say."""
 
-        others = means.owner in OTHERS or (means.owner is None and "organisation" in near and "somebody" not in near)
+        others = means.owner in OTHERS or (
+            means.owner is None and ("creature" in near or ("organisation" in near and "somebody" not in near))
+        )
         return tuple(
             r
             for r in means.rules
             if r.holds(means.parent, near, place.about)
             and not (others and r.data_type in _OF_A_PERSON)
-            and not (means.owner == "thing" and r.data_type in ("health", "fitness"))
+            and not ((means.owner == "thing" or "creature" in near) and r.data_type in ("health", "fitness"))
         )
+
+    def groups_of(self, layer: Layer) -> _Groups:
+        """The groups of a layer. Those of the last one are kept: its values are looked at in turn."""
+        if self._last is None or self._last.layer is not layer:
+            self._last = _Groups(layer)
+        return self._last
 
     def check(self, name: str, value: str) -> int:
         """One value check by its name in the rules."""
@@ -531,6 +546,11 @@ class _Groups:
         self._nodes: dict[tuple[Node | None, Index], tuple[Node, ...]] = {}
         self._described: set[Node | None] | None = None
 
+    @property
+    def layer(self) -> Layer:
+        """The layer whose groups these are."""
+        return self._layer
+
     def of(self, number: int) -> tuple[tuple[Node | None, Index], list[int]]:
         """The group of a leaf: its key and the numbers of its leaves."""
         self._fill()
@@ -557,8 +577,17 @@ class _Groups:
         """The key of a leaf as it is written."""
         return self._layer.leaves[number][0].name
 
-    def nodes(self, number: int) -> tuple[Node, ...]:
-        """The nodes of a leaf's group and of the objects beside it."""
+    def nodes(self, number: int, keys: Keys) -> tuple[Node, ...]:
+        """The nodes of a leaf's group and of the objects beside it. A value whose escapes were undone stands in a layer
+        of its own; beside it is what stands beside the escaped one."""
+        layer, at = self._layer, number
+        while layer.owner is not None:
+            outer, place = layer.owner
+            if outer.leaves[place][0] is not layer.leaves[at][0]:
+                break
+            layer, at = outer, place
+        if layer is not self._layer:
+            return keys.groups_of(layer).nodes(at, keys)
         key, numbers = self.of(number)
         nodes = self._nodes.get(key)
         if nodes is None:
@@ -593,7 +622,7 @@ class _Groups:
 
     def rules(self, number: int, means: Meaning, place: Place, keys: Keys) -> tuple[Rule, ...]:
         """The rules that hold for a leaf beside those of its object."""
-        nodes = self.nodes(number)
+        nodes = self.nodes(number, keys)
         mark = (self._layer.leaves[number][0], nodes, place.about)
         found = keys.held.get(mark)
         if found is None:
@@ -604,7 +633,7 @@ class _Groups:
 
     def kinds(self, number: int, keys: Keys) -> frozenset[str]:
         """What the keys beside a leaf, and the names of the objects beside it, say about it."""
-        nodes = self.nodes(number)
+        nodes = self.nodes(number, keys)
         own = self._layer.leaves[number][0]
         found = keys.near.get((own, nodes))
         if found is None:

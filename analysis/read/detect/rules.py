@@ -413,13 +413,13 @@ value_to_sum: purchase_history number
 limit loan debt: credit_income number @credit
 credit_score paylater_limit: credit_income number
 income salary gaji: credit_income number @human @credit >credit >person ~self ~health
-period cycle: health number_or_words health !matter !>bill
+period cycle: health number_or_words health !matter !~bill !>bill
 weight: health number health @human ~height&~somebody !matter !thing !~parcel
 symptom: health word health @human ~somebody
 heart_rate blood_pressure: health number !matter !thing
 bmi: health number health fitness @human ~health ~height !matter !thing
 blood_glucose blood_sugar: health number !matter !thing
-period_start cycle_length: health number_or_words health ~health !matter !thing !>bill
+period_start cycle_length: health number_or_words health ~health !matter !thing !~bill !>bill
 diagnosis medication pregnancy: health number_or_words !matter !~device !~event
 distance sleep steps calories: fitness number fitness health
 step_count: fitness number fitness health ~time ~fitness
