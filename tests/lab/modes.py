@@ -31,6 +31,8 @@ from tests.lab.spaces import (
 PORT, DNS_PORT = 8080, 5353
 TUNNEL, TUNNEL6 = "10.0.0.1", "fd00:10::1"
 _BEGUN = ("listening at", "TUN interface started", "Local redirector started")
+CONNECTED = "client connect"
+"""What mitmproxy logs of each connection of a client."""
 ADDONS = ("record", "opaque", "phases")
 CGROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 
@@ -254,7 +256,23 @@ def _no_local() -> str:
 def _local(lab: Lab) -> Iterator[Attached]:
     """The apps run on the laptop itself, within the control group that the proxy's eBPF program watches."""
     assert lab.group is not None
-    yield Attached(lab.net.laptop, group=lab.group)
+    attached = Attached(lab.net.laptop, group=lab.group)
+    _until_taken(lab, attached)
+    yield attached
+
+
+def _until_taken(lab: Lab, attached: Attached) -> None:
+    """Connect until the proxy has one of the connections: mitmproxy says that its redirector has started before the
+    eBPF program takes what programs send. Raises RuntimeError where none is taken."""
+    log = lab.net.folder / "local.log"
+    before = log.read_text(errors="replace").count(CONNECTED)
+    port = f"/dev/tcp/{address('hop.lab.example')}/{UPSTREAM_PORT}"
+    for _ in range(100):
+        attached.run("bash", "-c", f": <>{port}")
+        if log.read_text(errors="replace").count(CONNECTED) > before:
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"the redirector takes nothing: {log.read_text(errors='replace')[-600:]}")
 
 
 @contextmanager

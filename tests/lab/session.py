@@ -21,7 +21,7 @@ from analysis.sources.identify import layer_bytes
 from analysis.tables import Tables
 from tests.chromium import chromium_path
 from tests.lab.backend import filler
-from tests.lab.modes import PORT, Attached, Lab, Mode, Program, mitmdump, proxy
+from tests.lab.modes import CONNECTED, PORT, Attached, Lab, Mode, Program, mitmdump, proxy
 from tests.lab.services import address
 from tests.lab.spaces import ENVIRONMENT, LAPTOP, PHONE, PHONE6, Done
 
@@ -88,9 +88,9 @@ def take(lab: Lab, mode: Mode, capture: Path, program: Program = mitmdump) -> Se
     log = lab.net.folder / f"{mode.name}.log"
     with proxy(lab, mode, capture, program), mode.attach(lab) as phone:
         _Clients(lab, phone, made).all()
-        before = log.read_text(errors="replace").count(_CONNECTED)
+        before = log.read_text(errors="replace").count(CONNECTED)
         status = _ask_itself(phone)
-        made.itself = (status, log.read_text(errors="replace").count(_CONNECTED) - before)
+        made.itself = (status, log.read_text(errors="replace").count(CONNECTED) - before)
         if phone.counter is not None:
             made.rejected = lab.net.laptop.counted()[phone.counter]
     made.served, made.asked = lab.services.served()[served:], lab.services.asked()[asked:]
@@ -98,10 +98,6 @@ def take(lab: Lab, mode: Mode, capture: Path, program: Program = mitmdump) -> Se
     made.log = log.read_text(errors="replace")
     made.tables, _ = run(capture, AuditOptions())
     return made
-
-
-_CONNECTED = "client connect"
-"""What mitmproxy logs of each connection of a client."""
 
 
 def _ask_itself(phone: Attached) -> str:

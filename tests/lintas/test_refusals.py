@@ -175,7 +175,7 @@ def test_words_that_make_no_command(tmp_path: Path) -> None:
         assert "--help" in refused(*words, cwd=tmp_path)
 
 
-def test_a_defect_is_called_one_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_defect_is_called_one_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     for error, said in (
         (ZeroDivisionError("x"), "a defect of Lintas (ZeroDivisionError)"),
         (MemoryError(), "memory"),
@@ -184,7 +184,7 @@ def test_a_defect_is_called_one_without_a_traceback(capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit) as ended, terminal.guarded():
             raise error
         assert ended.value.code == 2
-        told = capsys.readouterr().err
+        told = capfd.readouterr().err
         assert said in told
         assert told.count("\n") == 1
 

@@ -145,6 +145,7 @@ def test_lines_that_hold_no_object_are_not_parsed(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(lines.msgspec.json, "decode", lambda raw: parsed.append(raw) or decode(raw))
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n" * 5_000 + b' {"a":1}\n' + b"[]\n" * 5_000)
-    values = [line.value for line in lines.lines(path)]
-    assert values == [None] * 5_000 + [{"a": 1}] + [None] * 5_000
+    read = list(lines.lines(path))
+    assert [line.value for line in read] == [{"a": 1}] + [None] * 5_000
+    assert read[0].number == 5_000
     assert parsed == [b' {"a":1}']
