@@ -413,3 +413,12 @@ def test_a_place_by_its_own_word_alone_is_never_two_sources() -> None:
     two = audit(country="SG", level=2, reason="no_second_kind")
     assert judged(own)["DEST-SG"]["wording"] == "finding.destination.own_word"
     assert judged(two)["DEST-SG"]["wording"] == "finding.destination.level2"
+
+
+def test_a_weak_sign_at_a_better_placed_machine_lends_its_place_no_words() -> None:
+    """What is firm went to a node that names itself; a guess went to a machine that two databases place."""
+    made = audit(country="SG", level=2, reason="anycast_node_names_itself", anycast=True)
+    made["flows"].append(flow(1, destination=1))
+    made["transmissions"].append(sent(1, 1, destination=1, method="key", certainty="low"))
+    made["destinations"].append(destination(1, country="SG", level=2, reason="no_second_kind"))
+    assert judged(made)["DEST-SG"]["wording"] == "finding.destination.own_word"

@@ -209,7 +209,7 @@ def _placed(
             continue
         levels = [destinations[s.destination]["level"] for s in firm]
         best = max(levels)
-        surest = [destinations[s.destination] for s in went if destinations[s.destination]["level"] == best]
+        surest = [destinations[s.destination] for s in firm if destinations[s.destination]["level"] == best]
         own_word = best == 2 and all((d["reason"] or "").partition("+")[0] in OWN_WORD for d in surest)
         args = {"state": state, "level": best}
         for level in (1, 2, 3, 4):
