@@ -31,6 +31,7 @@ SETS = {
     "held-out": "held_out/",
     "second-held-out": "second_held_out/",
     "third-held-out": "third_held_out/",
+    "fourth-held-out": "fourth_held_out/",
 }
 """Folder of each set, below this one."""
 
